@@ -1,0 +1,99 @@
+package events
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Command asks for something, on topic workflow.<type>.commands. Anyone may
+// produce one, as Avro or as JSON (see [DecodeCommandJSON]); it is decided
+// exactly once by the router that owns the instance's partition.
+type Command struct {
+	CommandID    UUID        `json:"command_id,omitzero"` // Nil: the router derives one from topic, partition and offset
+	Command      CommandType `json:"command"`
+	WorkflowType string      `json:"type"`
+	InstanceID   UUID        `json:"instance_id,omitzero"` // Nil: derived from WorkflowType and Key
+	Key          string      `json:"key,omitempty"`        // business key; start is idempotent by it
+	Version      int32       `json:"version,omitempty"`    // start: definition version, 0 for the newest deployed
+
+	Event   string          `json:"event,omitempty"` // signal: its name
+	Payload json.RawMessage `json:"payload,omitempty"`
+	Result  *TaskResult     `json:"result,omitempty"` // claim, heartbeat, result
+
+	IdempotencyKey   string                  `json:"idempotency_key,omitempty"`
+	CorrelationID    UUID                    `json:"correlation_id,omitzero"` // Nil: the instance's own, for a start the command id
+	CausationID      UUID                    `json:"causation_id,omitzero"`   // the event that made the producer send this
+	ExpectedSequence *int64                  `json:"expected_sequence,omitempty"`
+	Priority         TaskPriority            `json:"priority,omitempty"` // "" is normal
+	Timestamp        time.Time               `json:"timestamp,omitzero"` // producer's clock, for people only
+	Source           string                  `json:"source,omitempty"`   // who asks, for people and the audit
+	Metadata         map[string]ContextValue `json:"metadata,omitempty"`
+}
+
+// Resolve fills what a producer may leave out: the instance id from the key,
+// the command id from fallback, and the normal priority.
+func (c *Command) Resolve(fallback UUID) {
+	if c.InstanceID.IsNil() && c.Key != "" {
+		c.InstanceID = InstanceIDForKey(c.WorkflowType, c.Key)
+	}
+	if c.CommandID.IsNil() {
+		c.CommandID = fallback
+	}
+	if c.Priority == "" {
+		c.Priority = PriorityNormal
+	}
+}
+
+// Validate checks a resolved command. The error is a [FieldError].
+func (c *Command) Validate() error {
+	if err := firstError(
+		checkID("command_id", c.CommandID),
+		checkEnum("command", c.Command, CommandTypes()),
+		CheckWorkflowType("type", c.WorkflowType),
+		c.checkTarget(),
+		checkLength("key", c.Key, MaxKeyLength),
+		checkLength("idempotency_key", c.IdempotencyKey, MaxKeyLength),
+		checkEnum("priority", c.Priority, TaskPriorities()),
+		checkPayload("payload", c.Payload),
+		validateValues("metadata", c.Metadata),
+		c.checkExpectation(),
+	); err != nil {
+		return err
+	}
+	switch c.Command {
+	case CommandStart:
+		return c.checkStart()
+	case CommandSignal:
+		return checkName("event", c.Event)
+	default:
+		return c.checkReport()
+	}
+}
+
+func (c *Command) checkTarget() error {
+	if c.InstanceID.IsNil() {
+		return fieldErrorf("instance_id", "is missing, and so is key: one of them must say which instance is meant")
+	}
+	return nil
+}
+
+func (c *Command) checkExpectation() error {
+	if c.ExpectedSequence != nil && *c.ExpectedSequence < 0 {
+		return fieldErrorf("expected_sequence", "%d is below 0", *c.ExpectedSequence)
+	}
+	return nil
+}
+
+func (c *Command) checkStart() error {
+	if c.Version < 0 {
+		return fieldErrorf("version", "%d is below 0", c.Version)
+	}
+	return nil
+}
+
+func (c *Command) checkReport() error {
+	if c.Result == nil {
+		return fieldErrorf("result", "is missing: a %s says which attempt of which task it is about", c.Command)
+	}
+	return inField("result", c.Result.Validate(c.Command))
+}

@@ -1,0 +1,223 @@
+package events
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+	"time"
+)
+
+// commandJSON is the form in which any producer may speak:
+//
+//	{"command":"start","type":"quake","key":"ci37868143","input":{"mag":2.0}}
+//	{"command":"signal","type":"quake","key":"ci37868143","event":"reviewed","data":{}}
+//	{"command":"result","type":"quake","instance_id":"…","task_id":"…","attempt":1,"state":"completed","data":{}}
+type commandJSON struct {
+	Command          CommandType                `json:"command"`
+	Type             string                     `json:"type"`
+	InstanceID       *string                    `json:"instance_id,omitempty"`
+	Key              string                     `json:"key,omitempty"`
+	Version          int32                      `json:"version,omitempty"`
+	Input            json.RawMessage            `json:"input,omitempty"`
+	Event            string                     `json:"event,omitempty"`
+	Data             json.RawMessage            `json:"data,omitempty"`
+	TaskID           *string                    `json:"task_id,omitempty"`
+	Attempt          int32                      `json:"attempt,omitempty"`
+	State            TaskState                  `json:"state,omitempty"`
+	Error            *Error                     `json:"error,omitempty"`
+	NodeID           string                     `json:"node_id,omitempty"`
+	ExecutionTime    int64                      `json:"execution_time_ms,omitempty"`
+	CommandID        *string                    `json:"command_id,omitempty"`
+	IdempotencyKey   string                     `json:"idempotency_key,omitempty"`
+	CorrelationID    *string                    `json:"correlation_id,omitempty"`
+	CausationID      *string                    `json:"causation_id,omitempty"`
+	ExpectedSequence *int64                     `json:"expected_sequence,omitempty"`
+	Priority         TaskPriority               `json:"priority,omitempty"`
+	Timestamp        string                     `json:"timestamp,omitempty"`
+	Source           string                     `json:"source,omitempty"`
+	Metadata         map[string]json.RawMessage `json:"metadata,omitempty"`
+}
+
+// DecodeCommandJSON reads the JSON form of a command. It refuses unknown
+// fields, fields that the command does not have, and anything after the object.
+// The result is neither resolved nor validated; see [Command.Resolve].
+func DecodeCommandJSON(text []byte) (Command, error) {
+	var j commandJSON
+	dec := json.NewDecoder(bytes.NewReader(text))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&j); err != nil {
+		return Command{}, jsonError(err)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return Command{}, errors.New("there is something after the JSON object")
+	}
+	if err := j.checkShape(); err != nil {
+		return Command{}, err
+	}
+	return j.command()
+}
+
+// checkShape refuses fields that belong to another command, because a producer
+// that sends them expects something that will not happen.
+func (j *commandJSON) checkShape() error {
+	if err := checkEnum("command", j.Command, CommandTypes()); err != nil {
+		return err
+	}
+	type use struct {
+		field string
+		given bool
+		by    string // the commands that have the field
+	}
+	for _, u := range []use{
+		{"input", j.Input != nil, "start"},
+		{"version", j.Version != 0, "start"},
+		{"event", j.Event != "", "signal"},
+		{"data", j.Data != nil, "signal result"},
+		{"task_id", j.TaskID != nil, "claim heartbeat result"},
+		{"attempt", j.Attempt != 0, "claim heartbeat result"},
+		{"node_id", j.NodeID != "", "claim heartbeat result"},
+		{"state", j.State != "", "result"},
+		{"error", j.Error != nil, "result"},
+		{"execution_time_ms", j.ExecutionTime != 0, "result"},
+	} {
+		if u.given && !strings.Contains(u.by, string(j.Command)) {
+			return fieldErrorf(u.field, "is not a field of command %q (only of %s)", j.Command, strings.ReplaceAll(u.by, " ", ", "))
+		}
+	}
+	return nil
+}
+
+// command builds the Command, naming the field of whatever cannot be read.
+func (j *commandJSON) command() (Command, error) {
+	c := Command{
+		Command: j.Command, WorkflowType: j.Type, Key: j.Key, Version: j.Version, Event: j.Event, Payload: j.Input,
+		IdempotencyKey: j.IdempotencyKey, ExpectedSequence: j.ExpectedSequence, Priority: j.Priority, Source: j.Source,
+	}
+	if j.Data != nil {
+		c.Payload = j.Data
+	}
+	if j.ExecutionTime < 0 || j.ExecutionTime > math.MaxInt64/int64(time.Millisecond) {
+		return Command{}, fieldErrorf("execution_time_ms", "%d is not a duration in milliseconds", j.ExecutionTime)
+	}
+	var taskID UUID
+	err := firstError(
+		readID("command_id", j.CommandID, &c.CommandID),
+		readID("instance_id", j.InstanceID, &c.InstanceID),
+		readID("correlation_id", j.CorrelationID, &c.CorrelationID),
+		readID("causation_id", j.CausationID, &c.CausationID),
+		readID("task_id", j.TaskID, &taskID),
+		readTime("timestamp", j.Timestamp, &c.Timestamp),
+		readValues("metadata", j.Metadata, &c.Metadata),
+	)
+	if err != nil {
+		return Command{}, err
+	}
+	if j.TaskID != nil || j.Attempt != 0 {
+		c.Result = &TaskResult{
+			TaskID: taskID, Attempt: j.Attempt, State: j.State, Error: j.Error, NodeID: j.NodeID,
+			ExecutionTime: time.Duration(j.ExecutionTime) * time.Millisecond,
+		}
+	}
+	return c, nil
+}
+
+func readID(field string, text *string, id *UUID) error {
+	switch {
+	case text == nil:
+		return nil
+	case *text == "":
+		return fieldErrorf(field, "is empty: leave it out or give a UUID")
+	}
+	parsed, err := ParseUUID(*text)
+	if err != nil {
+		return fieldErrorf(field, "%v", err)
+	}
+	*id = parsed
+	return nil
+}
+
+func readTime(field, text string, t *time.Time) error {
+	if text == "" {
+		return nil
+	}
+	parsed, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil {
+		return fieldErrorf(field, "%q is not a time like 2026-09-21T10:00:00.123456Z", clip(text))
+	}
+	*t = Instant(parsed)
+	return nil
+}
+
+func readValues(field string, texts map[string]json.RawMessage, values *map[string]ContextValue) error {
+	for _, key := range slices.Sorted(maps.Keys(texts)) {
+		var v ContextValue
+		if err := v.UnmarshalJSON(texts[key]); err != nil {
+			return fieldErrorf(field+"."+clip(key), "%v", err)
+		}
+		if *values == nil {
+			*values = make(map[string]ContextValue, len(texts))
+		}
+		(*values)[key] = v
+	}
+	return nil
+}
+
+// EncodeCommandJSON writes the form that [DecodeCommandJSON] reads. Times are
+// written in microseconds and durations in milliseconds, rounded up.
+func EncodeCommandJSON(c *Command) ([]byte, error) {
+	j := commandJSON{
+		Command: c.Command, Type: c.WorkflowType, InstanceID: orAbsent(c.InstanceID), Key: c.Key, Version: c.Version,
+		Event: c.Event, CommandID: orAbsent(c.CommandID), IdempotencyKey: c.IdempotencyKey,
+		CorrelationID: orAbsent(c.CorrelationID), CausationID: orAbsent(c.CausationID),
+		ExpectedSequence: c.ExpectedSequence, Priority: c.Priority, Source: c.Source,
+	}
+	if c.Command == CommandStart {
+		j.Input = c.Payload
+	} else {
+		j.Data = c.Payload
+	}
+	if !c.Timestamp.IsZero() {
+		j.Timestamp = Instant(c.Timestamp).Format(time.RFC3339Nano)
+	}
+	if r := c.Result; r != nil {
+		j.TaskID, j.Attempt, j.State, j.Error, j.NodeID = orAbsent(r.TaskID), r.Attempt, r.State, r.Error, r.NodeID
+		j.ExecutionTime = int64((r.ExecutionTime + time.Millisecond - 1) / time.Millisecond)
+	}
+	for key, v := range c.Metadata {
+		text, err := v.MarshalJSON()
+		if err != nil {
+			return nil, fieldErrorf("metadata."+clip(key), "%v", err)
+		}
+		if j.Metadata == nil {
+			j.Metadata = make(map[string]json.RawMessage, len(c.Metadata))
+		}
+		j.Metadata[key] = text
+	}
+	return json.Marshal(j)
+}
+
+func orAbsent(id UUID) *string {
+	if id.IsNil() {
+		return nil
+	}
+	text := id.String()
+	return &text
+}
+
+// jsonError words the decoder's errors for a producer, and names the field.
+func jsonError(err error) error {
+	var kind *json.UnmarshalTypeError
+	if errors.As(err, &kind) && kind.Field != "" {
+		return fieldErrorf(kind.Field, "is a JSON %s, want %s", kind.Value, kind.Type)
+	}
+	if rest, found := strings.CutPrefix(err.Error(), "json: unknown field "); found {
+		return fieldErrorf(strings.Trim(rest, `"`), "is not a field of a command")
+	}
+	return fmt.Errorf("is not a JSON command: %w", err)
+}

@@ -1,0 +1,268 @@
+package events
+
+// The closed sets of the seed ("Type Safety First", "Workflow Orchestration
+// Layer"). A value outside its set is refused on encode and on decode, naming
+// the field. Each set's function returns a new slice in the order in which the
+// schemas list the symbols.
+
+// WorkflowState is where an instance stands in its life.
+type WorkflowState string
+
+// The 12 workflow states.
+const (
+	WorkflowPending              WorkflowState = "pending"
+	WorkflowInitializing         WorkflowState = "initializing"
+	WorkflowRunning              WorkflowState = "running"
+	WorkflowPaused               WorkflowState = "paused"
+	WorkflowCompleted            WorkflowState = "completed"
+	WorkflowFailed               WorkflowState = "failed"
+	WorkflowCancelled            WorkflowState = "cancelled"
+	WorkflowTimeout              WorkflowState = "timeout"
+	WorkflowRetrying             WorkflowState = "retrying"
+	WorkflowWaitingForDependency WorkflowState = "waiting_for_dependency"
+	WorkflowCompensating         WorkflowState = "compensating"
+	WorkflowCompensated          WorkflowState = "compensated"
+)
+
+// WorkflowStates lists the closed set.
+func WorkflowStates() []WorkflowState {
+	return []WorkflowState{
+		WorkflowPending, WorkflowInitializing, WorkflowRunning, WorkflowPaused, WorkflowCompleted, WorkflowFailed,
+		WorkflowCancelled, WorkflowTimeout, WorkflowRetrying, WorkflowWaitingForDependency, WorkflowCompensating,
+		WorkflowCompensated,
+	}
+}
+
+// Finished reports whether nothing can happen to the instance any more.
+func (s WorkflowState) Finished() bool {
+	switch s {
+	case WorkflowCompleted, WorkflowFailed, WorkflowCancelled, WorkflowTimeout, WorkflowCompensated:
+		return true
+	default:
+		return false
+	}
+}
+
+// TaskState is where a task stands in its life.
+type TaskState string
+
+// The 11 task states.
+const (
+	TaskPending         TaskState = "pending"
+	TaskScheduled       TaskState = "scheduled"
+	TaskRunning         TaskState = "running"
+	TaskCompleted       TaskState = "completed"
+	TaskFailed          TaskState = "failed"
+	TaskCancelled       TaskState = "cancelled"
+	TaskTimeout         TaskState = "timeout"
+	TaskRetrying        TaskState = "retrying"
+	TaskSkipped         TaskState = "skipped"
+	TaskWaitingForInput TaskState = "waiting_for_input"
+	TaskBlocked         TaskState = "blocked"
+)
+
+// TaskStates lists the closed set.
+func TaskStates() []TaskState {
+	return []TaskState{
+		TaskPending, TaskScheduled, TaskRunning, TaskCompleted, TaskFailed, TaskCancelled, TaskTimeout, TaskRetrying,
+		TaskSkipped, TaskWaitingForInput, TaskBlocked,
+	}
+}
+
+// Finished reports whether the task has ended for good.
+func (s TaskState) Finished() bool {
+	switch s {
+	case TaskCompleted, TaskFailed, TaskCancelled, TaskTimeout, TaskSkipped:
+		return true
+	default:
+		return false
+	}
+}
+
+// EventType says what an event records (the seed's WorkflowEventType).
+type EventType string
+
+// The 25 event types.
+const (
+	EventWorkflowCreated       EventType = "workflow.created"
+	EventWorkflowStarted       EventType = "workflow.started"
+	EventWorkflowPaused        EventType = "workflow.paused"
+	EventWorkflowResumed       EventType = "workflow.resumed"
+	EventWorkflowCompleted     EventType = "workflow.completed"
+	EventWorkflowFailed        EventType = "workflow.failed"
+	EventWorkflowCancelled     EventType = "workflow.cancelled"
+	EventWorkflowTimeout       EventType = "workflow.timeout"
+	EventWorkflowRetrying      EventType = "workflow.retrying"
+	EventTaskScheduled         EventType = "task.scheduled"
+	EventTaskStarted           EventType = "task.started"
+	EventTaskCompleted         EventType = "task.completed"
+	EventTaskFailed            EventType = "task.failed"
+	EventTaskRetry             EventType = "task.retry"
+	EventTaskCancelled         EventType = "task.cancelled"
+	EventTaskSkipped           EventType = "task.skipped"
+	EventDependencyResolved    EventType = "dependency.resolved"
+	EventDependencyFailed      EventType = "dependency.failed"
+	EventStateTransitioned     EventType = "state.transitioned"
+	EventCompensationStarted   EventType = "compensation.started"
+	EventCompensationCompleted EventType = "compensation.completed"
+	EventCompensationFailed    EventType = "compensation.failed"
+	EventResourceAllocated     EventType = "resource.allocated"
+	EventResourceReleased      EventType = "resource.released"
+	EventErrorOccurred         EventType = "error.occurred"
+)
+
+// EventTypes lists the closed set.
+func EventTypes() []EventType {
+	return []EventType{
+		EventWorkflowCreated, EventWorkflowStarted, EventWorkflowPaused, EventWorkflowResumed, EventWorkflowCompleted,
+		EventWorkflowFailed, EventWorkflowCancelled, EventWorkflowTimeout, EventWorkflowRetrying, EventTaskScheduled,
+		EventTaskStarted, EventTaskCompleted, EventTaskFailed, EventTaskRetry, EventTaskCancelled, EventTaskSkipped,
+		EventDependencyResolved, EventDependencyFailed, EventStateTransitioned, EventCompensationStarted,
+		EventCompensationCompleted, EventCompensationFailed, EventResourceAllocated, EventResourceReleased,
+		EventErrorOccurred,
+	}
+}
+
+// TaskType is the kind of node work that a task is.
+type TaskType string
+
+// The four task types.
+const (
+	TaskCompute      TaskType = "compute" // free of side effects: may run again at will
+	TaskEffect       TaskType = "effect"  // changes the world: runs under its idempotency key
+	TaskOrchestrator TaskType = "orchestrator"
+	TaskReducer      TaskType = "reducer"
+)
+
+// TaskTypes lists the closed set.
+func TaskTypes() []TaskType {
+	return []TaskType{TaskCompute, TaskEffect, TaskOrchestrator, TaskReducer}
+}
+
+// NodeType is the kind of worker that a task needs (seed: "Distributed Node
+// Coordination").
+type NodeType string
+
+// The four node types.
+const (
+	NodeCompute      NodeType = "COMPUTE"
+	NodeEffect       NodeType = "EFFECT"
+	NodeReducer      NodeType = "REDUCER"
+	NodeOrchestrator NodeType = "ORCHESTRATOR"
+)
+
+// NodeTypes lists the closed set.
+func NodeTypes() []NodeType {
+	return []NodeType{NodeCompute, NodeEffect, NodeReducer, NodeOrchestrator}
+}
+
+// ExecutionSemantics says whether an instance waits for a task.
+type ExecutionSemantics string
+
+// The three semantics.
+const (
+	Await         ExecutionSemantics = "await"           // the state is left when the result is in
+	FireAndForget ExecutionSemantics = "fire_and_forget" // the result is recorded and decides nothing
+	AsyncAwait    ExecutionSemantics = "async_await"     // the instance goes on and may look at the result later
+)
+
+// ExecutionSemanticsSet lists the closed set.
+func ExecutionSemanticsSet() []ExecutionSemantics {
+	return []ExecutionSemantics{Await, FireAndForget, AsyncAwait}
+}
+
+// DeliveryGuarantee says how often an attempt may be handed to an executor.
+type DeliveryGuarantee string
+
+// The two guarantees that a side effect can have.
+const (
+	AtLeastOnce DeliveryGuarantee = "at_least_once" // again after a crash, under the same idempotency key
+	AtMostOnce  DeliveryGuarantee = "at_most_once"  // never again: an unknown outcome is a failure
+)
+
+// DeliveryGuarantees lists the closed set.
+func DeliveryGuarantees() []DeliveryGuarantee { return []DeliveryGuarantee{AtLeastOnce, AtMostOnce} }
+
+// RetryPolicy says how the delay between attempts grows.
+type RetryPolicy string
+
+// The five policies; custom is read and refused until it has a meaning.
+const (
+	RetryNone        RetryPolicy = "none"
+	RetryFixed       RetryPolicy = "fixed"
+	RetryExponential RetryPolicy = "exponential"
+	RetryLinear      RetryPolicy = "linear"
+	RetryCustom      RetryPolicy = "custom"
+)
+
+// RetryPolicies lists the closed set.
+func RetryPolicies() []RetryPolicy {
+	return []RetryPolicy{RetryNone, RetryFixed, RetryExponential, RetryLinear, RetryCustom}
+}
+
+// TaskPriority orders tasks inside one executor's local queue, lowest first.
+type TaskPriority string
+
+// The five priorities, in rising order.
+const (
+	PriorityLow      TaskPriority = "low"
+	PriorityNormal   TaskPriority = "normal"
+	PriorityHigh     TaskPriority = "high"
+	PriorityCritical TaskPriority = "critical"
+	PriorityUrgent   TaskPriority = "urgent"
+)
+
+// TaskPriorities lists the closed set, lowest first.
+func TaskPriorities() []TaskPriority {
+	return []TaskPriority{PriorityLow, PriorityNormal, PriorityHigh, PriorityCritical, PriorityUrgent}
+}
+
+// IsolationLevel says what an instance may see of others (seed: "Workflow
+// Isolation Pattern").
+type IsolationLevel string
+
+// The four levels.
+const (
+	ReadUncommitted IsolationLevel = "read_uncommitted"
+	ReadCommitted   IsolationLevel = "read_committed"
+	RepeatableRead  IsolationLevel = "repeatable_read"
+	Serializable    IsolationLevel = "serializable"
+)
+
+// IsolationLevels lists the closed set.
+func IsolationLevels() []IsolationLevel {
+	return []IsolationLevel{ReadUncommitted, ReadCommitted, RepeatableRead, Serializable}
+}
+
+// CommandType says what a command asks for.
+type CommandType string
+
+// The command types. The first two are for clients, the others for executors.
+const (
+	CommandStart     CommandType = "start"     // begin an instance
+	CommandSignal    CommandType = "signal"    // tell a running instance that something happened
+	CommandClaim     CommandType = "claim"     // an executor has begun an attempt
+	CommandHeartbeat CommandType = "heartbeat" // an executor is still at it
+	CommandResult    CommandType = "result"    // an attempt has ended
+)
+
+// CommandTypes lists the closed set.
+func CommandTypes() []CommandType {
+	return []CommandType{CommandStart, CommandSignal, CommandClaim, CommandHeartbeat, CommandResult}
+}
+
+// OutcomeStatus says why a command led to no event of its own.
+type OutcomeStatus string
+
+// The four outcomes.
+const (
+	OutcomeDuplicate OutcomeStatus = "duplicate" // decided before; the outcome names that decision
+	OutcomeConflict  OutcomeStatus = "conflict"  // expected_sequence did not match
+	OutcomeRejected  OutcomeStatus = "rejected"  // cannot be done; code and message say why
+	OutcomeIgnored   OutcomeStatus = "ignored"   // legal, but nothing in the instance reacts to it
+)
+
+// OutcomeStatuses lists the closed set.
+func OutcomeStatuses() []OutcomeStatus {
+	return []OutcomeStatus{OutcomeDuplicate, OutcomeConflict, OutcomeRejected, OutcomeIgnored}
+}

@@ -1,0 +1,87 @@
+package events
+
+import (
+	"encoding/json"
+	"strconv"
+	"time"
+)
+
+// MaxCausalDepth bounds [Event.CorrelationChain], so that the size of an event
+// does not grow with the history. A chain that would grow past it starts anew
+// with the newest event; that event has a chain of its own, which leads on, so
+// the whole of it can still be followed. A true root has no causation.
+const MaxCausalDepth = 128
+
+// Metadata keys that the router sets. Other keys are the producer's own.
+const (
+	MetadataCommandID   = "command_id"   // the command that was decided (always set)
+	MetadataDomainEvent = "domain_event" // name of a signal or of an `emit` action
+	MetadataVersion     = "version"      // definition version that decided
+)
+
+// Event is one fact in the history of one instance, on topic workflow.<type>.
+// Only the router writes events. Seed: ProtocolWorkflowEvent, "Event Sourcing
+// Architecture".
+type Event struct {
+	EventID        UUID      `json:"event_id"`
+	EventType      EventType `json:"event_type"`
+	WorkflowType   string    `json:"workflow_type"`
+	InstanceID     UUID      `json:"instance_id"`
+	CorrelationID  UUID      `json:"correlation_id"`  // constant from the first command down to the last child
+	SequenceNumber int64     `json:"sequence_number"` // 1, 2, 3, … within the instance, without gaps
+	Timestamp      time.Time `json:"timestamp"`       // the router's clock when it decided; UTC, microseconds
+	Source         string    `json:"source"`          // the router slot that decided
+	IdempotencyKey string    `json:"idempotency_key"` // "<type>-<instance>-<sequence>"
+
+	Data     map[string]ContextValue `json:"data,omitempty"`     // the fact's own fields
+	Metadata map[string]ContextValue `json:"metadata,omitempty"` // about the fact; see the Metadata constants
+	Payload  json.RawMessage         `json:"payload,omitempty"`  // start payload, signal data, task result or output
+
+	CausationID      UUID   `json:"causation_id,omitzero"`       // the event that led to this one; Nil for a root
+	CorrelationChain []UUID `json:"correlation_chain,omitempty"` // root first, direct parent last; empty for a root
+}
+
+// EventID names the event with this sequence number of an instance. It is
+// derived, so that deciding again gives the same identifier.
+func EventID(workflowType string, instance UUID, sequence int64) UUID {
+	return DeriveUUID(instance, "event/"+workflowType+"/"+strconv.FormatInt(sequence, 10))
+}
+
+// Validate checks every field. The error is a [FieldError].
+func (e *Event) Validate() error {
+	return firstError(
+		checkID("event_id", e.EventID),
+		checkEnum("event_type", e.EventType, EventTypes()),
+		CheckWorkflowType("workflow_type", e.WorkflowType),
+		checkID("instance_id", e.InstanceID),
+		checkID("correlation_id", e.CorrelationID),
+		checkSequence(e.SequenceNumber),
+		checkTime("timestamp", e.Timestamp),
+		validateValues("data", e.Data),
+		validateValues("metadata", e.Metadata),
+		checkPayload("payload", e.Payload),
+		e.checkChain(),
+	)
+}
+
+func checkSequence(n int64) error {
+	if n < 1 {
+		return fieldErrorf("sequence_number", "%d is not a sequence number: they begin at 1", n)
+	}
+	return nil
+}
+
+// checkChain holds the law of the seed: the last of the chain is the causation,
+// and a root has neither.
+func (e *Event) checkChain() error {
+	n := len(e.CorrelationChain)
+	switch {
+	case n == 0 && !e.CausationID.IsNil():
+		return fieldErrorf("correlation_chain", "is empty although causation_id is %s", e.CausationID)
+	case n > 0 && e.CorrelationChain[n-1] != e.CausationID:
+		return fieldErrorf("correlation_chain", "ends in %s and not in causation_id %s", e.CorrelationChain[n-1], e.CausationID)
+	case n > MaxCausalDepth:
+		return fieldErrorf("correlation_chain", "has %d ids, at most %d", n, MaxCausalDepth)
+	}
+	return nil
+}

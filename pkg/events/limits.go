@@ -1,0 +1,105 @@
+package events
+
+import (
+	"encoding/json"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// Bounds of what may be said. A record over them is refused with a FieldError.
+const (
+	MaxTypeLength    = 100       // bytes of a workflow type
+	MaxKeyLength     = 512       // bytes of a business key or an idempotency key
+	MaxNameLength    = 256       // bytes of a signal, queue or task name
+	MaxPayloadLength = 256 << 10 // bytes of one JSON payload
+)
+
+// CheckWorkflowType holds `^[a-z][a-z0-9_-]{0,99}$`, which keeps every topic
+// name legal and of bounded length.
+func CheckWorkflowType(field, name string) error {
+	if name == "" {
+		return fieldErrorf(field, "is missing")
+	}
+	ok := len(name) <= MaxTypeLength && name[0] >= 'a' && name[0] <= 'z'
+	for i := 0; ok && i < len(name); i++ {
+		c := name[i]
+		ok = c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '_' || c == '-'
+	}
+	if !ok {
+		return fieldErrorf(field, "%q does not match ^[a-z][a-z0-9_-]{0,99}$", clip(name))
+	}
+	if name == "definitions" || name == "schedules" {
+		return fieldErrorf(field, "%q is reserved: topic workflow.%s is the engine's own", name, name)
+	}
+	return checkCollision(field, name)
+}
+
+// checkCollision refuses a type whose event topic Kafka would take for a topic
+// of another type: to it workflow.x_state and workflow.x.state are the same.
+func checkCollision(field, name string) error {
+	for _, suffix := range []string{"_commands", "_state", "_outcomes"} {
+		if other, ends := strings.CutSuffix(name, suffix); ends {
+			return fieldErrorf(field, "%q ends in %s: Kafka takes dots and underscores for the same and would confuse its topic with one of type %q",
+				clip(name), suffix, clip(other))
+		}
+	}
+	return nil
+}
+
+// CheckQueue holds `^[a-zA-Z0-9][a-zA-Z0-9_-]{0,99}$`, so that tasks.<queue> is
+// a legal topic name.
+func CheckQueue(field, name string) error {
+	if name == "" {
+		return fieldErrorf(field, "is missing")
+	}
+	ok := len(name) <= MaxTypeLength && name[0] != '_' && name[0] != '-'
+	for i := 0; ok && i < len(name); i++ {
+		c := name[i]
+		ok = c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_' || c == '-'
+	}
+	if !ok {
+		return fieldErrorf(field, "%q does not match ^[a-zA-Z0-9][a-zA-Z0-9_-]{0,99}$", clip(name))
+	}
+	return nil
+}
+
+// checkPayload refuses what is not one JSON value of bounded size; nil is no payload.
+func checkPayload(field string, payload json.RawMessage) error {
+	switch {
+	case payload == nil:
+		return nil
+	case len(payload) > MaxPayloadLength:
+		return fieldErrorf(field, "is %d bytes, at most %d: keep large content elsewhere and send a reference", len(payload), MaxPayloadLength)
+	case !json.Valid(payload):
+		return fieldErrorf(field, "is not JSON")
+	case !utf8.Valid(payload): // json.Valid lets any byte pass inside strings
+		return fieldErrorf(field, "is not valid UTF-8")
+	}
+	return nil
+}
+
+func checkLength(field, value string, most int) error {
+	if len(value) > most {
+		return fieldErrorf(field, "is %d bytes, at most %d", len(value), most)
+	}
+	return nil
+}
+
+func checkName(field, value string) error {
+	if value == "" {
+		return fieldErrorf(field, "is missing")
+	}
+	return checkLength(field, value, MaxNameLength)
+}
+
+func checkTime(field string, t time.Time) error {
+	if t.IsZero() {
+		return fieldErrorf(field, "is missing")
+	}
+	return nil
+}
+
+// Instant is t as the wire keeps it: UTC, in whole microseconds. Use it on
+// every time that goes into a record, so that a round trip changes nothing.
+func Instant(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }

@@ -1,0 +1,159 @@
+package events
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Snapshot is where an instance stands after its newest event, on the compacted
+// topic workflow.<type>.state. The router restores from it and decides on it;
+// projectors fold it into views. Seed: WorkflowContext, WorkflowSnapshot.
+type Snapshot struct {
+	WorkflowType   string        `json:"workflow_type"`
+	InstanceID     UUID          `json:"instance_id"`
+	Key            string        `json:"key,omitempty"`
+	Version        int32         `json:"version"`         // of the definition that decides
+	SequenceNumber int64         `json:"sequence_number"` // of the newest event
+	State          WorkflowState `json:"state"`
+	CorrelationID  UUID          `json:"correlation_id"`
+	CreatedAt      time.Time     `json:"created_at"`
+	UpdatedAt      time.Time     `json:"updated_at"`
+	FinishedAt     time.Time     `json:"finished_at,omitzero"`
+
+	Chart  Chart           `json:"chart"`
+	Output json.RawMessage `json:"output,omitempty"` // of the top-level final state
+	Error  *Error          `json:"error,omitempty"`  // why it failed, or the incident that parks it
+	Seen   []SeenCommand   `json:"seen,omitempty"`   // newest last, at most MaxSeenCommands
+
+	Isolation IsolationLevel    `json:"isolation_level"`
+	Secrets   map[string]string `json:"secrets,omitempty"` // references, never values
+	Limits    map[string]int64  `json:"resource_limits,omitempty"`
+}
+
+// MaxSeenCommands is how many commands with an explicit command id or
+// idempotency key an instance remembers in order to recognise a duplicate.
+const MaxSeenCommands = 128
+
+// SeenCommand is a command that was decided, by the UUID of its id or key.
+type SeenCommand struct {
+	Name     UUID  `json:"name"`
+	Sequence int64 `json:"sequence"` // of the first event that it led to, 0 for none
+}
+
+// Chart is the part of a snapshot that pkg/fsm reads and returns: the
+// configuration of the statechart and everything that is pending. All ids in it
+// are those of the definition. Slices keep the order in which things were set.
+type Chart struct {
+	Active   []string                   `json:"active"`            // active atomic and final states, document order
+	History  map[string][]string        `json:"history,omitempty"` // what each history state remembers
+	Data     map[string]ContextValue    `json:"data,omitempty"`
+	Payloads map[string]json.RawMessage `json:"payloads,omitempty"`
+	Input    json.RawMessage            `json:"input,omitempty"` // start payload, never changed
+	Tasks    []TaskStatus               `json:"tasks,omitempty"` // of the active states, in order of start
+	Timers   []Timer                    `json:"timers,omitempty"`
+	Counter  int64                      `json:"counter"` // ordinals given out, to name tasks and timers
+}
+
+// TaskStatus is one invocation of an active state, pending or ended.
+type TaskStatus struct {
+	TaskID      UUID            `json:"task_id"`
+	StateID     string          `json:"state_id"`   // the state that invoked it
+	Invocation  string          `json:"invocation"` // its id within the definition
+	Name        string          `json:"name"`       // "queue.task"
+	State       TaskState       `json:"state"`
+	Attempt     int32           `json:"attempt"` // 0 before the first
+	NodeID      string          `json:"node_id,omitempty"`
+	Input       json.RawMessage `json:"input,omitempty"`  // evaluated once, the same for every attempt
+	Result      json.RawMessage `json:"result,omitempty"` // kept while a sibling may need it
+	Error       *Error          `json:"error,omitempty"`  // of the newest failed attempt
+	ScheduledAt time.Time       `json:"scheduled_at,omitzero"`
+	StartedAt   time.Time       `json:"started_at,omitzero"`
+	Cause       []UUID          `json:"cause,omitempty"` // chain to the event that asked for it; the router's
+}
+
+// TimerKind says what a timer is for.
+type TimerKind string
+
+// The timer kinds.
+const (
+	TimerAfter           TimerKind = "after" // an `after` transition of an active state
+	TimerSend            TimerKind = "send"  // a delayed `send`
+	TimerRetry           TimerKind = "retry" // the next attempt of a task
+	TimerScheduleToStart TimerKind = "schedule_to_start"
+	TimerStartToClose    TimerKind = "start_to_close"
+	TimerScheduleToClose TimerKind = "schedule_to_close"
+	TimerHeartbeat       TimerKind = "heartbeat"
+)
+
+// TimerKinds lists the closed set.
+func TimerKinds() []TimerKind {
+	return []TimerKind{
+		TimerAfter, TimerSend, TimerRetry, TimerScheduleToStart, TimerStartToClose, TimerScheduleToClose, TimerHeartbeat,
+	}
+}
+
+// Timer is something that happens by itself at Due. The router's store orders
+// timers by due time, then by instance, then by ID.
+type Timer struct {
+	ID     int64           `json:"id"` // ordinal, unique within the instance, rising in the order of setting
+	Kind   TimerKind       `json:"kind"`
+	Due    time.Time       `json:"due"`
+	Ref    string          `json:"ref"` // after: the state's id; send: its sendId; tasks: the invocation
+	TaskID UUID            `json:"task_id,omitzero"`
+	Event  string          `json:"event,omitempty"` // what is raised when it fires
+	Data   json.RawMessage `json:"data,omitempty"`
+	Cause  []UUID          `json:"cause,omitempty"` // chain to the event that set it; the router's
+}
+
+// Validate checks the fields that no other record vouches for.
+func (s *Snapshot) Validate() error {
+	if err := firstError(
+		CheckWorkflowType("workflow_type", s.WorkflowType),
+		checkID("instance_id", s.InstanceID),
+		checkSequence(s.SequenceNumber),
+		checkEnum("state", s.State, WorkflowStates()),
+		checkEnum("isolation_level", s.Isolation, IsolationLevels()),
+		checkID("correlation_id", s.CorrelationID),
+		checkTime("created_at", s.CreatedAt),
+		checkTime("updated_at", s.UpdatedAt),
+		validateValues("chart.data", s.Chart.Data),
+	); err != nil {
+		return err
+	}
+	for i := range s.Chart.Tasks {
+		t := &s.Chart.Tasks[i]
+		if err := firstError(checkID("task_id", t.TaskID), checkEnum("state", t.State, TaskStates())); err != nil {
+			return inField("chart.tasks", err)
+		}
+	}
+	for i := range s.Chart.Timers {
+		t := &s.Chart.Timers[i]
+		if err := firstError(checkEnum("kind", t.Kind, TimerKinds()), checkTime("due", t.Due)); err != nil {
+			return inField("chart.timers", err)
+		}
+	}
+	return nil
+}
+
+// CheckpointKey is the record key of a [Checkpoint] in a state topic. It cannot
+// be an instance id.
+const CheckpointKey = "!ckpt"
+
+// Checkpoint says up to where the commands of one partition are decided. It is
+// the newest record with key [CheckpointKey] of each partition of
+// workflow.<type>.state, written in the transaction that it describes; it, and
+// not the group's committed offset, is the truth.
+type Checkpoint struct {
+	Partition  int32     `json:"partition"`
+	NextOffset int64     `json:"next_offset"` // of the first command that is not decided yet
+	Source     string    `json:"source"`      // the router slot that wrote it
+	Timestamp  time.Time `json:"timestamp"`
+}
+
+// Validate checks every field.
+func (c *Checkpoint) Validate() error {
+	if c.NextOffset < 0 {
+		return fieldErrorf("next_offset", "%d is below 0", c.NextOffset)
+	}
+	return checkTime("timestamp", c.Timestamp)
+}

@@ -1,0 +1,152 @@
+package events
+
+import (
+	"encoding/json"
+	"strings"
+	"time"
+)
+
+// Task is one attempt of work to do, on topic tasks.<queue>. The router issues
+// it in the transaction of the decision that asked for it. Seed: "Workflow
+// Orchestration Layer", TaskConfiguration.
+type Task struct {
+	TaskID         UUID               `json:"task_id"`   // the same for every attempt
+	TaskName       string             `json:"task_name"` // "queue.task"
+	Queue          string             `json:"queue"`     // what stands before the first dot of TaskName
+	TaskType       TaskType           `json:"task_type"`
+	NodeType       NodeType           `json:"node_type"`
+	WorkflowType   string             `json:"workflow_type"`
+	InstanceID     UUID               `json:"instance_id"`
+	InstanceKey    string             `json:"instance_key,omitempty"` // business key, for people
+	Invocation     string             `json:"invocation"`             // id of the invocation in the definition
+	Attempt        int32              `json:"attempt"`                // 1, 2, 3, …; only the router counts
+	IdempotencyKey string             `json:"idempotency_key"`        // stable over attempts: pass it to whatever the task changes
+	Input          json.RawMessage    `json:"input,omitempty"`
+	Priority       TaskPriority       `json:"priority"`
+	Semantics      ExecutionSemantics `json:"execution_semantics"`
+	Delivery       DeliveryGuarantee  `json:"delivery_guarantee"`
+	Requires       []string           `json:"requires,omitempty"` // node capabilities that the task needs
+	Timeouts       Timeouts           `json:"timeouts"`
+	ScheduledAt    time.Time          `json:"scheduled_at"`
+	CorrelationID  UUID               `json:"correlation_id"`
+	CausationID    UUID               `json:"causation_id"` // the task.scheduled or task.retry event
+}
+
+// Timeouts bound one task; the router's timers enforce them. Zero means none.
+type Timeouts struct {
+	ScheduleToStart time.Duration `json:"schedule_to_start"` // from issue to claim, of one attempt
+	StartToClose    time.Duration `json:"start_to_close"`    // from claim to result, of one attempt
+	ScheduleToClose time.Duration `json:"schedule_to_close"` // from first issue to the end, all attempts
+	Heartbeat       time.Duration `json:"heartbeat"`         // between two signs of life of a claimed attempt
+}
+
+// Validate checks every field. The error is a [FieldError].
+func (t *Task) Validate() error {
+	return firstError(
+		checkID("task_id", t.TaskID),
+		checkName("task_name", t.TaskName),
+		t.checkQueue(),
+		checkEnum("task_type", t.TaskType, TaskTypes()),
+		checkEnum("node_type", t.NodeType, NodeTypes()),
+		CheckWorkflowType("workflow_type", t.WorkflowType),
+		checkID("instance_id", t.InstanceID),
+		checkName("invocation", t.Invocation),
+		checkAttempt("attempt", t.Attempt),
+		checkName("idempotency_key", t.IdempotencyKey),
+		checkPayload("input", t.Input),
+		checkEnum("priority", t.Priority, TaskPriorities()),
+		checkEnum("execution_semantics", t.Semantics, ExecutionSemanticsSet()),
+		checkEnum("delivery_guarantee", t.Delivery, DeliveryGuarantees()),
+		inField("timeouts", t.Timeouts.Validate()),
+		checkTime("scheduled_at", t.ScheduledAt),
+		checkID("correlation_id", t.CorrelationID),
+		checkID("causation_id", t.CausationID),
+	)
+}
+
+// checkQueue wants what topics.QueueOf gives, and a legal topic name with it.
+func (t *Task) checkQueue() error {
+	if queue, _, _ := strings.Cut(t.TaskName, "."); queue != t.Queue {
+		return fieldErrorf("queue", "%q is not what stands before the first dot of task_name %q", clip(t.Queue), clip(t.TaskName))
+	}
+	return CheckQueue("queue", t.Queue)
+}
+
+// Validate refuses negative durations.
+func (t Timeouts) Validate() error {
+	return firstError(
+		checkBound("schedule_to_start", t.ScheduleToStart),
+		checkBound("start_to_close", t.StartToClose),
+		checkBound("schedule_to_close", t.ScheduleToClose),
+		checkBound("heartbeat", t.Heartbeat),
+	)
+}
+
+func checkBound(field string, d time.Duration) error {
+	if d < 0 {
+		return fieldErrorf(field, "%s is negative", d)
+	}
+	return nil
+}
+
+func checkAttempt(field string, n int32) error {
+	if n < 1 {
+		return fieldErrorf(field, "%d is not an attempt: they begin at 1", n)
+	}
+	return nil
+}
+
+// TaskResult is what an executor says of one attempt: that it has claimed it,
+// is still at it, or how it ended. Seed: TaskResult.
+type TaskResult struct {
+	TaskID  UUID      `json:"task_id"`
+	Attempt int32     `json:"attempt"`
+	State   TaskState `json:"state,omitempty"` // result: completed or failed; "" in a claim or heartbeat
+	Error   *Error    `json:"error,omitempty"` // result: why it failed
+	NodeID  string    `json:"node_id,omitempty"`
+
+	ExecutionTime time.Duration `json:"execution_time,omitempty"` // how long the handler ran
+}
+
+// Validate checks the report against the command that carries it.
+func (r *TaskResult) Validate(command CommandType) error {
+	if err := firstError(
+		checkID("task_id", r.TaskID),
+		checkAttempt("attempt", r.Attempt),
+		checkLength("node_id", r.NodeID, MaxNameLength),
+	); err != nil {
+		return err
+	}
+	if command != CommandResult {
+		return nil
+	}
+	switch {
+	case r.State != TaskCompleted && r.State != TaskFailed:
+		return fieldErrorf("state", "%q is neither completed nor failed", clip(string(r.State)))
+	case r.State == TaskFailed && r.Error == nil:
+		return fieldErrorf("error", "is missing: a failed attempt says why")
+	case r.Error != nil:
+		return inField("error", r.Error.Validate())
+	}
+	return nil
+}
+
+// Error is a failure as data (the seed's ErrorInfo): what a task reports, what
+// a final state declares, why a command was rejected. Message is for people and
+// never holds a secret.
+type Error struct {
+	Code      string `json:"code"`    // stable, upper case, such as CARD_DECLINED
+	Message   string `json:"message"` // one sentence
+	Retryable bool   `json:"retryable,omitempty"`
+}
+
+// MaxMessageLength bounds [Error.Message], in bytes.
+const MaxMessageLength = 4096
+
+// Validate wants a code, and bounds both texts.
+func (e *Error) Validate() error {
+	return firstError(checkName("code", e.Code), checkLength("message", e.Message, MaxMessageLength))
+}
+
+// Error makes the data usable as a Go error: "CODE: message".
+func (e *Error) Error() string { return e.Code + ": " + e.Message }

@@ -1,0 +1,167 @@
+// Package topics says where things are said: every topic of Leat as data, with
+// its key, partitions, cleanup, retention, writers and readers. Creation,
+// verification and the tests read this data; no other place builds a topic name.
+// It imports the standard library only and does no I/O.
+package topics
+
+import (
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Cleanup is Kafka's cleanup.policy.
+type Cleanup string
+
+// The two policies that Leat uses.
+const (
+	Delete  Cleanup = "delete"
+	Compact Cleanup = "compact"
+)
+
+// Forever is the retention of a topic that never loses a record by age.
+const Forever time.Duration = -1
+
+// Defaults for partition counts. Counts are fixed for the life of a topic,
+// because the partition of an instance depends on them.
+const (
+	DefaultPartitions    = 32 // of a workflow type and of a task queue
+	DevPartitions        = 8  // the same in `leat dev`
+	registryPartitions   = 1  // of topics that every worker reads whole
+	deadLetterPartitions = 1
+)
+
+// Spec is one topic.
+type Spec struct {
+	Name       string
+	Partitions int32
+	Cleanup    Cleanup
+	Retention  time.Duration // Forever, or how long a record stays; ignored when compacted
+	Key        string        // what the record key is, for people
+	Writers    string        // who may write, for people and ACLs
+	Readers    string        // who reads
+}
+
+// Config is the topic configuration that Spec stands for, in Kafka's names.
+func (s Spec) Config() map[string]string {
+	c := map[string]string{"cleanup.policy": string(s.Cleanup)}
+	switch {
+	case s.Cleanup == Compact:
+		c["segment.bytes"] = "67108864" // small segments, so that the cleaner gets to work
+		c["min.cleanable.dirty.ratio"] = "0.2"
+		c["max.compaction.lag.ms"] = millis(6 * time.Hour)
+	case s.Retention == Forever:
+		c["retention.ms"] = "-1"
+		c["retention.bytes"] = "-1"
+	default:
+		c["retention.ms"] = millis(s.Retention)
+	}
+	return c
+}
+
+// Verified lists the settings of Config whose change would lose data or break a
+// promise; provisioning compares these, and only these, with what it finds.
+func (s Spec) Verified() []string {
+	if s.Cleanup == Delete {
+		return []string{"cleanup.policy", "retention.ms"}
+	}
+	return []string{"cleanup.policy"}
+}
+
+func millis(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
+
+// Names builds topic names. The zero value has no prefix, so that the seed's
+// workflow.<type> is literal; Prefix, when set, stands before every name.
+type Names struct {
+	Prefix string
+}
+
+// Commands is where anyone asks.
+func (n Names) Commands(workflowType string) string { return n.Events(workflowType) + ".commands" }
+
+// Events is the event store of a type.
+func (n Names) Events(workflowType string) string { return n.Prefix + "workflow." + workflowType }
+
+// State is the compacted topic of snapshots and checkpoints.
+func (n Names) State(workflowType string) string { return n.Events(workflowType) + ".state" }
+
+// Outcomes answers commands that led to no event.
+func (n Names) Outcomes(workflowType string) string { return n.Events(workflowType) + ".outcomes" }
+
+// Tasks is where one queue's executors find work.
+func (n Names) Tasks(queue string) string { return n.Prefix + "tasks." + queue }
+
+// DeadLetters keeps what could not be read from source.
+func (n Names) DeadLetters(source string) string {
+	return n.Prefix + "dlq." + strings.TrimPrefix(source, n.Prefix)
+}
+
+// Definitions holds every deployed version of every definition.
+func (n Names) Definitions() string { return n.Prefix + "workflow.definitions" }
+
+// TypeOfCommands is the workflow type whose commands topic has this name.
+func (n Names) TypeOfCommands(topic string) (workflowType string, ok bool) {
+	rest, ok := strings.CutPrefix(topic, n.Prefix+"workflow.")
+	if !ok {
+		return "", false
+	}
+	return strings.CutSuffix(rest, ".commands")
+}
+
+// Type lists the topics of a workflow type. Commands, events and state share
+// their partition count, so that everything about an instance is in the same
+// partition of each.
+func (n Names) Type(workflowType string, partitions int32) []Spec {
+	return []Spec{
+		{
+			Name: n.Commands(workflowType), Partitions: partitions, Cleanup: Delete, Retention: 7 * 24 * time.Hour,
+			Key: "instance id", Writers: "anyone", Readers: "router",
+		},
+		{
+			Name: n.Events(workflowType), Partitions: partitions, Cleanup: Delete, Retention: Forever,
+			Key: "instance id", Writers: "router", Readers: "projector, subscribers",
+		},
+		{
+			Name: n.State(workflowType), Partitions: partitions, Cleanup: Compact,
+			Key: "instance id, !ckpt", Writers: "router", Readers: "router, projector",
+		},
+		{
+			Name: n.Outcomes(workflowType), Partitions: registryPartitions, Cleanup: Delete, Retention: 24 * time.Hour,
+			Key: "command id", Writers: "router", Readers: "clients",
+		},
+		n.DeadLetter(n.Commands(workflowType)),
+	}
+}
+
+// Queue lists the topics of a task queue.
+func (n Names) Queue(queue string, partitions int32) []Spec {
+	return []Spec{
+		{
+			Name: n.Tasks(queue), Partitions: partitions, Cleanup: Delete, Retention: 14 * 24 * time.Hour,
+			Key: "task id", Writers: "router", Readers: "executors",
+		},
+		n.DeadLetter(n.Tasks(queue)),
+	}
+}
+
+// DeadLetter is the topic that keeps what could not be read from source.
+func (n Names) DeadLetter(source string) Spec {
+	return Spec{
+		Name: n.DeadLetters(source), Partitions: deadLetterPartitions, Cleanup: Delete, Retention: 30 * 24 * time.Hour,
+		Key: "original key", Writers: "any worker", Readers: "operators",
+	}
+}
+
+// Shared lists the topics that do not belong to a type or a queue.
+func (n Names) Shared() []Spec {
+	return []Spec{{
+		Name: n.Definitions(), Partitions: registryPartitions, Cleanup: Compact,
+		Key: "type@version", Writers: "deployers", Readers: "all",
+	}}
+}
+
+// QueueOf is the queue of a task name: what stands before the first dot.
+func QueueOf(taskName string) string {
+	queue, _, _ := strings.Cut(taskName, ".")
+	return queue
+}
