@@ -1,0 +1,21 @@
+// Package fsm decides what follows from an input: a pure, deterministic
+// interpreter of statecharts with the semantics of the W3C SCXML algorithm
+// (www.w3.org/TR/scxml, appendix D).
+//
+// [Machine.Step] takes where an instance stands ([events.Chart]) and an
+// [Input], and returns where it stands then and the [Effect]s in the order in
+// which they happened. It reads no clock, does no I/O, starts no goroutine and
+// draws no random number: time and identity come in with the input, so the same
+// chart and input give the same answer on every machine and on every replay.
+//
+// A [Machine] is compiled from a [Definition] by [Compile]; internal/definition
+// reads definitions from YAML and JSON, internal/cel gives [Expressions]. The
+// package knows neither. It imports the standard library and pkg/events only.
+//
+// # Where to look
+//
+// step.go holds Step and the loop; select.go which transitions are enabled;
+// exit_enter.go and history.go what they leave and enter; actions.go what they
+// do; tasks.go, tasks_dag.go, tasks_retry.go and timers.go what they wait for.
+// definition.go is the parsed form, machine.go the compiled one.
+package fsm

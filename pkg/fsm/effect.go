@@ -1,0 +1,155 @@
+package fsm
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/leat-io/leat/pkg/events"
+)
+
+// Effect is something that a step led to. The set is closed: a type switch over
+// the types of this file is complete. Slices inside may be shared with the
+// machine: read them, do not write them.
+type Effect interface{ effect() }
+
+// Started is the first effect of [InputStart].
+type Started struct {
+	Active  []string // atomic and final states, document order
+	Entered []string // in the order in which they were entered
+}
+
+// Transitioned is one macrostep that left or entered states.
+type Transitioned struct {
+	Event   string   // what began the macrostep
+	Exited  []string // in the order in which they were left
+	Entered []string // in the order in which they were entered
+	Active  []string // atomic and final states after it, document order
+}
+
+// StartTask asks for one attempt of a task.
+type StartTask struct {
+	TaskID     events.UUID
+	StateID    string
+	Invocation string
+	Name       string // "queue.task"
+	Attempt    int32  // 1, 2, 3, …
+	TaskType   events.TaskType
+	NodeType   events.NodeType
+	Input      json.RawMessage
+	Priority   events.TaskPriority
+	Semantics  events.ExecutionSemantics
+	Delivery   events.DeliveryGuarantee
+	Requires   []string
+	Timeouts   events.Timeouts
+}
+
+// TaskChanged is a step in a task's life other than its start.
+type TaskChanged struct {
+	TaskID     events.UUID
+	StateID    string
+	Invocation string
+	Name       string
+	From, To   events.TaskState
+	Attempt    int32
+	Result     json.RawMessage // To completed
+	Error      *events.Error   // To failed, timeout, retrying; skipped: why
+	NodeID     string
+	RetryAt    time.Time // To retrying: when the next attempt is issued
+}
+
+// Heartbeat says that a deadline moved. There is nothing to record.
+type Heartbeat struct{ TaskID events.UUID }
+
+// Emitted is a domain fact for the history.
+type Emitted struct {
+	Event string
+	Data  json.RawMessage
+}
+
+// SendSignal is a signal to another instance.
+type SendSignal struct {
+	To    string // instance id or business key
+	Type  string // workflow type of the receiver
+	Event string
+	Data  json.RawMessage
+}
+
+// Logged is the message of a `log` action.
+type Logged struct{ Message string }
+
+// TimerSet and TimerCancelled tell of the chart's timers; the chart holds them.
+type TimerSet struct{ events.Timer }
+
+// TimerCancelled is a timer that will not fire.
+type TimerCancelled struct{ ID int64 }
+
+// TimerFired is the first effect of [InputTimer]. It may be the only one, when
+// no guard lets anything follow: the chart has changed all the same.
+type TimerFired struct{ events.Timer }
+
+// CompensationStarted says that completed work is undone from here on, by the
+// invocations named, in this order. The instance is compensating until Ended.
+type CompensationStarted struct{ Invocations []string }
+
+// CompensationEnded says how undoing went; Error is that of the first
+// invocation that failed for good.
+type CompensationEnded struct{ Error *events.Error }
+
+// Ended is the last effect of an instance.
+type Ended struct {
+	State  events.WorkflowState // completed, failed, cancelled or compensated
+	Output json.RawMessage
+	Error  *events.Error
+}
+
+// Ignored says that nothing reacted and why. It is the only effect of its step,
+// and the chart is returned unchanged.
+type Ignored struct{ Code, Message string }
+
+// The codes of [Ignored].
+const (
+	UnhandledEvent = "UNHANDLED_EVENT"
+	ReservedEvent  = "RESERVED_EVENT"
+	StaleAttempt   = "STALE_ATTEMPT"
+	UnknownTask    = "UNKNOWN_TASK"
+	UnknownTimer   = "UNKNOWN_TIMER"
+	Finished       = "FINISHED"
+)
+
+func (Started) effect()             {}
+func (Transitioned) effect()        {}
+func (StartTask) effect()           {}
+func (TaskChanged) effect()         {}
+func (Heartbeat) effect()           {}
+func (Emitted) effect()             {}
+func (SendSignal) effect()          {}
+func (Logged) effect()              {}
+func (TimerSet) effect()            {}
+func (TimerCancelled) effect()      {}
+func (TimerFired) effect()          {}
+func (CompensationStarted) effect() {}
+func (CompensationEnded) effect()   {}
+func (Ended) effect()               {}
+func (Ignored) effect()             {}
+
+// Incident is a decision that cannot be made: an expression failed and no
+// active state handles error.execution, or a macrostep does not end. Nothing of
+// the step counts; the instance waits for a person.
+type Incident struct { //nolint:errname // it is a thing that people list and resolve; being an error is how it travels
+	Code      string // EXPRESSION or MICROSTEPS
+	Message   string
+	File      string
+	Line, Col int
+}
+
+// The codes of [Incident].
+const (
+	CodeExpression = "EXPRESSION"
+	CodeMicrosteps = "MICROSTEPS"
+)
+
+// Error reads "file:line:col: CODE: message".
+func (e *Incident) Error() string {
+	return fmt.Sprintf("%s:%d:%d: %s: %s", e.File, e.Line, e.Col, e.Code, e.Message)
+}

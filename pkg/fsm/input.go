@@ -1,0 +1,41 @@
+package fsm
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/leat-io/leat/pkg/events"
+)
+
+// InputKind says what an [Input] is.
+type InputKind uint8
+
+// The kinds of input.
+const (
+	InputStart     InputKind = iota + 1 // begin; the chart is the zero Chart
+	InputEvent                          // a signal
+	InputClaim                          // an executor has begun an attempt
+	InputHeartbeat                      // an executor is still at it
+	InputResult                         // an attempt has ended
+	InputTimer                          // a timer of the chart is due
+)
+
+// Instance is who decides. It is the same in every step of one instance, except
+// that Version changes when it is migrated.
+type Instance struct {
+	ID        events.UUID
+	Type, Key string
+	Version   int32
+}
+
+// Input is one thing that happens to an instance.
+type Input struct {
+	Kind     InputKind
+	Instance Instance
+	Now      time.Time // of the decision; while a timer fires the clock stands at its Due
+	Name     string    // InputEvent: the signal's name
+	// Data is the start payload, the signal's data or the task's result; nil is null.
+	Data    json.RawMessage
+	Task    *events.TaskResult // InputClaim, InputHeartbeat, InputResult
+	TimerID int64              // InputTimer
+}

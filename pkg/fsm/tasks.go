@@ -1,0 +1,291 @@
+package fsm
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/leat-io/leat/pkg/events"
+)
+
+// DefaultHeartbeat is how long a claimed attempt may be silent when its
+// definition does not say. Executors beat by themselves, several times as often.
+const DefaultHeartbeat = 30 * time.Second
+
+// invokeAll starts what the states entered in this macrostep ask for, and goes
+// on with the task DAGs in which something ended.
+func (s *step) invokeAll() {
+	for i := s.toInvoke.next(0); i >= 0; i = s.toInvoke.next(i + 1) {
+		state := &s.m.states[i]
+		s.toInvoke.remove(i)
+		for _, inv := range state.invoke {
+			s.invoke(inv)
+		}
+		if len(state.tasks) > 0 {
+			s.plan(state)
+			s.dirty.add(i)
+		}
+	}
+	for i := s.dirty.next(0); i >= 0; i = s.dirty.next(i + 1) {
+		s.dirty.remove(i)
+		if s.config.has(i) && s.running {
+			s.advance(&s.m.states[i])
+		}
+	}
+}
+
+// add appends the status of a new task and names it.
+func (s *step) add(inv *invocation) int {
+	s.ownTasks()
+	s.chart.Counter++
+	s.chart.Tasks = append(s.chart.Tasks, events.TaskStatus{
+		TaskID:  events.DeriveUUID(s.in.Instance.ID, "task/"+strconv.FormatInt(s.chart.Counter, 10)),
+		StateID: s.m.states[inv.state].id, Invocation: inv.name, Name: inv.def.Task, State: events.TaskPending,
+	})
+	return len(s.chart.Tasks) - 1
+}
+
+// invoke starts an invocation of a state that has just been entered.
+func (s *step) invoke(inv *invocation) {
+	input, err := s.evalTemplate(inv.input)
+	if err != nil {
+		s.raiseError(err, errorPos(err, inv.def.Pos))
+		return
+	}
+	at := s.add(inv)
+	s.chart.Tasks[at].Input = input
+	s.issue(at, inv)
+}
+
+// issue asks for the next attempt of a task.
+func (s *step) issue(at int, inv *invocation) {
+	t := &s.chart.Tasks[at]
+	t.Attempt++
+	t.State = events.TaskScheduled
+	t.ScheduledAt, t.StartedAt, t.NodeID = s.clock(), time.Time{}, ""
+	s.emit(StartTask{
+		TaskID: t.TaskID, StateID: t.StateID, Invocation: t.Invocation, Name: t.Name, Attempt: t.Attempt,
+		TaskType: inv.taskType, NodeType: inv.def.NodeType, Input: t.Input, Priority: inv.def.Priority,
+		Semantics: inv.def.Semantics, Delivery: inv.def.Delivery, Requires: inv.def.Requires, Timeouts: inv.timeouts,
+	})
+	s.arm(at, events.TimerScheduleToStart, inv.timeouts.ScheduleToStart)
+	if t.Attempt > 1 {
+		return
+	}
+	s.arm(at, events.TimerScheduleToClose, inv.timeouts.ScheduleToClose)
+	if inv.def.Semantics != events.Await {
+		s.raise(&event{name: inv.doneEvent, invoker: inv}) // the instance goes on
+	}
+}
+
+// arm sets a deadline of a task; zero is none.
+func (s *step) arm(at int, kind events.TimerKind, wait time.Duration) {
+	if wait > 0 {
+		t := &s.chart.Tasks[at]
+		s.setTimer(events.Timer{Kind: kind, Due: s.clock().Add(wait), Ref: t.Invocation, TaskID: t.TaskID})
+	}
+}
+
+// clock is the time of the decision. Deadlines of tasks count from it, also
+// while a timer fires late: else an engine that was down would find every
+// attempt that it issues overdue.
+func (s *step) clock() time.Time { return events.Instant(s.in.Now) }
+
+// report handles what an executor says of an attempt.
+func (s *step) report() Effect {
+	r := s.in.Task
+	if r == nil {
+		return Ignored{Code: UnknownTask, Message: "the report names no task"}
+	}
+	at := slices.IndexFunc(s.chart.Tasks, func(t events.TaskStatus) bool { return t.TaskID == r.TaskID })
+	if at < 0 {
+		return Ignored{Code: UnknownTask, Message: fmt.Sprintf("task %s is not one of the active states", r.TaskID)}
+	}
+	t := &s.chart.Tasks[at]
+	open := t.State == events.TaskScheduled || t.State == events.TaskRunning
+	if !open || t.Attempt != r.Attempt {
+		return Ignored{
+			Code:    StaleAttempt,
+			Message: fmt.Sprintf("task %s is %s at attempt %d, the report is of attempt %d", r.TaskID, t.State, t.Attempt, r.Attempt),
+		}
+	}
+	inv := s.m.invs[invocationKey(t.StateID, t.Invocation)]
+	if inv == nil {
+		return Ignored{Code: UnknownTask, Message: fmt.Sprintf("version %d has no invocation %q in state %q", s.m.Version(), t.Invocation, t.StateID)}
+	}
+	s.ownTasks()
+	switch s.in.Kind {
+	case InputClaim:
+		return s.claim(at, inv)
+	case InputHeartbeat:
+		return s.beat(at, inv)
+	default:
+		s.result(at, inv)
+		s.later()
+		return nil
+	}
+}
+
+// claim notes that an attempt has begun.
+func (s *step) claim(at int, inv *invocation) Effect {
+	t := &s.chart.Tasks[at]
+	if t.State == events.TaskRunning {
+		return Ignored{Code: StaleAttempt, Message: fmt.Sprintf("attempt %d of task %s is claimed by %s", t.Attempt, t.TaskID, t.NodeID)}
+	}
+	s.cancelDeadlines(t.TaskID, events.TimerScheduleToStart)
+	t.State, t.StartedAt, t.NodeID = events.TaskRunning, s.now, s.in.Task.NodeID
+	s.changed(t, events.TaskScheduled)
+	s.arm(at, events.TimerStartToClose, inv.timeouts.StartToClose)
+	s.arm(at, events.TimerHeartbeat, inv.timeouts.Heartbeat)
+	return nil
+}
+
+// beat moves the heartbeat deadline. One before the claim changes nothing.
+func (s *step) beat(at int, inv *invocation) Effect {
+	t := &s.chart.Tasks[at]
+	for i := range s.chart.Timers {
+		if timer := &s.chart.Timers[i]; timer.Kind == events.TimerHeartbeat && timer.TaskID == t.TaskID {
+			s.ownTimers()
+			s.chart.Timers[i].Due = events.Instant(s.now.Add(inv.timeouts.Heartbeat))
+			s.emit(Heartbeat{TaskID: t.TaskID})
+			return nil
+		}
+	}
+	return Ignored{Code: StaleAttempt, Message: fmt.Sprintf("attempt %d of task %s is not claimed", t.Attempt, t.TaskID)}
+}
+
+// result ends an attempt.
+func (s *step) result(at int, inv *invocation) {
+	r := s.in.Task
+	if r.NodeID != "" {
+		s.chart.Tasks[at].NodeID = r.NodeID
+	}
+	if r.State == events.TaskCompleted {
+		s.complete(at, inv, s.in.Data)
+	} else {
+		failure := events.Error{Code: "UNKNOWN", Message: "the executor gave no reason"}
+		if r.Error != nil {
+			failure = *r.Error
+		}
+		s.failAttempt(at, inv, failure, events.TaskFailed)
+	}
+	s.proceed()
+}
+
+// proceed runs the macrostep of what a task led to.
+func (s *step) proceed() {
+	s.reacted = true
+	if s.m.finished(s.chart.Active) {
+		s.undoNext()
+		return
+	}
+	mark, name := len(s.effects), ""
+	if len(s.internal) > 0 {
+		name = s.internal[0].name
+	}
+	s.settle()
+	s.note(mark, name)
+}
+
+func (s *step) complete(at int, inv *invocation, result json.RawMessage) {
+	t := &s.chart.Tasks[at]
+	from := t.State
+	t.State, t.Result, t.Error = events.TaskCompleted, result, nil
+	s.cancelDeadlines(t.TaskID, "")
+	s.changed(t, from)
+	s.ended(at, inv, &event{name: inv.doneEvent, data: result, invoker: inv})
+}
+
+// ended tells the chart that a task has ended for good, and forgets the task
+// when no state and no undoing needs it.
+func (s *step) ended(at int, inv *invocation, e *event) {
+	active := s.config.has(inv.state)
+	if inv.def.Semantics != events.FireAndForget {
+		s.raise(e)
+	}
+	if active && inv.dag {
+		s.dirty.add(inv.state)
+	}
+	undo := s.isUndo(at)
+	if active && !undo || s.kept(at, inv) || s.m.finished(s.chart.Active) {
+		return
+	}
+	s.chart.Tasks = slices.Delete(s.chart.Tasks, at, at+1)
+	if undo {
+		s.undoStart()
+	}
+}
+
+// kept reports whether an ended task outlives its state: its work may have to be
+// undone, or its result was asked for without waiting and is the newest.
+func (s *step) kept(at int, inv *invocation) bool {
+	t := &s.chart.Tasks[at]
+	if t.State != events.TaskCompleted {
+		return false
+	}
+	return inv.compensate != nil && s.m.undoes || inv.def.Semantics == events.AsyncAwait && !s.leftover(at, inv)
+}
+
+func (s *step) isUndo(at int) bool {
+	return strings.HasPrefix(s.chart.Tasks[at].Invocation, compensatePrefix)
+}
+
+// cancelTasks ends what a state waits for when it is left.
+func (s *step) cancelTasks(state *state) {
+	if len(state.invoke) == 0 && len(state.tasks) == 0 {
+		return
+	}
+	s.ownTasks()
+	kept := s.chart.Tasks[:0]
+	for i := range s.chart.Tasks {
+		t := s.chart.Tasks[i]
+		inv := s.m.invs[invocationKey(t.StateID, t.Invocation)]
+		if t.StateID != state.id || inv != nil && s.outlives(i, inv) {
+			kept = append(kept, t)
+			continue
+		}
+		if t.State.Finished() {
+			continue
+		}
+		s.cancelDeadlines(t.TaskID, "")
+		if from := t.State; t.Attempt > 0 {
+			t.State = events.TaskCancelled
+			s.changed(&t, from)
+		}
+	}
+	clear(s.chart.Tasks[len(kept):])
+	s.chart.Tasks = kept
+}
+
+// outlives reports whether a task stays when its state is left.
+func (s *step) outlives(at int, inv *invocation) bool {
+	t := &s.chart.Tasks[at]
+	switch {
+	case s.isUndo(at):
+		return !t.State.Finished()
+	case t.State.Finished():
+		return s.kept(at, inv)
+	default:
+		return inv.def.Semantics != events.Await && t.Attempt > 0
+	}
+}
+
+// changed records a step in a task's life.
+func (s *step) changed(t *events.TaskStatus, from events.TaskState) {
+	e := TaskChanged{
+		TaskID: t.TaskID, StateID: t.StateID, Invocation: t.Invocation, Name: t.Name, From: from, To: t.State,
+		Attempt: t.Attempt, Result: t.Result, NodeID: t.NodeID,
+	}
+	if t.State == events.TaskFailed || t.State == events.TaskTimeout || t.State == events.TaskSkipped {
+		e.Error = t.Error
+	}
+	s.emit(e)
+}
+
+// cancelDeadlines removes the timers of a task: those of a kind, or all.
+func (s *step) cancelDeadlines(id events.UUID, kind events.TimerKind) {
+	s.cancelTimers(func(t *events.Timer) bool { return t.TaskID == id && (kind == "" || t.Kind == kind) })
+}

@@ -1,0 +1,124 @@
+package fsm
+
+import (
+	"fmt"
+
+	"github.com/leat-io/leat/pkg/events"
+)
+
+// plan adds the tasks of a state that has just been entered, none started.
+func (s *step) plan(state *state) {
+	for _, inv := range state.tasks {
+		s.add(inv)
+	}
+}
+
+// advance starts the tasks of a state whose needs are met, skips those whose
+// needs cannot be met, and tells the chart when all have ended well.
+func (s *step) advance(state *state) {
+	at := s.positions(state)
+	for progress := true; progress; {
+		progress = false
+		for i, inv := range state.tasks {
+			if at[i] >= 0 && s.chart.Tasks[at[i]].State == events.TaskPending && s.tryTask(inv, at) {
+				progress = true
+			}
+		}
+	}
+	for i, inv := range state.tasks {
+		if at[i] < 0 {
+			return
+		}
+		t := &s.chart.Tasks[at[i]]
+		started := t.State.Finished() || inv.def.Semantics != events.Await && t.Attempt > 0
+		bad := t.State == events.TaskFailed || t.State == events.TaskTimeout || t.State == events.TaskCancelled
+		if !started || bad && inv.def.Semantics == events.Await {
+			return
+		}
+	}
+	s.raise(&event{name: "done.state." + state.id})
+}
+
+// positions finds the newest status of each task of a state, -1 for none.
+func (s *step) positions(state *state) []int {
+	at := make([]int, len(state.tasks))
+	for i, inv := range state.tasks {
+		at[i] = -1
+		for j := range s.chart.Tasks {
+			if t := &s.chart.Tasks[j]; t.StateID == state.id && t.Invocation == inv.name && !s.leftover(j, inv) {
+				at[i] = j
+			}
+		}
+	}
+	return at
+}
+
+// leftover reports whether a status is of an earlier stay in the state: another
+// of the same invocation follows it.
+func (s *step) leftover(at int, inv *invocation) bool {
+	for j := at + 1; j < len(s.chart.Tasks); j++ {
+		if t := &s.chart.Tasks[j]; t.Invocation == inv.name && t.StateID == s.chart.Tasks[at].StateID {
+			return true
+		}
+	}
+	return false
+}
+
+// tryTask starts or skips a pending task. It reports false while it must wait.
+func (s *step) tryTask(inv *invocation, at []int) bool {
+	for _, n := range inv.needs {
+		if at[n.task] < 0 {
+			return false
+		}
+		t := &s.chart.Tasks[at[n.task]]
+		if !t.State.Finished() {
+			return false
+		}
+		if n.kind != Soft && t.State != events.TaskCompleted {
+			s.skip(at[inv.position], fmt.Sprintf("task %q, which it needs, is %s", t.Invocation, t.State))
+			return true
+		}
+	}
+	t := at[inv.position]
+	for _, n := range inv.needs {
+		if n.kind != Conditional {
+			continue
+		}
+		ok, err := s.evalBool(n.condition)
+		if err != nil {
+			s.abandon(t, err)
+			return true
+		}
+		if !ok {
+			s.skip(t, fmt.Sprintf("the condition on task %q does not hold", s.chart.Tasks[at[n.task]].Invocation))
+			return true
+		}
+	}
+	input, err := s.evalTemplate(inv.input)
+	if err != nil {
+		s.abandon(t, err)
+		return true
+	}
+	s.ownTasks()
+	s.chart.Tasks[t].Input = input
+	s.issue(t, inv)
+	return true
+}
+
+func (s *step) skip(at int, why string) {
+	s.ownTasks()
+	t := &s.chart.Tasks[at]
+	t.State = events.TaskSkipped
+	t.Error = &events.Error{Code: "SKIPPED", Message: why}
+	s.changed(t, events.TaskPending)
+}
+
+// abandon fails a task whose condition or input cannot be computed.
+func (s *step) abandon(at int, err error) {
+	s.ownTasks()
+	t := &s.chart.Tasks[at]
+	t.State = events.TaskFailed
+	t.Error = &events.Error{Code: CodeExpression, Message: err.Error()}
+	s.changed(t, events.TaskPending)
+	s.raiseError(err, errorPos(err, Pos{}))
+}
