@@ -1,0 +1,193 @@
+package avro
+
+import "github.com/leat-io/leat/pkg/events"
+
+// The fields of every record, once, in the order of its schema. Names and order
+// are compared with schemas/*.avsc by the tests.
+
+func command(c *codec, m *events.Command) {
+	c.optUUID("command_id", &m.CommandID)
+	enum(c, "command", &m.Command, &commandTypes)
+	c.str("type", &m.WorkflowType)
+	c.optUUID("instance_id", &m.InstanceID)
+	c.optStr("key", &m.Key)
+	c.int("version", &m.Version)
+	c.optStr("event", &m.Event)
+	c.payload("payload", &m.Payload)
+	if c.some("result", m.Result != nil) {
+		if !c.encode {
+			m.Result = new(events.TaskResult)
+		}
+		taskResult(c, m.Result)
+	}
+	c.optStr("idempotency_key", &m.IdempotencyKey)
+	c.optUUID("correlation_id", &m.CorrelationID)
+	c.optUUID("causation_id", &m.CausationID)
+	c.optLong("expected_sequence", &m.ExpectedSequence)
+	optEnum(c, "priority", &m.Priority, &priorities)
+	c.optTime("timestamp", &m.Timestamp)
+	c.optStr("source", &m.Source)
+	c.values("metadata", &m.Metadata)
+}
+
+func taskResult(c *codec, r *events.TaskResult) {
+	c.enter("result")
+	c.uuid("task_id", &r.TaskID)
+	c.int("attempt", &r.Attempt)
+	optEnum(c, "state", &r.State, &taskStates)
+	optError(c, &r.Error)
+	c.optStr("node_id", &r.NodeID)
+	c.millis("execution_time_ms", &r.ExecutionTime)
+	c.leave()
+}
+
+func optError(c *codec, p **events.Error) {
+	if !c.some("error", *p != nil) {
+		return
+	}
+	if !c.encode {
+		*p = new(events.Error)
+	}
+	c.enter("error")
+	c.str("code", &(*p).Code)
+	c.str("message", &(*p).Message)
+	c.boolean("retryable", &(*p).Retryable)
+	c.leave()
+}
+
+func event(c *codec, e *events.Event) {
+	c.uuid("event_id", &e.EventID)
+	enum(c, "event_type", &e.EventType, &eventTypes)
+	c.str("workflow_type", &e.WorkflowType)
+	c.uuid("instance_id", &e.InstanceID)
+	c.uuid("correlation_id", &e.CorrelationID)
+	c.long("sequence_number", &e.SequenceNumber)
+	c.time("timestamp", &e.Timestamp)
+	c.str("source", &e.Source)
+	c.str("idempotency_key", &e.IdempotencyKey)
+	c.values("data", &e.Data)
+	c.values("metadata", &e.Metadata)
+	c.payload("payload", &e.Payload)
+	c.optUUID("causation_id", &e.CausationID)
+	c.uuids("correlation_chain", &e.CorrelationChain)
+}
+
+func task(c *codec, t *events.Task) {
+	c.uuid("task_id", &t.TaskID)
+	c.str("task_name", &t.TaskName)
+	c.str("queue", &t.Queue)
+	enum(c, "task_type", &t.TaskType, &taskTypes)
+	enum(c, "node_type", &t.NodeType, &nodeTypes)
+	c.str("workflow_type", &t.WorkflowType)
+	c.uuid("instance_id", &t.InstanceID)
+	c.optStr("instance_key", &t.InstanceKey)
+	c.str("invocation", &t.Invocation)
+	c.int("attempt", &t.Attempt)
+	c.str("idempotency_key", &t.IdempotencyKey)
+	c.payload("input", &t.Input)
+	enum(c, "priority", &t.Priority, &priorities)
+	enum(c, "execution_semantics", &t.Semantics, &semantics)
+	enum(c, "delivery_guarantee", &t.Delivery, &deliveries)
+	c.strs("requires", &t.Requires)
+	c.enter("timeouts")
+	c.millis("schedule_to_start_ms", &t.Timeouts.ScheduleToStart)
+	c.millis("start_to_close_ms", &t.Timeouts.StartToClose)
+	c.millis("schedule_to_close_ms", &t.Timeouts.ScheduleToClose)
+	c.millis("heartbeat_ms", &t.Timeouts.Heartbeat)
+	c.leave()
+	c.time("scheduled_at", &t.ScheduledAt)
+	c.uuid("correlation_id", &t.CorrelationID)
+	c.uuid("causation_id", &t.CausationID)
+}
+
+func outcome(c *codec, o *events.Outcome) {
+	c.uuid("command_id", &o.CommandID)
+	c.str("workflow_type", &o.WorkflowType)
+	c.optUUID("instance_id", &o.InstanceID)
+	enum(c, "status", &o.Status, &outcomeStatuses)
+	optError(c, &o.Error)
+	c.optUUID("event_id", &o.EventID)
+	c.long("sequence_number", &o.SequenceNumber)
+	c.time("timestamp", &o.Timestamp)
+}
+
+func snapshot(c *codec, s *events.Snapshot) {
+	c.str("workflow_type", &s.WorkflowType)
+	c.uuid("instance_id", &s.InstanceID)
+	c.optStr("key", &s.Key)
+	c.int("version", &s.Version)
+	c.long("sequence_number", &s.SequenceNumber)
+	enum(c, "state", &s.State, &workflowStates)
+	c.uuid("correlation_id", &s.CorrelationID)
+	c.time("created_at", &s.CreatedAt)
+	c.time("updated_at", &s.UpdatedAt)
+	c.optTime("finished_at", &s.FinishedAt)
+	c.payload("output", &s.Output)
+	optError(c, &s.Error)
+	list(c, "seen", &s.Seen, seenCommand)
+	enum(c, "isolation_level", &s.Isolation, &isolationLevels)
+	dict(c, "secrets", &s.Secrets, strValue)
+	dict(c, "resource_limits", &s.Limits, longValue)
+	chart(c, &s.Chart)
+}
+
+func seenCommand(c *codec, s *events.SeenCommand) {
+	c.uuid("name", &s.Name)
+	c.long("sequence", &s.Sequence)
+}
+
+func chart(c *codec, s *events.Chart) {
+	c.enter("chart")
+	c.strs("active", &s.Active)
+	dict(c, "history", &s.History, strsValue)
+	c.values("data", &s.Data)
+	dict(c, "payloads", &s.Payloads, jsonValue)
+	c.payload("input", &s.Input)
+	list(c, "tasks", &s.Tasks, taskStatus)
+	list(c, "timers", &s.Timers, timer)
+	c.long("counter", &s.Counter)
+	c.leave()
+}
+
+func taskStatus(c *codec, t *events.TaskStatus) {
+	c.uuid("task_id", &t.TaskID)
+	c.str("state_id", &t.StateID)
+	c.str("invocation", &t.Invocation)
+	c.str("name", &t.Name)
+	enum(c, "state", &t.State, &taskStates)
+	c.int("attempt", &t.Attempt)
+	c.optStr("node_id", &t.NodeID)
+	c.payload("input", &t.Input)
+	c.payload("result", &t.Result)
+	optError(c, &t.Error)
+	c.optTime("scheduled_at", &t.ScheduledAt)
+	c.optTime("started_at", &t.StartedAt)
+	c.uuids("cause", &t.Cause)
+}
+
+func timer(c *codec, t *events.Timer) {
+	c.long("id", &t.ID)
+	enum(c, "kind", &t.Kind, &timerKinds)
+	c.time("due", &t.Due)
+	c.str("ref", &t.Ref)
+	c.optUUID("task_id", &t.TaskID)
+	c.optStr("event", &t.Event)
+	c.payload("data", &t.Data)
+	c.uuids("cause", &t.Cause)
+}
+
+func checkpoint(c *codec, p *events.Checkpoint) {
+	c.int("partition", &p.Partition)
+	c.long("next_offset", &p.NextOffset)
+	c.str("source", &p.Source)
+	c.time("timestamp", &p.Timestamp)
+}
+
+func definition(c *codec, d *events.DefinitionRecord) {
+	c.str("workflow_type", &d.WorkflowType)
+	c.int("version", &d.Version)
+	c.str("source", &d.Source)
+	c.int("partitions", &d.Partitions)
+	c.time("deployed_at", &d.DeployedAt)
+	c.optStr("deployed_by", &d.DeployedBy)
+}

@@ -1,0 +1,95 @@
+package kafka
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/leat-io/leat/pkg/topics"
+)
+
+// Producer writes records outside of transactions: commands, definitions,
+// claims and results. It is idempotent, waits for all in-sync replicas and does
+// not linger. Safe for concurrent use.
+type Producer struct {
+	client *kgo.Client
+}
+
+// NewProducer makes a producer.
+func NewProducer(c Config) (*Producer, error) {
+	client, err := c.newClient(append(producing(),
+		kgo.RecordDeliveryTimeout(30*time.Second),
+		// What comes while a request is under way goes together in the next one:
+		// batches grow with the load, and nothing ever waits for a batch to fill.
+		kgo.MaxProduceRequestsInflightPerBroker(1),
+	)...)
+	if err != nil {
+		return nil, err
+	}
+	return &Producer{client: client}, nil
+}
+
+// producing is what plain and transactional producers share. The partitioner
+// is our own, so that it is the one that pkg/topics documents; a record that
+// names its partition (RecordPartition) keeps it.
+func producing() []kgo.Opt {
+	return []kgo.Opt{
+		kgo.ProducerLinger(0),
+		kgo.ProducerBatchMaxBytes(1 << 20),
+		kgo.RecordPartitioner(partitioner()),
+		kgo.MetadataMinAge(10 * time.Millisecond),
+		fastRetry(),
+	}
+}
+
+// anyPartition marks a record that is placed by its key.
+const anyPartition = -1
+
+func partitioner() kgo.Partitioner {
+	return kgo.BasicConsistentPartitioner(func(string) func(*kgo.Record, int) int {
+		return func(r *kgo.Record, n int) int {
+			if r.Partition != anyPartition {
+				return int(r.Partition)
+			}
+			return int(topics.Partition(r.Key, int32(n))) //nolint:gosec // partition counts are small
+		}
+	})
+}
+
+// NewRecord is a record that its key places.
+func NewRecord(topic string, key, value []byte) *Record {
+	return &Record{Topic: topic, Partition: anyPartition, Key: key, Value: value}
+}
+
+// NewRecordAt is a record for one partition.
+func NewRecordAt(topic string, partition int32, key, value []byte) *Record {
+	return &Record{Topic: topic, Partition: partition, Key: key, Value: value}
+}
+
+// Send writes the records and waits until all are durable. An error means that
+// some may not be; which ones is in the records' offsets no more than the error.
+func (p *Producer) Send(ctx context.Context, records ...*Record) error {
+	if err := p.client.ProduceSync(ctx, records...).FirstErr(); err != nil {
+		return fmt.Errorf("write to %s: %w", records[0].Topic, err)
+	}
+	return nil
+}
+
+// Go writes one record and calls done, from the producer's own goroutine, when
+// it is durable or given up.
+func (p *Producer) Go(ctx context.Context, record *Record, done func(error)) {
+	p.client.Produce(ctx, record, func(_ *kgo.Record, err error) { done(err) })
+}
+
+// Ping asks a broker whether it is there.
+func (p *Producer) Ping(ctx context.Context) error {
+	if err := p.client.Ping(ctx); err != nil {
+		return fmt.Errorf("reach kafka: %w", err)
+	}
+	return nil
+}
+
+// Close gives up what is still being written.
+func (p *Producer) Close() { p.client.Close() }

@@ -1,0 +1,275 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/twmb/franz-go/pkg/kversion"
+)
+
+// Fence is what makes a transaction fail when the worker no longer owns what it
+// decides: the coordinator compares the member's generation (KIP-447).
+type Fence struct {
+	Group      string
+	InstanceID string // "" for a dynamic member
+	MemberID   string
+	Generation int32
+	Next       map[TopicPartition]int64 // next offsets to read of the input partitions
+}
+
+// TransactionError says that a transaction was not committed as far as we know.
+type TransactionError struct {
+	Step string // begin, produce, fence, commit
+	// Aborted is true when the broker confirmed the abort: nothing of the
+	// transaction will ever be read, and the producer is fit for the next one.
+	// Otherwise the outcome is unknown and the producer must be replaced.
+	Aborted bool
+	Err     error
+}
+
+// Error reads "transaction: step: cause".
+func (e *TransactionError) Error() string {
+	return fmt.Sprintf("transaction failed at %s (aborted: %t): %v", e.Step, e.Aborted, e.Err)
+}
+
+// Unwrap is the cause.
+func (e *TransactionError) Unwrap() error { return e.Err }
+
+// Stale reports whether the fence refused because the group has moved on: the
+// worker goes on with what it still owns.
+func (e *TransactionError) Stale() bool {
+	for _, stale := range []error{
+		kerr.IllegalGeneration, kerr.UnknownMemberID, kerr.RebalanceInProgress, kerr.FencedInstanceID,
+	} {
+		if errors.Is(e.Err, stale) {
+			return true
+		}
+	}
+	return false
+}
+
+// Transactor is one transactional producer: one transaction at a time. It is
+// not safe for concurrent use.
+type Transactor struct {
+	client  *kgo.Client
+	id      string
+	version int16 // the cluster's transaction.version
+	topicID func(string) [16]byte
+}
+
+// TransactorConfig tunes transactors.
+type TransactorConfig struct {
+	Timeout time.Duration // after which the broker aborts a transaction that nobody ends; default 10 s
+}
+
+// NewTransactor takes over transactional id: whatever an earlier owner has open
+// is aborted, and it can commit nothing any more, when NewTransactor returns.
+func NewTransactor(ctx context.Context, c Config, id string, t TransactorConfig) (*Transactor, error) {
+	if t.Timeout == 0 {
+		t.Timeout = 10 * time.Second
+	}
+	version, err := transactionVersion(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	opts := append(producing(),
+		kgo.TransactionalID(id),
+		kgo.ManualFlushing(),
+		kgo.MaxBufferedRecords(1<<20),
+		kgo.TransactionTimeout(t.Timeout),
+		kgo.ConcurrentTransactionsBackoff(2*time.Millisecond),
+	)
+	if version < 2 {
+		// Version 5 of TxnOffsetCommit would add the offsets to the transaction
+		// by itself, which only transaction.version 2 understands.
+		versions := kversion.Stable()
+		versions.SetMaxKeyVersion(int16(kmsg.TxnOffsetCommit), 4)
+		opts = append(opts, kgo.MaxVersions(versions))
+	}
+	client, err := c.newClient(opts...)
+	if err != nil {
+		return nil, err
+	}
+	if _, _, err := client.ProducerID(ctx); err != nil {
+		client.Close()
+		return nil, fmt.Errorf("take over transactional id %s: %w", id, err)
+	}
+	ids := topicIDs{admin: kadm.NewClient(client), known: make(map[string][16]byte)}
+	return &Transactor{client: client, id: id, version: version, topicID: ids.get}, nil
+}
+
+// transactionVersion asks the cluster for its finalized transaction.version;
+// brokers without the feature (Kafka before 4.0, Redpanda) count as 1.
+func transactionVersion(ctx context.Context, c Config) (int16, error) {
+	client, err := c.newClient(fastRetry())
+	if err != nil {
+		return 0, err
+	}
+	defer client.Close()
+	resp, err := kmsg.NewPtrApiVersionsRequest().RequestWith(ctx, client)
+	if err != nil {
+		return 0, fmt.Errorf("ask for the cluster's features: %w", err)
+	}
+	for _, f := range resp.FinalizedFeatures {
+		if f.Name == "transaction.version" {
+			return f.MaxVersionLevel, nil
+		}
+	}
+	return 1, nil
+}
+
+// Commit writes records and the fence's offsets in one transaction. On nil
+// everything is committed. Every error is a *TransactionError.
+func (t *Transactor) Commit(ctx context.Context, records []*Record, fence Fence) error {
+	if err := t.client.BeginTransaction(); err != nil {
+		return &TransactionError{Step: "begin", Err: err}
+	}
+	if err := t.produce(ctx, records); err != nil {
+		return t.abort(ctx, "produce", err)
+	}
+	if err := t.fence(ctx, fence); err != nil {
+		return t.abort(ctx, "fence", err)
+	}
+	if err := t.client.EndTransaction(ctx, kgo.TryCommit); err != nil {
+		// It may or may not have been committed: only the log can tell.
+		return &TransactionError{Step: "commit", Err: err}
+	}
+	return nil
+}
+
+// produce waits for every record's own acknowledgement; a flush would not tell
+// about records that failed. It waits no longer than ctx: the client goes on
+// trying for ever with a record that a broker may have, and is closed then.
+func (t *Transactor) produce(ctx context.Context, records []*Record) error {
+	if len(records) == 0 {
+		return nil
+	}
+	var (
+		done  = make(chan struct{})
+		left  atomic.Int64
+		once  sync.Once
+		first error
+	)
+	left.Store(int64(len(records)))
+	for _, r := range records {
+		t.client.Produce(ctx, r, func(r *kgo.Record, err error) {
+			if err != nil {
+				once.Do(func() { first = fmt.Errorf("write to %s/%d: %w", r.Topic, r.Partition, err) })
+			}
+			if left.Add(-1) == 0 {
+				close(done)
+			}
+		})
+	}
+	// One request a broker, not one for the first records and others for the
+	// rest. What Flush says, the acknowledgements below say as well.
+	_ = t.client.Flush(ctx)
+	select {
+	case <-done:
+		return first
+	case <-ctx.Done():
+		return fmt.Errorf("wait for %d of %d acknowledgements: %w", left.Load(), len(records), ctx.Err())
+	}
+}
+
+func (t *Transactor) fence(ctx context.Context, f Fence) error {
+	id, epoch, err := t.client.ProducerID(ctx)
+	if err != nil {
+		return fmt.Errorf("producer id: %w", err)
+	}
+	if t.version < 2 {
+		if err := t.addOffsets(ctx, f.Group, id, epoch); err != nil {
+			return err
+		}
+	}
+	req := kmsg.NewPtrTxnOffsetCommitRequest()
+	req.TransactionalID, req.Group = t.id, f.Group
+	req.ProducerID, req.ProducerEpoch = id, epoch
+	req.MemberID, req.Generation = f.MemberID, f.Generation
+	if f.InstanceID != "" {
+		req.InstanceID = new(f.InstanceID)
+	}
+	byTopic := make(map[string][]kmsg.TxnOffsetCommitRequestTopicPartition)
+	for p, next := range f.Next {
+		offset := kmsg.NewTxnOffsetCommitRequestTopicPartition()
+		offset.Partition, offset.Offset = p.Partition, next
+		byTopic[p.Topic] = append(byTopic[p.Topic], offset)
+	}
+	for topic, partitions := range byTopic {
+		rt := kmsg.NewTxnOffsetCommitRequestTopic()
+		rt.Topic, rt.TopicID, rt.Partitions = topic, t.topicID(topic), partitions
+		req.Topics = append(req.Topics, rt)
+	}
+	resp, err := req.RequestWith(ctx, t.client)
+	if err != nil {
+		return fmt.Errorf("commit offsets: %w", err)
+	}
+	for _, topic := range resp.Topics {
+		for _, p := range topic.Partitions {
+			if err := kerr.ErrorForCode(p.ErrorCode); err != nil {
+				return fmt.Errorf("commit offset of %s/%d: %w", topic.Topic, p.Partition, err)
+			}
+		}
+	}
+	return nil
+}
+
+func (t *Transactor) addOffsets(ctx context.Context, group string, id int64, epoch int16) error {
+	req := kmsg.NewPtrAddOffsetsToTxnRequest()
+	req.TransactionalID, req.Group, req.ProducerID, req.ProducerEpoch = t.id, group, id, epoch
+	resp, err := req.RequestWith(ctx, t.client)
+	if err == nil {
+		err = kerr.ErrorForCode(resp.ErrorCode)
+	}
+	if err != nil {
+		return fmt.Errorf("add offsets to the transaction: %w", err)
+	}
+	return nil
+}
+
+// abortTimeout bounds the abort of a transaction that failed, on top of the time
+// that the transaction had.
+const abortTimeout = 2 * time.Second
+
+func (t *Transactor) abort(ctx context.Context, step string, cause error) error {
+	// The abort must go out even when the work was cancelled.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTimeout)
+	defer cancel()
+	failed := &TransactionError{Step: step, Err: cause}
+	if err := t.client.AbortBufferedRecords(ctx); err != nil {
+		return failed
+	}
+	failed.Aborted = t.client.EndTransaction(ctx, kgo.TryAbort) == nil
+	return failed
+}
+
+// Close leaves an open transaction to the timeout or to the id's next owner.
+func (t *Transactor) Close() { t.client.Close() }
+
+// topicIDs remembers topic ids: newer brokers match offsets by them.
+type topicIDs struct {
+	admin *kadm.Client
+	known map[string][16]byte
+}
+
+func (t topicIDs) get(topic string) [16]byte {
+	if id, ok := t.known[topic]; ok {
+		return id
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	details, err := t.admin.ListTopics(ctx, topic)
+	if err != nil || details[topic].Err != nil {
+		return [16]byte{} // the broker answers UNKNOWN_TOPIC_ID and the transaction aborts
+	}
+	t.known[topic] = details[topic].ID
+	return details[topic].ID
+}

@@ -1,0 +1,123 @@
+package problem
+
+import (
+	"maps"
+	"slices"
+)
+
+// Code names a kind of problem. Codes are never reused.
+type Code string
+
+// Exit codes of the programs.
+const (
+	ExitOK          = 0
+	ExitError       = 1
+	ExitUsage       = 2
+	ExitNotFound    = 3
+	ExitConflict    = 4
+	ExitAuth        = 5
+	ExitUnavailable = 6 // or too late
+	ExitWorkflow    = 7 // the workflow itself failed
+	ExitInterrupted = 130
+)
+
+// The codes. The letter says where to look: U usage, C configuration, K Kafka,
+// D data directory, F definition file, W workflow, A the projector's API,
+// X the engine itself.
+const (
+	Usage          Code = "LEAT-U001"
+	UnknownCommand Code = "LEAT-U002"
+	BadJSON        Code = "LEAT-U003"
+	NoSuchFile     Code = "LEAT-U004"
+
+	UnknownSetting Code = "LEAT-C001"
+	BadSetting     Code = "LEAT-C002"
+	BadConfigFile  Code = "LEAT-C003"
+
+	KafkaAway      Code = "LEAT-K001"
+	KafkaAuth      Code = "LEAT-K002"
+	TopicShape     Code = "LEAT-K003"
+	TopicMissing   Code = "LEAT-K004"
+	AddressTaken   Code = "LEAT-K005"
+	AddressRefused Code = "LEAT-K006"
+
+	DirectoryLocked Code = "LEAT-D001"
+	DirectoryNewer  Code = "LEAT-D002"
+	DirectoryBad    Code = "LEAT-D003"
+
+	DefinitionInvalid  Code = "LEAT-F001"
+	DefinitionMissing  Code = "LEAT-F002"
+	DefinitionConflict Code = "LEAT-F003"
+	CasesFailed        Code = "LEAT-F004"
+
+	InstanceMissing Code = "LEAT-W001"
+	WorkflowFailed  Code = "LEAT-W002"
+	CommandRejected Code = "LEAT-W003"
+	CommandConflict Code = "LEAT-W004"
+	CommandInvalid  Code = "LEAT-W005"
+
+	ProjectorAway Code = "LEAT-A001"
+	BadAnswer     Code = "LEAT-A002"
+	BadRequest    Code = "LEAT-A003"
+	TooManyFollow Code = "LEAT-A004"
+
+	TimedOut    Code = "LEAT-X001"
+	Interrupted Code = "LEAT-X002"
+	Internal    Code = "LEAT-X003"
+)
+
+// Kind is what the registry knows of a code.
+type Kind struct {
+	Exit  int
+	Title string // for the documentation
+	Fix   string // when the place that reports knows nothing better
+}
+
+//nolint:gochecknoglobals // a table that never changes
+var registry = map[Code]Kind{
+	Usage:          {ExitUsage, "The command line is wrong", "run the command with --help"},
+	UnknownCommand: {ExitUsage, "There is no such command", "leat --help lists the commands"},
+	BadJSON:        {ExitUsage, "An argument is not the JSON that it should be", "quote JSON for the shell: --input '{\"amount\": 12}', or read it from a file: --input @order.json"},
+	NoSuchFile:     {ExitUsage, "A file cannot be read", "check the path"},
+
+	UnknownSetting: {ExitUsage, "The configuration file has a key that nobody reads", "correct or remove it"},
+	BadSetting:     {ExitUsage, "A setting has a value that it cannot have", "correct it"},
+	BadConfigFile:  {ExitUsage, "The configuration file cannot be read", "it is YAML; leat.yaml in the current directory is read when --config is not given"},
+
+	KafkaAway:      {ExitUnavailable, "No Kafka broker answers", "start one with `leat dev`, or name yours with --brokers or KAFKA_BROKERS"},
+	KafkaAuth:      {ExitAuth, "Kafka refuses the credentials or the permission", "set KAFKA_SASL_MECHANISM, KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD, or ask for the ACL"},
+	TopicShape:     {ExitConflict, "A topic is not of the shape that Leat needs", "see the fix of each topic above; Leat never changes a topic"},
+	TopicMissing:   {ExitNotFound, "A topic is missing", "deploy the definition first: leat def deploy FILE"},
+	AddressTaken:   {ExitConflict, "Another program listens on the address", "stop it, or choose another port (0 takes a free one)"},
+	AddressRefused: {ExitError, "The address cannot be listened on", "use a loopback address such as 127.0.0.1:0"},
+
+	DirectoryLocked: {ExitConflict, "Another process holds the data directory", "stop that process, or use another directory"},
+	DirectoryNewer:  {ExitConflict, "A newer version wrote the data directory", "use that version, or another directory"},
+	DirectoryBad:    {ExitError, "The data directory cannot be used", "check its path, permissions and free space"},
+
+	DefinitionInvalid:  {ExitError, "A definition does not validate", "correct what is named; `leat def validate FILE` checks without a broker"},
+	DefinitionMissing:  {ExitNotFound, "There is no such definition", "leat def list shows what is deployed; leat def deploy FILE deploys"},
+	DefinitionConflict: {ExitConflict, "This version is deployed with other content", "a deployed version never changes: raise `version` in the file"},
+	CasesFailed:        {ExitError, "Test cases failed", "see the lines above"},
+
+	InstanceMissing: {ExitNotFound, "There is no such instance", "leat list --type TYPE shows what there is"},
+	WorkflowFailed:  {ExitWorkflow, "The workflow ended in failure", "leat history TYPE KEY shows how it came to that"},
+	CommandRejected: {ExitError, "The router rejected the command", "see the reason"},
+	CommandConflict: {ExitConflict, "The instance is not where the command expected it", "read the instance again and decide anew"},
+	CommandInvalid:  {ExitUsage, "The command cannot be sent as it is", "correct the field that is named"},
+
+	ProjectorAway: {ExitUnavailable, "The projector does not answer", "start one (`leat dev`, or bin/projector), or name yours with --api"},
+	BadAnswer:     {ExitError, "The projector gave an answer that cannot be used", "check that --api points to a projector of this version"},
+	BadRequest:    {ExitUsage, "The projector cannot understand the request", "/openapi.json describes what can be asked"},
+	TooManyFollow: {ExitUnavailable, "Too many live streams are open", "poll the history instead, or ask another projector"},
+
+	TimedOut:    {ExitUnavailable, "Not done in time", "raise --timeout, and check that the workers run"},
+	Interrupted: {ExitInterrupted, "Stopped by the user", ""},
+	Internal:    {ExitError, "Something that should not happen", "please report it with the output of the same command and LEAT_LOG_LEVEL=debug"},
+}
+
+// Codes lists every code in order, for the documentation and the tests.
+func Codes() []Code { return slices.Sorted(maps.Keys(registry)) }
+
+// Describe is what the registry knows of a code.
+func Describe(c Code) Kind { return registry[c] }

@@ -1,0 +1,170 @@
+package router
+
+import (
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"github.com/leat-io/leat/internal/avro"
+	"github.com/leat-io/leat/internal/shard"
+	"github.com/leat-io/leat/internal/store"
+	"github.com/leat-io/leat/pkg/events"
+)
+
+// storeLayout is the version of the keys below; see store.Options.
+const storeLayout = 1
+
+// book is the local copy of the state topics: snapshots, the timers that follow
+// from them, and up to where both are known. It is written only with what is
+// committed. A shard.Partition stands for the partition of the commands topic.
+type book struct {
+	db *store.DB
+}
+
+// position is up to where a partition is known.
+type position struct {
+	input int64 // next command to decide
+	state int64 // next record of the state topic to restore
+}
+
+// Keys: a tag, the partition, and what follows orders within it.
+const (
+	tagInstance = 'i' // instance id → snapshot record
+	tagTimer    = 't' // due, instance id, timer id → nothing
+	tagPosition = 'o' // → position
+)
+
+func partitionKey(tag byte, p shard.Partition) []byte {
+	key := make([]byte, 0, 2+len(p.Topic)+4+32)
+	key = append(key, tag, byte(len(p.Topic))) //nolint:gosec // topic names are at most 249 bytes
+	key = append(key, p.Topic...)
+	return binary.BigEndian.AppendUint32(key, uint32(p.Partition)) //nolint:gosec // partitions are not negative
+}
+
+func instanceKey(p shard.Partition, id events.UUID) []byte {
+	return append(partitionKey(tagInstance, p), id[:]...)
+}
+
+// timerRef is what a timer key says.
+type timerRef struct {
+	due      time.Time
+	instance events.UUID
+	id       int64
+}
+
+func timerKey(p shard.Partition, r timerRef) []byte {
+	key := binary.BigEndian.AppendUint64(partitionKey(tagTimer, p), uint64(r.due.UnixMicro()))
+	key = append(key, r.instance[:]...)
+	return binary.BigEndian.AppendUint64(key, uint64(r.id)) //nolint:gosec // ordinals are not negative
+}
+
+func parseTimerKey(key []byte) timerRef {
+	tail := key[len(key)-32:]
+	return timerRef{
+		due:      time.UnixMicro(int64(binary.BigEndian.Uint64(tail))).UTC(), //nolint:gosec // see timerKey
+		instance: events.UUID(tail[8:24]),
+		id:       int64(binary.BigEndian.Uint64(tail[24:])), //nolint:gosec // see timerKey
+	}
+}
+
+// after is the first key behind every key with this prefix.
+func after(prefix []byte) []byte {
+	end := append([]byte{}, prefix...)
+	for i := len(end) - 1; i >= 0; i-- {
+		if end[i]++; end[i] != 0 {
+			return end[:i+1]
+		}
+	}
+	return nil
+}
+
+// load is the committed snapshot of an instance, nil when there is none.
+func (b *book) load(p shard.Partition, id events.UUID) (*events.Snapshot, error) {
+	value, ok, err := b.db.Get(instanceKey(p, id))
+	if err != nil || !ok {
+		return nil, err
+	}
+	snap, err := avro.DecodeSnapshot(value)
+	if err != nil {
+		return nil, fmt.Errorf("snapshot of %s in %s: %w", id, p, err)
+	}
+	return &snap, nil
+}
+
+// put replaces a snapshot (old may be nil) and moves the timers along. record is
+// next as it stands in the state topic.
+func (b *book) put(batch *store.Batch, p shard.Partition, old, next *events.Snapshot, record []byte) {
+	batch.Set(instanceKey(p, next.InstanceID), record)
+	if old != nil {
+		for i := range old.Chart.Timers {
+			batch.Delete(timerKey(p, refOf(old, i)))
+		}
+	}
+	for i := range next.Chart.Timers {
+		batch.Set(timerKey(p, refOf(next, i)), nil)
+	}
+}
+
+func refOf(s *events.Snapshot, i int) timerRef {
+	t := &s.Chart.Timers[i]
+	return timerRef{due: t.Due, instance: s.InstanceID, id: t.ID}
+}
+
+// remove forgets an instance that was deleted from the state topic.
+func (b *book) remove(batch *store.Batch, p shard.Partition, old *events.Snapshot) {
+	batch.Delete(instanceKey(p, old.InstanceID))
+	for i := range old.Chart.Timers {
+		batch.Delete(timerKey(p, refOf(old, i)))
+	}
+}
+
+func (b *book) setPosition(batch *store.Batch, p shard.Partition, at position) {
+	value := binary.BigEndian.AppendUint64(nil, uint64(at.input))                                   //nolint:gosec // offsets are not negative
+	batch.Set(partitionKey(tagPosition, p), binary.BigEndian.AppendUint64(value, uint64(at.state))) //nolint:gosec // see above
+}
+
+// position is where p stands; ok is false when nothing is known of it.
+func (b *book) position(p shard.Partition) (at position, ok bool, err error) {
+	value, ok, err := b.db.Get(partitionKey(tagPosition, p))
+	if err != nil || !ok {
+		return position{}, false, err
+	}
+	return position{
+		input: int64(binary.BigEndian.Uint64(value)),     //nolint:gosec // see setPosition
+		state: int64(binary.BigEndian.Uint64(value[8:])), //nolint:gosec // see setPosition
+	}, true, nil
+}
+
+// wipe forgets everything about p.
+func (b *book) wipe(p shard.Partition) error {
+	batch := b.db.NewBatch()
+	defer batch.Close()
+	for _, tag := range []byte{tagInstance, tagTimer, tagPosition} {
+		prefix := partitionKey(tag, p)
+		batch.DeleteRange(prefix, after(prefix))
+	}
+	return batch.Commit()
+}
+
+// dueTimers lists the timers of p that are due at now, earliest first, at most
+// limit of them.
+func (b *book) dueTimers(p shard.Partition, now time.Time, limit int) ([]timerRef, error) {
+	prefix := partitionKey(tagTimer, p)
+	end := binary.BigEndian.AppendUint64(append([]byte{}, prefix...), uint64(now.UnixMicro()+1))
+	var due []timerRef
+	err := b.db.Scan(prefix, end, func(key, _ []byte) (bool, error) {
+		due = append(due, parseTimerKey(key))
+		return len(due) < limit, nil
+	})
+	return due, err
+}
+
+// nextTimer is when the earliest timer of p is due; the zero time means never.
+func (b *book) nextTimer(p shard.Partition) (due time.Time, err error) {
+	prefix := partitionKey(tagTimer, p)
+	err = b.db.Scan(prefix, after(prefix), func(key, _ []byte) (bool, error) {
+		due = parseTimerKey(key).due
+		return false, nil
+	})
+	return due, err
+}

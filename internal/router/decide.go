@@ -1,0 +1,252 @@
+package router
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/leat-io/leat/pkg/events"
+	"github.com/leat-io/leat/pkg/fsm"
+)
+
+// Codes of outcomes, for clients that branch on them.
+const (
+	CodeNotFound         = "NOT_FOUND"         // no such instance
+	CodeFinished         = "FINISHED"          // the instance has ended
+	CodeSequenceConflict = "SEQUENCE_CONFLICT" // expected_sequence is not the newest
+	CodeUnknownVersion   = "UNKNOWN_VERSION"   // no such definition version is deployed
+	CodeTooLarge         = "TOO_LARGE"         // what the decision leads to does not fit a record
+	CodeUndecidable      = "UNDECIDABLE"       // the decision failed: a defect, kept in the dead letter topic
+	CodeInvalidInput     = "INVALID_INPUT"     // the start payload breaks the definition's schema
+)
+
+// input is what one decision is about: a command, or a timer that is due.
+type input struct {
+	command  *events.Command
+	explicit bool // the producer chose the command id, so it may come again
+	timer    *events.Timer
+	machine  *fsm.Machine // nil when the wanted version is not deployed
+	now      time.Time    // one instant for a whole transaction, in microseconds
+	source   string       // the deciding router's slot
+}
+
+// decision is what follows from an input. The zero decision changes nothing.
+type decision struct {
+	events  []events.Event
+	tasks   []events.Task
+	signals []fsm.SendSignal
+	next    *events.Snapshot // nil when the instance stays as it is
+	outcome *events.Outcome
+	logs    []string
+}
+
+// decide says what follows from in for an instance that stands at snap (nil for
+// none). It is pure: the same arguments give the same decision, and snap is not
+// changed. An error means that the instance cannot decide at all; it never
+// comes from what a client sent.
+func decide(in input, snap *events.Snapshot) (d decision, err error) {
+	defer rescue(&err)
+	if in.timer != nil {
+		return step(in, snap, fsm.Input{Kind: fsm.InputTimer, TimerID: in.timer.ID}, in.timer.Cause)
+	}
+	c := in.command
+	if d, done := refuse(in, snap); done {
+		return d, nil
+	}
+	switch c.Command {
+	case events.CommandStart:
+		return start(in)
+	case events.CommandSignal:
+		return step(in, snap, fsm.Input{Kind: fsm.InputEvent, Name: c.Event, Data: c.Payload}, outsideCause(c))
+	default:
+		kind := map[events.CommandType]fsm.InputKind{
+			events.CommandClaim: fsm.InputClaim, events.CommandHeartbeat: fsm.InputHeartbeat, events.CommandResult: fsm.InputResult,
+		}[c.Command]
+		return step(in, snap, fsm.Input{Kind: kind, Task: c.Result, Data: c.Payload}, taskCause(snap, c.Result.TaskID))
+	}
+}
+
+// refuse answers the commands that are not decided on: duplicates, conflicts
+// and what cannot be done.
+func refuse(in input, snap *events.Snapshot) (decision, bool) {
+	c := in.command
+	if snap != nil {
+		if seen, ok := findSeen(snap, in); ok {
+			return duplicate(in, snap, seen.Sequence), true
+		}
+	}
+	if c.ExpectedSequence != nil && *c.ExpectedSequence != sequenceOf(snap) {
+		return answer(in, snap, events.OutcomeConflict, CodeSequenceConflict,
+			fmt.Sprintf("expected_sequence is %d and the instance is at %d", *c.ExpectedSequence, sequenceOf(snap))), true
+	}
+	switch {
+	case c.Command == events.CommandStart && snap != nil:
+		return duplicate(in, snap, 1), true
+	case c.Command == events.CommandStart && in.machine == nil:
+		return answer(in, snap, events.OutcomeRejected, CodeUnknownVersion,
+			fmt.Sprintf("version %d of %q is not deployed; deploy it with `leat def deploy`", c.Version, c.WorkflowType)), true
+	case c.Command != events.CommandStart && snap == nil:
+		return answer(in, snap, events.OutcomeRejected, CodeNotFound,
+			"no such instance: it was never started, or its key is of another type"), true
+	case c.Command == events.CommandSignal && snap.State.Finished():
+		return answer(in, snap, events.OutcomeRejected, CodeFinished,
+			fmt.Sprintf("the instance is %s and takes no more signals", snap.State)), true
+	case snap != nil && in.machine == nil:
+		return answer(in, snap, events.OutcomeRejected, CodeUnknownVersion,
+			fmt.Sprintf("version %d of %q, which the instance runs on, is not deployed here", snap.Version, snap.WorkflowType)), true
+	}
+	return decision{}, false
+}
+
+func sequenceOf(snap *events.Snapshot) int64 {
+	if snap == nil {
+		return 0
+	}
+	return snap.SequenceNumber
+}
+
+// seenNames are the names under which a command is recognised when it comes
+// again. Reports of executors need none: their attempt number tells.
+func seenNames(in input) []events.UUID {
+	c := in.command
+	if c == nil || c.Command != events.CommandStart && c.Command != events.CommandSignal {
+		return nil
+	}
+	var names []events.UUID
+	if in.explicit {
+		names = append(names, c.CommandID)
+	}
+	if c.IdempotencyKey != "" {
+		names = append(names, events.DeriveUUID(events.Namespace, "idempotency/"+c.IdempotencyKey))
+	}
+	return names
+}
+
+func findSeen(snap *events.Snapshot, in input) (events.SeenCommand, bool) {
+	names := seenNames(in)
+	for _, seen := range snap.Seen {
+		if slices.Contains(names, seen.Name) {
+			return seen, true
+		}
+	}
+	return events.SeenCommand{}, false
+}
+
+// remember adds the command to those that the instance has seen.
+func remember(seen []events.SeenCommand, in input, sequence int64) []events.SeenCommand {
+	names := seenNames(in)
+	if len(names) == 0 {
+		return seen
+	}
+	kept := append(make([]events.SeenCommand, 0, len(seen)+len(names)), seen...)
+	for _, name := range names {
+		kept = append(kept, events.SeenCommand{Name: name, Sequence: sequence})
+	}
+	return kept[max(0, len(kept)-events.MaxSeenCommands):]
+}
+
+// answer is a decision that only says why nothing happens.
+func answer(in input, snap *events.Snapshot, status events.OutcomeStatus, code, message string) decision {
+	c := in.command
+	if c == nil || c.Command == events.CommandClaim || c.Command == events.CommandHeartbeat {
+		return decision{} // nobody waits for these
+	}
+	return decision{outcome: &events.Outcome{
+		CommandID: c.CommandID, WorkflowType: c.WorkflowType, InstanceID: c.InstanceID, Status: status,
+		Error:          &events.Error{Code: code, Message: message},
+		SequenceNumber: sequenceOf(snap), Timestamp: in.now,
+	}}
+}
+
+func duplicate(in input, snap *events.Snapshot, sequence int64) decision {
+	o := events.Outcome{
+		CommandID: in.command.CommandID, WorkflowType: snap.WorkflowType, InstanceID: snap.InstanceID,
+		Status: events.OutcomeDuplicate, SequenceNumber: sequence, Timestamp: in.now,
+	}
+	if sequence > 0 {
+		o.EventID = events.EventID(snap.WorkflowType, snap.InstanceID, sequence)
+	}
+	return decision{outcome: &o}
+}
+
+// start begins an instance.
+func start(in input) (decision, error) {
+	c := in.command
+	if err := in.machine.CheckInput(c.Payload); err != nil {
+		return answer(in, nil, events.OutcomeRejected, CodeInvalidInput, err.Error()), nil
+	}
+	correlation := c.CorrelationID
+	if correlation.IsNil() {
+		correlation = c.CommandID
+	}
+	snap := &events.Snapshot{
+		WorkflowType: c.WorkflowType, InstanceID: c.InstanceID, Key: c.Key, Version: in.machine.Version(),
+		State: events.WorkflowPending, CorrelationID: correlation, CreatedAt: in.now, UpdatedAt: in.now,
+		Isolation: events.ReadCommitted,
+	}
+	return step(in, snap, fsm.Input{Kind: fsm.InputStart, Data: c.Payload}, outsideCause(c))
+}
+
+// step lets the statechart decide and records what follows.
+func step(in input, snap *events.Snapshot, what fsm.Input, cause []events.UUID) (decision, error) {
+	what.Now = in.now
+	what.Instance = fsm.Instance{ID: snap.InstanceID, Type: snap.WorkflowType, Key: snap.Key, Version: snap.Version}
+	chart, effects, err := in.machine.Step(snap.Chart, what)
+	r := newRecorder(in, snap, cause)
+	if what.Kind == fsm.InputStart {
+		r.created(in.command)
+	}
+	var incident *fsm.Incident
+	switch {
+	case errors.As(err, &incident):
+		r.park(incident)
+		return r.decision(), nil
+	case err != nil:
+		return decision{}, fmt.Errorf("decide on %s %s: %w", snap.WorkflowType, snap.InstanceID, err)
+	}
+	if ignored, ok := onlyIgnored(effects); ok {
+		d := answer(in, snap, events.OutcomeIgnored, ignored.Code, ignored.Message)
+		if in.timer == nil && len(seenNames(in)) > 0 {
+			d.next = r.unchanged()
+		}
+		return d, nil
+	}
+	r.next.Chart, r.next.Error = chart, nil // what parked it before is over
+	for _, effect := range effects {
+		r.record(effect)
+	}
+	if what.Kind == fsm.InputEvent && len(r.made.events) == 0 {
+		// A transition without a target: data may have changed, and the sender
+		// finds in the history that the signal was taken.
+		r.transitioned(fsm.Transitioned{Event: what.Name, Active: chart.Active})
+	}
+	return r.decision(), nil
+}
+
+func onlyIgnored(effects []fsm.Effect) (fsm.Ignored, bool) {
+	if len(effects) != 1 {
+		return fsm.Ignored{}, false
+	}
+	ignored, ok := effects[0].(fsm.Ignored)
+	return ignored, ok
+}
+
+// outsideCause is the causal chain of a command that a producer sent: its
+// causation, when it names one.
+func outsideCause(c *events.Command) []events.UUID {
+	if c.CausationID.IsNil() {
+		return nil
+	}
+	return []events.UUID{c.CausationID}
+}
+
+// taskCause is the chain that ends in the event that asked for the task.
+func taskCause(snap *events.Snapshot, task events.UUID) []events.UUID {
+	for i := range snap.Chart.Tasks {
+		if snap.Chart.Tasks[i].TaskID == task {
+			return snap.Chart.Tasks[i].Cause
+		}
+	}
+	return nil
+}

@@ -1,0 +1,285 @@
+package router
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/leat-io/leat/pkg/events"
+	"github.com/leat-io/leat/pkg/fsm"
+	"github.com/leat-io/leat/pkg/topics"
+)
+
+// recorder turns the effects of one step into events, tasks and the next
+// snapshot.
+//
+// Causation: the first event of a decision is caused by what caused the input
+// (the event that scheduled the task, that set the timer, or nothing for a
+// client's command); the others are caused by the first; tasks and timers carry
+// the chain that ends in the event that asked for them.
+type recorder struct {
+	in    input
+	next  *events.Snapshot
+	made  decision
+	cause []events.UUID // chain of the first event
+	rest  []events.UUID // chain of the others: cause and the first event
+	id    string        // of the instance, as text
+	meta  fields        // what the metadata of all events say; never changed once it is made
+}
+
+func newRecorder(in input, snap *events.Snapshot, cause []events.UUID) *recorder {
+	next := *snap
+	return &recorder{in: in, next: &next, cause: cause}
+}
+
+// decision finishes the recording.
+func (r *recorder) decision() decision {
+	first := r.next.SequenceNumber - int64(len(r.made.events)) + 1
+	if len(r.made.events) > 0 {
+		r.next.UpdatedAt = r.in.now
+		r.next.Seen = remember(r.next.Seen, r.in, first)
+	} else {
+		r.next.Seen = remember(r.next.Seen, r.in, 0)
+	}
+	r.giveCauses()
+	r.made.next = r.next
+	return r.made
+}
+
+// unchanged is the snapshot with nothing but the command remembered.
+func (r *recorder) unchanged() *events.Snapshot {
+	r.next.Seen = remember(r.next.Seen, r.in, 0)
+	return r.next
+}
+
+// giveCauses hands the chain to tasks and timers that this decision set. The
+// chart is the step's own result, but its slices may be shared with the
+// snapshot before it, so they are copied before they are written.
+func (r *recorder) giveCauses() {
+	chain := r.rest
+	if chain == nil {
+		chain = r.cause
+	}
+	chart := &r.next.Chart
+	if slices.ContainsFunc(chart.Timers, func(t events.Timer) bool { return t.Cause == nil }) {
+		chart.Timers = slices.Clone(chart.Timers)
+		for i := range chart.Timers {
+			if chart.Timers[i].Cause == nil {
+				chart.Timers[i].Cause = chain
+			}
+		}
+	}
+	scheduled := make(map[events.UUID][]events.UUID, len(r.made.tasks))
+	for i := range r.made.tasks {
+		t := &r.made.tasks[i]
+		scheduled[t.TaskID] = extend(chain, t.CausationID)
+	}
+	if len(scheduled) == 0 {
+		return
+	}
+	chart.Tasks = slices.Clone(chart.Tasks)
+	for i := range chart.Tasks {
+		if t := &chart.Tasks[i]; scheduled[t.TaskID] != nil {
+			t.Cause = scheduled[t.TaskID] // a report is caused by the attempt that it is of
+		}
+	}
+}
+
+// extend is chain with id at its end. A chain at its full length starts anew.
+func extend(chain []events.UUID, id events.UUID) []events.UUID {
+	if len(chain) >= events.MaxCausalDepth-1 {
+		return []events.UUID{id}
+	}
+	return append(slices.Clip(chain), id)
+}
+
+// event appends one event to the history.
+func (r *recorder) event(kind events.EventType, data map[string]events.ContextValue, payload json.RawMessage) *events.Event {
+	r.next.SequenceNumber++
+	s := r.next
+	e := events.Event{
+		EventID: events.EventID(s.WorkflowType, s.InstanceID, s.SequenceNumber), EventType: kind,
+		WorkflowType: s.WorkflowType, InstanceID: s.InstanceID, CorrelationID: s.CorrelationID,
+		SequenceNumber: s.SequenceNumber, Timestamp: r.in.now, Source: r.in.source,
+		IdempotencyKey: r.idempotencyKey(), Data: data, Payload: payload, CorrelationChain: r.rest, Metadata: r.metadata(),
+	}
+	if len(r.made.events) == 0 {
+		r.made.events = make([]events.Event, 0, usualEvents)
+		e.CorrelationChain = r.cause
+		r.rest = extend(r.cause, e.EventID)
+	}
+	if n := len(e.CorrelationChain); n > 0 {
+		e.CausationID = e.CorrelationChain[n-1]
+	}
+	r.made.events = append(r.made.events, e)
+	return &r.made.events[len(r.made.events)-1]
+}
+
+// usualEvents is how many events most decisions lead to, at most.
+const usualEvents = 4
+
+// metadata is what all events of a decision say of it. They share the map.
+func (r *recorder) metadata() fields {
+	if r.meta == nil {
+		r.meta = fields{events.MetadataVersion: events.Long(int64(r.next.Version))}
+		if r.in.command != nil {
+			r.meta[events.MetadataCommandID] = events.String(r.in.command.CommandID.String())
+		}
+	}
+	return r.meta
+}
+
+// domain names the domain event that e stands for, in a copy of the metadata.
+func domain(e *events.Event, name string) {
+	e.Metadata = maps.Clone(e.Metadata)
+	e.Metadata[events.MetadataDomainEvent] = events.String(name)
+}
+
+// record turns one effect into what it stands for.
+func (r *recorder) record(effect fsm.Effect) {
+	switch e := effect.(type) {
+	case fsm.Started:
+		r.next.State = events.WorkflowRunning
+		r.event(events.EventWorkflowStarted, fields{"active": events.Strings(e.Active)}, nil)
+	case fsm.Transitioned:
+		r.transitioned(e)
+	case fsm.StartTask:
+		r.startTask(e)
+	case fsm.TaskChanged:
+		r.taskChanged(e)
+	case fsm.Emitted:
+		domain(r.event(events.EventStateTransitioned, nil, e.Data), e.Event)
+	case fsm.SendSignal:
+		r.made.signals = append(r.made.signals, e)
+	case fsm.Logged:
+		r.made.logs = append(r.made.logs, e.Message)
+	case fsm.CompensationStarted:
+		r.next.State = events.WorkflowCompensating
+		r.event(events.EventCompensationStarted, fields{"invocations": events.Strings(e.Invocations)}, nil)
+	case fsm.CompensationEnded:
+		if e.Error != nil {
+			r.event(events.EventCompensationFailed, errorFields(fields{}, e.Error), nil)
+		} else {
+			r.event(events.EventCompensationCompleted, nil, nil)
+		}
+	case fsm.Ended:
+		r.ended(e)
+	case fsm.Heartbeat, fsm.TimerSet, fsm.TimerCancelled, fsm.TimerFired, fsm.Ignored:
+		// The chart holds them; the history does not.
+	}
+}
+
+type fields = map[string]events.ContextValue
+
+func (r *recorder) created(c *events.Command) {
+	r.event(events.EventWorkflowCreated, fields{"key": events.String(c.Key), "priority": events.String(string(c.Priority))}, c.Payload)
+}
+
+func (r *recorder) transitioned(t fsm.Transitioned) {
+	var payload json.RawMessage
+	c := r.in.command
+	signal := c != nil && c.Command == events.CommandSignal && c.Event == t.Event
+	if signal {
+		payload = c.Payload
+	}
+	e := r.event(events.EventStateTransitioned, fields{
+		"event": events.String(t.Event), "exited": events.Strings(t.Exited),
+		"entered": events.Strings(t.Entered), "active": events.Strings(t.Active),
+	}, payload)
+	if signal {
+		domain(e, c.Event)
+	}
+}
+
+func (r *recorder) startTask(s fsm.StartTask) {
+	scheduled := r.event(events.EventTaskScheduled, fields{
+		"task_id": events.String(s.TaskID.String()), "task": events.String(s.Name),
+		"invocation": events.String(s.Invocation), "attempt": events.Long(int64(s.Attempt)),
+	}, s.Input)
+	r.made.tasks = append(r.made.tasks, events.Task{
+		TaskID: s.TaskID, TaskName: s.Name, Queue: topics.QueueOf(s.Name), TaskType: s.TaskType, NodeType: s.NodeType,
+		WorkflowType: r.next.WorkflowType, InstanceID: r.next.InstanceID, InstanceKey: r.next.Key,
+		Invocation: s.Invocation, Attempt: s.Attempt, IdempotencyKey: s.TaskID.String(), Input: s.Input,
+		Priority: s.Priority, Semantics: s.Semantics, Delivery: s.Delivery, Requires: s.Requires, Timeouts: s.Timeouts,
+		ScheduledAt: r.in.now, CorrelationID: r.next.CorrelationID, CausationID: scheduled.EventID,
+	})
+}
+
+// taskEvents says which event records that a task reached a state.
+var taskEvents = map[events.TaskState]events.EventType{
+	events.TaskRunning: events.EventTaskStarted, events.TaskCompleted: events.EventTaskCompleted,
+	events.TaskFailed: events.EventTaskFailed, events.TaskTimeout: events.EventTaskFailed,
+	events.TaskRetrying: events.EventTaskRetry, events.TaskCancelled: events.EventTaskCancelled,
+	events.TaskSkipped: events.EventTaskSkipped,
+}
+
+func (r *recorder) taskChanged(t fsm.TaskChanged) {
+	kind, recorded := taskEvents[t.To]
+	if !recorded {
+		return
+	}
+	data := fields{
+		"task_id": events.String(t.TaskID.String()), "task": events.String(t.Name),
+		"invocation": events.String(t.Invocation), "attempt": events.Long(int64(t.Attempt)),
+	}
+	if t.To == events.TaskTimeout {
+		data["state"] = events.String(string(t.To))
+	}
+	if t.NodeID != "" {
+		data["node_id"] = events.String(t.NodeID)
+	}
+	if !t.RetryAt.IsZero() {
+		data["retry_at"] = events.String(t.RetryAt.UTC().Format(time.RFC3339Nano))
+	}
+	if t.Error != nil {
+		errorFields(data, t.Error)
+	}
+	r.event(kind, data, t.Result)
+}
+
+func errorFields(data fields, e *events.Error) fields {
+	data["error_code"] = events.String(e.Code)
+	data["error_message"] = events.String(e.Message)
+	return data
+}
+
+// endEvents says which event records the end of an instance.
+var endEvents = map[events.WorkflowState]events.EventType{
+	events.WorkflowCompleted: events.EventWorkflowCompleted, events.WorkflowFailed: events.EventWorkflowFailed,
+	events.WorkflowCancelled: events.EventWorkflowCancelled, events.WorkflowTimeout: events.EventWorkflowTimeout,
+	events.WorkflowCompensated: events.EventWorkflowFailed,
+}
+
+func (r *recorder) ended(e fsm.Ended) {
+	data := fields{"active": events.Strings(r.next.Chart.Active), "state": events.String(string(e.State))}
+	if e.Error != nil {
+		errorFields(data, e.Error)
+	}
+	r.next.State, r.next.Output, r.next.Error, r.next.FinishedAt = e.State, e.Output, e.Error, r.in.now
+	r.event(endEvents[e.State], data, e.Output)
+}
+
+// park records an incident. Nothing of the step counts, except that a timer
+// which led to it is over: it would lead to it again for ever.
+func (r *recorder) park(i *fsm.Incident) {
+	e := &events.Error{Code: i.Code, Message: i.Error()}
+	r.next.Error = e
+	if r.in.timer != nil {
+		r.next.Chart.Timers = slices.DeleteFunc(slices.Clone(r.next.Chart.Timers), func(t events.Timer) bool {
+			return t.ID == r.in.timer.ID
+		})
+	}
+	data := errorFields(fields{}, e)
+	data["file"], data["line"], data["column"] = events.String(i.File), events.Long(int64(i.Line)), events.Long(int64(i.Col))
+	r.event(events.EventErrorOccurred, data, nil)
+}
+
+// idempotencyKey names the newest event of the instance for its readers.
+func (r *recorder) idempotencyKey() string {
+	if r.id == "" {
+		r.id = r.next.InstanceID.String()
+	}
+	return r.next.WorkflowType + "-" + r.id + "-" + strconv.FormatInt(r.next.SequenceNumber, 10)
+}

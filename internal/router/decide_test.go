@@ -1,0 +1,358 @@
+package router
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/datadriven"
+	"pgregory.net/rapid"
+
+	"github.com/leat-io/leat/internal/definition"
+	"github.com/leat-io/leat/pkg/events"
+	"github.com/leat-io/leat/pkg/fsm"
+)
+
+// TestDecide runs the scripts of testdata/decide. Each says commands to one
+// instance and shows what is decided:
+//
+//	define          the definition (YAML)
+//	say             a command as JSON; now=…s sets the clock first
+//	report          claim, heartbeat or a result of a task, by its invocation
+//	timers          fires what is due at now=…s
+//	snapshot        where the instance stands
+//
+// Run with -rewrite to accept what is decided now.
+func TestDecide(t *testing.T) {
+	datadriven.Walk(t, "testdata/decide", func(t *testing.T, path string) {
+		s := &script{t: t, now: epoch}
+		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
+			s.t = t
+			var seconds float64
+			if d.HasArg("now") {
+				var text string
+				d.ScanArgs(t, "now", &text)
+				after, err := time.ParseDuration(text)
+				if err != nil {
+					t.Fatal(err)
+				}
+				seconds = after.Seconds()
+				s.now = epoch.Add(time.Duration(seconds * float64(time.Second)))
+			}
+			return s.run(d)
+		})
+	})
+}
+
+var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+type script struct {
+	t       *testing.T
+	machine *fsm.Machine
+	snap    *events.Snapshot
+	now     time.Time
+	said    int
+}
+
+func (s *script) run(d *datadriven.TestData) string {
+	switch d.Cmd {
+	case "define":
+		machine, findings, err := definition.Parse("test.yaml", []byte(d.Input))
+		if err != nil {
+			return err.Error()
+		}
+		s.machine, s.snap = machine, nil
+		return findings.String()
+	case "say":
+		c, err := events.DecodeCommandJSON([]byte(d.Input))
+		if err != nil {
+			return err.Error()
+		}
+		return s.decide(c)
+	case "report":
+		return s.decide(s.report(d))
+	case "timers":
+		return s.fire()
+	case "snapshot":
+		text, err := json.MarshalIndent(s.snap, "", " ")
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		return string(text)
+	}
+	s.t.Fatalf("unknown directive %q", d.Cmd)
+	return ""
+}
+
+func (s *script) report(d *datadriven.TestData) events.Command {
+	var invocation, kind string
+	attempt := 1
+	d.ScanArgs(s.t, "of", &invocation)
+	d.ScanArgs(s.t, "is", &kind)
+	d.MaybeScanArgs(s.t, "attempt", &attempt)
+	r := &events.TaskResult{Attempt: int32(attempt), NodeID: "node"}
+	for i := range s.snap.Chart.Tasks {
+		if s.snap.Chart.Tasks[i].Invocation == invocation {
+			r.TaskID = s.snap.Chart.Tasks[i].TaskID
+		}
+	}
+	if r.TaskID.IsNil() {
+		r.TaskID = events.DeriveUUID(events.Namespace, invocation)
+	}
+	c := events.Command{WorkflowType: s.snap.WorkflowType, InstanceID: s.snap.InstanceID, Result: r}
+	switch kind {
+	case "claim", "heartbeat":
+		c.Command = events.CommandType(kind)
+	case "failed":
+		c.Command, r.State = events.CommandResult, events.TaskFailed
+		r.Error = &events.Error{Code: "BROKEN", Message: "it broke", Retryable: d.Input != "final"}
+	default:
+		c.Command, r.State, c.Payload = events.CommandResult, events.TaskCompleted, json.RawMessage(d.Input)
+	}
+	return c
+}
+
+func (s *script) decide(c events.Command) string {
+	s.said++
+	explicit := !c.CommandID.IsNil()
+	c.Resolve(events.DeriveUUID(events.Namespace, fmt.Sprint("command ", s.said)))
+	if err := c.Validate(); err != nil {
+		return err.Error()
+	}
+	in := input{command: &c, explicit: explicit, machine: s.machine, now: s.now, source: "r1"}
+	if c.Version != 0 && c.Version != s.machine.Version() {
+		in.machine = nil
+	}
+	return s.apply(in)
+}
+
+func (s *script) apply(in input) string {
+	before, err := json.Marshal(s.snap)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	d, err := decide(in, s.snap)
+	if err != nil {
+		return "error: " + err.Error()
+	}
+	again, _ := decide(in, s.snap)
+	if !reflect.DeepEqual(d, again) {
+		s.t.Fatalf("deciding twice gave two decisions:\n%+v\n%+v", d, again)
+	}
+	if after, _ := json.Marshal(s.snap); string(after) != string(before) {
+		s.t.Fatalf("the decision changed the snapshot that it was given:\n%s\n%s", before, after)
+	}
+	if d.next != nil {
+		s.snap = d.next
+	}
+	return describe(s.t, d)
+}
+
+func (s *script) fire() string {
+	var out strings.Builder
+	for fired := true; fired; {
+		fired = false
+		for i := range s.snap.Chart.Timers {
+			if timer := s.snap.Chart.Timers[i]; !timer.Due.After(s.now) {
+				fmt.Fprintf(&out, "timer %s %s\n%s", timer.Kind, timer.Ref, s.apply(input{timer: &timer, machine: s.machine, now: s.now, source: "r1"}))
+				fired = true
+				break
+			}
+		}
+	}
+	return out.String()
+}
+
+// describe prints a decision, each event with its law checked.
+func describe(t *testing.T, d decision) string {
+	t.Helper()
+	var out strings.Builder
+	for i := range d.events {
+		e := &d.events[i]
+		if err := e.Validate(); err != nil {
+			t.Errorf("event %d: %v", e.SequenceNumber, err)
+		}
+		fmt.Fprintf(&out, "%d %s", e.SequenceNumber, e.EventType)
+		for _, key := range slices.Sorted(maps.Keys(e.Data)) {
+			if key == "task_id" {
+				continue
+			}
+			value, err := json.Marshal(e.Data[key])
+			if err != nil {
+				t.Fatal(err)
+			}
+			fmt.Fprintf(&out, " %s=%s", key, value)
+		}
+		if e.Payload != nil {
+			fmt.Fprintf(&out, " payload=%s", e.Payload)
+		}
+		fmt.Fprintf(&out, " depth=%d\n", len(e.CorrelationChain))
+	}
+	for i := range d.tasks {
+		task := &d.tasks[i]
+		if err := task.Validate(); err != nil {
+			t.Errorf("task %s: %v", task.TaskName, err)
+		}
+		fmt.Fprintf(&out, "task %s attempt %d input=%s\n", task.TaskName, task.Attempt, task.Input)
+	}
+	for _, s := range d.signals {
+		fmt.Fprintf(&out, "signal %s/%s %s %s\n", s.Type, s.To, s.Event, s.Data)
+	}
+	for _, message := range d.logs {
+		fmt.Fprintf(&out, "log %s\n", message)
+	}
+	if o := d.outcome; o != nil {
+		fmt.Fprintf(&out, "outcome %s at %d", o.Status, o.SequenceNumber)
+		if o.Error != nil {
+			fmt.Fprintf(&out, ": %v", o.Error)
+		}
+		out.WriteByte('\n')
+	}
+	if out.Len() == 0 {
+		return "nothing\n"
+	}
+	return out.String()
+}
+
+// TestChainsStayBounded says that no history, however long, makes an event
+// longer, and that no link of the chain is lost.
+func TestChainsStayBounded(t *testing.T) {
+	s := &script{t: t, now: epoch}
+	s.machine = parse(t, `
+leat: v1
+type: loop
+version: 1
+states:
+  work: {invoke: {task: q.again, onDone: {target: work}, onError: {target: work}}}
+`)
+	known := make(map[events.UUID]*events.Event)
+	keep := func(d decision) {
+		for i := range d.events {
+			e := &d.events[i]
+			if n := len(e.CorrelationChain); n > events.MaxCausalDepth {
+				t.Fatalf("event %d has a chain of %d", e.SequenceNumber, n)
+			}
+			if cause := known[e.CausationID]; cause == nil && e.SequenceNumber > 1 {
+				t.Fatalf("event %d is caused by an event that is not in the history", e.SequenceNumber)
+			}
+			known[e.EventID] = e
+		}
+	}
+	c := events.Command{Command: events.CommandStart, WorkflowType: "loop", Key: "k"}
+	c.Resolve(events.DeriveUUID(events.Namespace, "start"))
+	d, err := decide(input{command: &c, machine: s.machine, now: epoch}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keep(d)
+	for range 300 {
+		task := d.next.Chart.Tasks[len(d.next.Chart.Tasks)-1]
+		r := events.Command{
+			Command: events.CommandResult, WorkflowType: "loop", InstanceID: d.next.InstanceID,
+			Result: &events.TaskResult{TaskID: task.TaskID, Attempt: 1, State: events.TaskCompleted},
+		}
+		r.Resolve(events.DeriveUUID(task.TaskID, "result"))
+		if d, err = decide(input{command: &r, machine: s.machine, now: epoch}, d.next); err != nil {
+			t.Fatal(err)
+		}
+		keep(d)
+	}
+	if n := len(known); n < 900 {
+		t.Fatalf("%d events", n)
+	}
+}
+
+// TestDecisionsKeepTheLaws says what holds for whatever is said in whatever
+// order: sequences without gaps, snapshots that agree with events, one decision
+// a command id.
+func TestDecisionsKeepTheLaws(t *testing.T) {
+	machine := parse(t, `
+leat: v1
+type: law
+version: 1
+data: {n: {type: long, default: 0}}
+initial: idle
+states:
+  idle: {on: {go: busy, count: {assign: {n: data.n + 1}}, end: over}, after: {10s: over}}
+  busy:
+    invoke: {task: q.work, retry: {maxAttempts: 2, initial: 1s}, onDone: {target: idle}, onError: {target: idle}}
+    on: {stop: idle}
+  over: {type: final, output: {n: data.n}}
+`)
+	rapid.Check(t, func(t *rapid.T) {
+		var snap *events.Snapshot
+		decided := make(map[events.UUID]bool)
+		now, sequence := epoch, int64(0)
+		for range rapid.IntRange(1, 40).Draw(t, "steps") {
+			now = now.Add(time.Duration(rapid.IntRange(0, 3000).Draw(t, "ms")) * time.Millisecond)
+			in := input{machine: machine, now: now, source: "r"}
+			if snap != nil && len(snap.Chart.Timers) > 0 && !snap.Chart.Timers[0].Due.After(now) {
+				in.timer = &snap.Chart.Timers[0]
+			} else {
+				in.command, in.explicit = drawCommand(t, snap), true
+			}
+			d, err := decide(in, snap)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if in.command != nil && len(d.events) > 0 {
+				if id := in.command.CommandID; decided[id] {
+					t.Fatalf("command %s was decided twice", id)
+				}
+				decided[in.command.CommandID] = true
+			}
+			for i := range d.events {
+				if sequence++; d.events[i].SequenceNumber != sequence {
+					t.Fatalf("sequence %d follows %d", d.events[i].SequenceNumber, sequence-1)
+				}
+				if err := d.events[i].Validate(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if d.next != nil {
+				snap = d.next
+				if err := snap.Validate(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if snap != nil && snap.SequenceNumber != sequence {
+				t.Fatalf("the snapshot is at %d and the history at %d", snap.SequenceNumber, sequence)
+			}
+		}
+	})
+}
+
+func drawCommand(t *rapid.T, snap *events.Snapshot) *events.Command {
+	c := events.Command{WorkflowType: "law", Key: "k", CommandID: events.DeriveUUID(events.Namespace, strconv.Itoa(rapid.IntRange(0, 30).Draw(t, "id")))}
+	c.Command = events.CommandSignal
+	c.Event = rapid.SampledFrom([]string{"go", "count", "stop", "end", "nonsense"}).Draw(t, "event")
+	switch {
+	case snap == nil || rapid.IntRange(0, 9).Draw(t, "start") == 0:
+		c.Command, c.Event = events.CommandStart, ""
+	case len(snap.Chart.Tasks) > 0 && rapid.Bool().Draw(t, "report"):
+		task := snap.Chart.Tasks[len(snap.Chart.Tasks)-1]
+		c.Command, c.Event = events.CommandResult, ""
+		c.CommandID = events.DeriveUUID(task.TaskID, fmt.Sprint(task.Attempt, snap.SequenceNumber))
+		c.Result = &events.TaskResult{TaskID: task.TaskID, Attempt: max(1, task.Attempt), State: events.TaskCompleted}
+		if rapid.Bool().Draw(t, "fails") {
+			c.Result.State, c.Result.Error = events.TaskFailed, &events.Error{Code: "X", Message: "x", Retryable: true}
+		}
+	}
+	c.Resolve(c.CommandID)
+	return &c
+}
+
+func parse(t *testing.T, source string) *fsm.Machine {
+	t.Helper()
+	machine, _, err := definition.Parse("test.yaml", []byte(source))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return machine
+}

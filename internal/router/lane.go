@@ -1,0 +1,237 @@
+package router
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/leat-io/leat/internal/kafka"
+	"github.com/leat-io/leat/internal/registry"
+	"github.com/leat-io/leat/internal/shard"
+)
+
+// lane is the commit loop: one transaction at a time over every partition that
+// the worker owns, on two transactional producers in turn. Right after a commit
+// the coordinator still writes that producer's markers, and its next produce
+// would wait for the broker's own retry (20 ms); the other producer's does not.
+//
+// The order of a turn, which is what "exactly once" rests on:
+//
+//  1. decide the batch into an overlay on the book;
+//  2. produce events, snapshots, tasks and checkpoints, and wait for each ack;
+//  3. commit the input offsets under the member's generation (the fence);
+//  4. end the transaction;
+//  5. only then write the overlay into the book.
+//
+// Whatever fails before 4 is aborted and the overlay dropped. When the outcome
+// of 4 is unknown, both producers are replaced, which ends whatever they left
+// open, and the log is read again: it knows.
+type lane struct {
+	config   Config
+	registry *registry.Registry
+	book     *book
+	cache    *cache
+
+	producers [2]*kafka.Transactor // nil: to be made before the next transaction
+	turn      int                  // which of them is next
+
+	mu    sync.Mutex
+	timer map[shard.Partition]time.Time // earliest due timer of each open partition
+	// behind is where the commands of a partition ended when it was opened. Its
+	// timers wait until those are decided: among them may be the heartbeat, the
+	// result or the signal that came in time, while no router was there to see it.
+	behind map[shard.Partition]int64
+}
+
+func newLane(c Config, r *registry.Registry, b *book) *lane {
+	return &lane{config: c, registry: r, book: b, cache: newCache(cacheSize), timer: make(map[shard.Partition]time.Time), behind: make(map[shard.Partition]int64)}
+}
+
+const (
+	cacheSize = 8192 // instances in one generation of the cache
+	maxTimers = 500  // timers that one transaction fires
+	// commitTimeout bounds one transaction, so that a revocation never waits
+	// longer than the group allows (the rebalance timeout is 10 s).
+	commitTimeout = 8 * time.Second
+)
+
+// Process decides a batch and commits what follows.
+func (l *lane) Process(ctx context.Context, b *shard.Batch) error {
+	t := l.begin(b)
+	for _, r := range b.Records {
+		if err := t.command(ctx, r); err != nil {
+			return fmt.Errorf("decide %s/%d@%d: %w", r.Topic, r.Partition, r.Offset, errors.Join(shard.ErrRetry, err))
+		}
+	}
+	if err := l.fireDue(ctx, t); err != nil {
+		return errors.Join(shard.ErrRetry, err)
+	}
+	if len(t.touched) == 0 {
+		return nil
+	}
+	if err := t.finish(); err != nil {
+		return errors.Join(shard.ErrRetry, err)
+	}
+	return l.commit(ctx, t)
+}
+
+// fireDue decides the timers that are due, of every open partition.
+func (l *lane) fireDue(ctx context.Context, t *transaction) error {
+	left := maxTimers
+	for p := range t.batch.Open {
+		l.mu.Lock()
+		due := l.timer[p]
+		if t.batch.Open[p] >= l.behind[p] {
+			delete(l.behind, p)
+		}
+		_, behind := l.behind[p]
+		l.mu.Unlock()
+		if behind || due.IsZero() || due.After(t.now) || left == 0 {
+			continue
+		}
+		n, err := t.fire(ctx, p, left)
+		if err != nil {
+			return fmt.Errorf("fire timers of %s: %w", p, err)
+		}
+		left -= n
+		if n == 0 { // nothing is due after all, and nothing is committed that would say so
+			if err := l.noteTimer(p); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (l *lane) commit(ctx context.Context, t *transaction) error {
+	// A stop lets the transaction under way end, and waits for it.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
+	defer cancel()
+	producer, err := l.producer(ctx)
+	if err != nil {
+		return errors.Join(shard.ErrRetry, err)
+	}
+	began := time.Now()
+	if err := producer.Commit(ctx, t.records, t.fence()); err != nil {
+		return l.failed(ctx, err)
+	}
+	l.config.Metrics.committed(t.commands, t.timers, len(t.records), time.Since(began))
+	l.turn = 1 - l.turn
+
+	batch := l.book.db.NewBatch()
+	defer batch.Close()
+	t.apply(batch)
+	if err := batch.Commit(); err != nil {
+		// The log has it: opening the partitions again brings the book up to date.
+		l.cache.clear()
+		return errors.Join(shard.ErrReopen, err)
+	}
+	return l.noteTimers(t)
+}
+
+// failed decides what a failed transaction means for the next.
+func (l *lane) failed(ctx context.Context, err error) error {
+	var failed *kafka.TransactionError
+	if !errors.As(err, &failed) {
+		return err
+	}
+	l.config.Metrics.aborted(failed.Stale())
+	if failed.Aborted && failed.Stale() {
+		return errors.Join(shard.ErrRetry, err) // the producers are fine, the group moved on
+	}
+	l.closeProducers()
+	if failed.Aborted {
+		return errors.Join(shard.ErrRetry, err)
+	}
+	// Taking the ids over again settles the outcome before the log is read.
+	l.takeOver(ctx)
+	l.cache.clear()
+	return errors.Join(shard.ErrReopen, err)
+}
+
+// producer is the one whose turn it is. Both are made together, and so fence
+// whatever an earlier run of this slot left behind.
+func (l *lane) producer(ctx context.Context) (*kafka.Transactor, error) {
+	for i := range l.producers {
+		if l.producers[i] != nil {
+			continue
+		}
+		id := fmt.Sprintf("%sleat-router-%s-%d", l.config.Names.Prefix, l.config.Slot, i)
+		p, err := kafka.NewTransactor(ctx, l.config.Kafka, id, kafka.TransactorConfig{})
+		if err != nil {
+			return nil, err
+		}
+		l.producers[i] = p
+	}
+	return l.producers[l.turn], nil
+}
+
+// takeOver ends whatever the slot has open, by itself or by an earlier run, so
+// that nobody who reads the log has to wait until the broker gives it up. What
+// fails now is done before the next transaction.
+func (l *lane) takeOver(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
+	defer cancel()
+	if _, err := l.producer(ctx); err != nil {
+		l.config.Logger.LogAttrs(ctx, slog.LevelWarn, "cannot take the producers over yet", slog.Any("error", err))
+	}
+}
+
+func (l *lane) closeProducers() {
+	for i, p := range l.producers {
+		if p != nil {
+			p.Close()
+		}
+		l.producers[i] = nil
+	}
+}
+
+// noteTimers looks up the earliest timer of the partitions that changed.
+func (l *lane) noteTimers(t *transaction) error {
+	for p := range t.touched {
+		if err := l.noteTimer(p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *lane) noteTimer(p shard.Partition) error {
+	due, err := l.book.nextTimer(p)
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	l.timer[p] = due
+	l.mu.Unlock()
+	return nil
+}
+
+// NextWake is when the earliest timer is due.
+func (l *lane) NextWake() time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var next time.Time
+	for p, due := range l.timer {
+		if _, behind := l.behind[p]; behind {
+			continue
+		}
+		if !due.IsZero() && (next.IsZero() || due.Before(next)) {
+			next = due
+		}
+	}
+	return next
+}
+
+// Close forgets the timers of a partition that was given up. Its snapshots stay
+// in the book: they are right up to the position that stands beside them.
+func (l *lane) Close(p shard.Partition) {
+	l.mu.Lock()
+	delete(l.timer, p)
+	delete(l.behind, p)
+	l.mu.Unlock()
+	l.cache.clear()
+}

@@ -1,0 +1,183 @@
+package router
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/leat-io/leat/internal/avro"
+	"github.com/leat-io/leat/internal/kafka"
+	"github.com/leat-io/leat/internal/shard"
+	"github.com/leat-io/leat/internal/store"
+	"github.com/leat-io/leat/pkg/events"
+)
+
+// bounds of one batch of the store while records are restored: instances, and
+// bytes, because what is not compacted yet may be of few instances only.
+const (
+	restoreBatch = 1000
+	restoreBytes = 8 << 20
+)
+
+// Open brings the book up to date with the state topic, and says which command
+// is to be decided next. The checkpoint in the log is the truth; the group's
+// committed offset has to agree with it.
+func (l *lane) Open(ctx context.Context, p shard.Partition, committed int64) (next int64, err error) {
+	began := time.Now()
+	workflowType, _ := l.config.Names.TypeOfCommands(p.Topic)
+	reader, err := kafka.NewReader(l.config.Kafka)
+	if err != nil {
+		return 0, err
+	}
+	defer reader.Close()
+	states := kafka.TopicPartition{Topic: l.config.Names.State(workflowType), Partition: p.Partition}
+	at, restored, err := l.restore(ctx, reader, p, states)
+	if err != nil {
+		return 0, fmt.Errorf("restore %s: %w", states, err)
+	}
+	commands, err := reader.Range(ctx, p)
+	if err != nil {
+		return 0, err
+	}
+	if err := l.checkPosition(ctx, p, at, committed, commands); err != nil {
+		return 0, err
+	}
+	next = max(at.input, commands.Start)
+	if next < commands.End {
+		l.mu.Lock()
+		l.behind[p] = commands.End
+		l.mu.Unlock()
+	}
+	if err := l.noteTimer(p); err != nil {
+		return 0, err
+	}
+	l.config.Metrics.restored(restored, time.Since(began))
+	return next, nil
+}
+
+// checkPosition compares the three that know where the input stands. A
+// disagreement is an alarm and never a silent choice.
+func (l *lane) checkPosition(ctx context.Context, p shard.Partition, at position, committed int64, commands kafka.Range) error {
+	switch {
+	case at.input > commands.End:
+		return fmt.Errorf("the checkpoint says that commands up to %d are decided and %s ends at %d: "+
+			"the topic was made anew or lost its end; restore it, or give the workflow type a new name", at.input, p, commands.End)
+	case at.input < commands.Start && at.input > 0:
+		return fmt.Errorf("commands %d to %d of %s were deleted before they were decided: %w; "+
+			"keep commands longer than any outage (retention.ms), and move the checkpoint by hand to accept the loss",
+			at.input, commands.Start-1, p, kafka.ErrOffsetGone)
+	case committed > at.input:
+		l.config.Metrics.disagreed()
+		return fmt.Errorf("group %s has committed offset %d of %s and the newest checkpoint says %d: "+
+			"the state topic lost records; restore it before this partition goes on", l.config.Group, committed, p, at.input)
+	case committed >= 0 && committed < at.input:
+		l.config.Metrics.disagreed()
+		l.config.Logger.LogAttrs(ctx, slog.LevelWarn, "group offset is behind the checkpoint, going on from the checkpoint",
+			slog.String("topic", p.Topic), slog.Int("partition", int(p.Partition)),
+			slog.Int64("committed", committed), slog.Int64("checkpoint", at.input))
+	}
+	return nil
+}
+
+// restore reads the tail of the state topic into the book. A book that is ahead
+// of the log, or whose place in it was deleted, is wiped and read anew.
+func (l *lane) restore(ctx context.Context, reader *kafka.Reader, p, states shard.Partition) (position, int, error) {
+	bounds, err := reader.Range(ctx, states)
+	if err != nil {
+		return position{}, 0, err
+	}
+	at, known, err := l.book.position(p)
+	if err != nil {
+		return position{}, 0, err
+	}
+	if known && (at.state > bounds.End || at.state < bounds.Start) {
+		l.config.Logger.LogAttrs(ctx, slog.LevelWarn, "local store does not fit the log, reading the log anew",
+			slog.String("topic", states.Topic), slog.Int("partition", int(states.Partition)),
+			slog.Int64("position", at.state), slog.Int64("start", bounds.Start), slog.Int64("end", bounds.End))
+		known = false
+	}
+	if !known {
+		if err := l.book.wipe(p); err != nil {
+			return position{}, 0, err
+		}
+		at = position{state: bounds.Start}
+	}
+	r := restorer{book: l.book, partition: p, at: at, batch: l.book.db.NewBatch(), old: make(map[events.UUID]*events.Snapshot)}
+	defer func() { r.batch.Close() }()
+	if err := reader.ReadTo(ctx, states, at.state, bounds.End, r.visit); err != nil {
+		return position{}, 0, err
+	}
+	r.at.state = bounds.End
+	return r.at, r.count, r.flush()
+}
+
+// restorer folds records of a state topic into the book.
+type restorer struct {
+	book      *book
+	partition shard.Partition
+	at        position
+	batch     *store.Batch
+	old       map[events.UUID]*events.Snapshot // what this batch has replaced already
+	size      int                              // bytes of the records in this batch
+	count     int
+}
+
+func (r *restorer) visit(record *kafka.Record) error {
+	r.at.state = record.Offset + 1
+	r.count++
+	if string(record.Key) == events.CheckpointKey {
+		checkpoint, err := avro.DecodeCheckpoint(record.Value)
+		if err != nil {
+			return fmt.Errorf("checkpoint at offset %d: %w", record.Offset, err)
+		}
+		r.at.input = checkpoint.NextOffset
+		return nil
+	}
+	id, err := events.ParseUUID(string(record.Key))
+	if err != nil {
+		return fmt.Errorf("key at offset %d: %w", record.Offset, err)
+	}
+	old, replaced := r.old[id]
+	if !replaced {
+		if old, err = r.book.load(r.partition, id); err != nil {
+			return err
+		}
+	}
+	if record.Value == nil {
+		if old != nil {
+			r.book.remove(r.batch, r.partition, old)
+		}
+		r.old[id] = nil
+		return r.maybeFlush()
+	}
+	snap, err := avro.DecodeSnapshot(record.Value)
+	if err != nil {
+		return fmt.Errorf("snapshot at offset %d: %w", record.Offset, err)
+	}
+	r.book.put(r.batch, r.partition, old, &snap, record.Value)
+	r.old[id] = &snap
+	r.size += len(record.Value)
+	return r.maybeFlush()
+}
+
+func (r *restorer) maybeFlush() error {
+	if len(r.old) < restoreBatch && r.size < restoreBytes {
+		return nil
+	}
+	return r.flush()
+}
+
+// flush writes the batch together with its position, so that a crash in the
+// middle of a restore goes on from here.
+func (r *restorer) flush() error {
+	r.book.setPosition(r.batch, r.partition, r.at)
+	if err := r.batch.Commit(); err != nil {
+		return err
+	}
+	r.batch.Close()
+	r.batch = r.book.db.NewBatch()
+	clear(r.old)
+	r.size = 0
+	return nil
+}

@@ -1,0 +1,244 @@
+package router
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/leat-io/leat/internal/avro"
+	"github.com/leat-io/leat/internal/kafka"
+	"github.com/leat-io/leat/internal/shard"
+	"github.com/leat-io/leat/internal/store"
+	"github.com/leat-io/leat/pkg/events"
+	"github.com/leat-io/leat/pkg/fsm"
+)
+
+// transaction collects what follows from one batch: an overlay on the book, and
+// the records that will make it true.
+type transaction struct {
+	lane             *lane
+	batch            *shard.Batch
+	now              time.Time
+	overlay          map[instance]*entry
+	touched          map[shard.Partition]bool
+	records          []*kafka.Record
+	stale            []staleTimer
+	synced           bool // the registry was brought up to date for this transaction
+	commands, timers int
+}
+
+// entry is an instance as the transaction leaves it.
+type entry struct {
+	old, cur *events.Snapshot
+	key      []byte // of its records
+	record   []byte // cur as it goes into the state topic; nil when cur is old
+}
+
+// staleTimer is an index entry whose timer is no more.
+type staleTimer struct {
+	partition shard.Partition
+	ref       timerRef
+}
+
+func (l *lane) begin(b *shard.Batch) *transaction {
+	return &transaction{
+		lane: l, batch: b, now: events.Instant(l.config.Clock()),
+		overlay: make(map[instance]*entry, len(b.Records)), touched: make(map[shard.Partition]bool),
+		records: make([]*kafka.Record, 0, 8*len(b.Records)),
+	}
+}
+
+// command decides one record of a commands topic. An error is about the local
+// store or the definitions, never about the record.
+func (t *transaction) command(ctx context.Context, r *kafka.Record) error {
+	p := shard.Partition{Topic: r.Topic, Partition: r.Partition}
+	t.touched[p] = true
+	t.commands++
+	workflowType, _ := t.lane.config.Names.TypeOfCommands(r.Topic)
+	in, err := t.read(workflowType, r)
+	if err != nil {
+		t.deadLetter(r, err)
+		return nil
+	}
+	if home := t.home(workflowType, in.command.InstanceID); home != p.Partition {
+		t.move(r, in.command, home)
+		return nil
+	}
+	at := instance{p, in.command.InstanceID}
+	e, err := t.instance(at)
+	if err != nil {
+		return err
+	}
+	version := in.command.Version
+	if e.cur != nil {
+		version = e.cur.Version
+	}
+	if in.machine, err = t.machine(ctx, workflowType, version); err != nil {
+		return err
+	}
+	d, err := decide(in, e.cur)
+	if err == nil {
+		err = t.add(at, e, d)
+	}
+	if err != nil {
+		// Only this command is given up; its neighbours and later ones go on.
+		t.deadLetter(r, err)
+		code := CodeUndecidable
+		if errors.Is(err, avro.ErrTooLarge) {
+			code = CodeTooLarge
+		}
+		d = answer(in, e.cur, events.OutcomeRejected, code, err.Error())
+		return t.add(at, e, decision{outcome: d.outcome})
+	}
+	t.logDecided(ctx, r, in.command, d)
+	return nil
+}
+
+// logDecided tells, for debugging, what became of a command and where it stands.
+func (t *transaction) logDecided(ctx context.Context, r *kafka.Record, c *events.Command, d decision) {
+	logger := t.lane.config.Logger
+	if !logger.Enabled(ctx, slog.LevelDebug) {
+		return
+	}
+	attrs := []slog.Attr{
+		slog.String("command", string(c.Command)), slog.String("type", c.WorkflowType),
+		slog.String("instance", c.InstanceID.String()), slog.String("command_id", c.CommandID.String()),
+		slog.Int("partition", int(r.Partition)), slog.Int64("offset", r.Offset), slog.Int("events", len(d.events)),
+	}
+	if d.next != nil {
+		attrs = append(attrs, slog.Int64("sequence", d.next.SequenceNumber), slog.String("correlation_id", d.next.CorrelationID.String()))
+	}
+	if d.outcome != nil {
+		attrs = append(attrs, slog.String("outcome", string(d.outcome.Status)))
+	}
+	logger.LogAttrs(ctx, slog.LevelDebug, "command decided", attrs...)
+}
+
+// instance is an instance as this transaction sees it.
+func (t *transaction) instance(at instance) (*entry, error) {
+	if e, ok := t.overlay[at]; ok {
+		return e, nil
+	}
+	snap := t.lane.cache.get(at)
+	if snap == nil {
+		var err error
+		if snap, err = t.lane.book.load(at.partition, at.id); err != nil {
+			return nil, err
+		}
+	}
+	e := &entry{old: snap, cur: snap, key: []byte(at.id.String())}
+	t.overlay[at] = e
+	return e, nil
+}
+
+// machine is the definition to decide with, nil when it is not deployed. Before
+// it says that, it makes sure to know everything that is; the error is that it
+// cannot, and then nothing may be decided for want of a definition.
+func (t *transaction) machine(ctx context.Context, workflowType string, version int32) (*fsm.Machine, error) {
+	m, ok := t.lane.registry.Machine(workflowType, version)
+	if ok || t.synced {
+		return m, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	if err := t.lane.registry.Sync(ctx); err != nil {
+		return nil, err
+	}
+	t.synced = true
+	m, _ = t.lane.registry.Machine(workflowType, version)
+	return m, nil
+}
+
+// fire decides the timers of one partition that are due.
+func (t *transaction) fire(ctx context.Context, p shard.Partition, limit int) (fired int, err error) {
+	due, err := t.lane.book.dueTimers(p, t.now, limit)
+	if err != nil {
+		return 0, err
+	}
+	workflowType, _ := t.lane.config.Names.TypeOfCommands(p.Topic)
+	for _, ref := range due {
+		t.touched[p] = true
+		at := instance{p, ref.instance}
+		e, err := t.instance(at)
+		if err != nil {
+			return fired, err
+		}
+		timer := findTimer(e.cur, ref)
+		if timer == nil {
+			t.stale = append(t.stale, staleTimer{p, ref})
+			continue
+		}
+		in := input{timer: timer, now: t.now, source: t.lane.config.Slot}
+		if in.machine, err = t.machine(ctx, workflowType, e.cur.Version); err != nil {
+			return fired, err
+		}
+		if err := t.fireOne(at, e, in); err != nil {
+			// The instance keeps its timer and waits for a person; its neighbours go on.
+			t.stale = append(t.stale, staleTimer{p, ref})
+			t.lane.config.Logger.LogAttrs(ctx, slog.LevelError, "timer cannot be decided, instance is left alone",
+				slog.String("instance", at.id.String()), slog.String("type", workflowType), slog.Any("error", err))
+			continue
+		}
+		fired++
+		t.lane.config.Metrics.timerFired(t.now.Sub(timer.Due))
+	}
+	t.timers += fired
+	return len(due), nil
+}
+
+func (t *transaction) fireOne(at instance, e *entry, in input) error {
+	if in.machine == nil {
+		return fmt.Errorf("version %d of %q, which it runs on, is not deployed", e.cur.Version, e.cur.WorkflowType)
+	}
+	d, err := decide(in, e.cur)
+	if err != nil {
+		return err
+	}
+	return t.add(at, e, d)
+}
+
+func findTimer(s *events.Snapshot, ref timerRef) *events.Timer {
+	if s == nil {
+		return nil
+	}
+	for i := range s.Chart.Timers {
+		if timer := &s.Chart.Timers[i]; timer.ID == ref.id && timer.Due.Equal(ref.due) {
+			return timer
+		}
+	}
+	return nil
+}
+
+// fence is what the coordinator checks before it lets the transaction commit.
+func (t *transaction) fence() kafka.Fence {
+	f := t.batch.Fence
+	f.Next = make(map[kafka.TopicPartition]int64, len(t.touched))
+	for p := range t.touched {
+		f.Next[p] = t.batch.Open[p]
+	}
+	return f
+}
+
+// apply writes what was committed into the book.
+func (t *transaction) apply(batch *store.Batch) {
+	for at, e := range t.overlay {
+		if e.record != nil {
+			t.lane.book.put(batch, at.partition, e.old, e.cur, e.record)
+			t.lane.cache.put(at, e.cur)
+		}
+	}
+	for _, s := range t.stale {
+		batch.Delete(timerKey(s.partition, s.ref))
+	}
+	states := make(map[shard.Partition]int64, len(t.touched))
+	for _, r := range t.records {
+		p := shard.Partition{Topic: r.Topic, Partition: r.Partition}
+		states[p] = max(states[p], r.Offset+1)
+	}
+	for p := range t.touched {
+		at := position{input: t.batch.Open[p], state: states[shard.Partition{Topic: t.stateTopic(p), Partition: p.Partition}]}
+		t.lane.book.setPosition(batch, p, at)
+	}
+}

@@ -1,0 +1,157 @@
+package router
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strconv"
+
+	"github.com/leat-io/leat/internal/avro"
+	"github.com/leat-io/leat/internal/kafka"
+	"github.com/leat-io/leat/internal/shard"
+	"github.com/leat-io/leat/pkg/events"
+	"github.com/leat-io/leat/pkg/fsm"
+	"github.com/leat-io/leat/pkg/topics"
+)
+
+// maxRecord bounds one record, so that no decision can make a batch that the
+// broker refuses for ever (message.max.bytes is about 1 MiB by default).
+const maxRecord = 900 << 10
+
+// add makes a decision part of the transaction, or nothing of it when one of
+// its records cannot be written.
+func (t *transaction) add(at instance, e *entry, d decision) error {
+	before := len(t.records)
+	state, err := t.encode(at, e.key, d)
+	if err != nil {
+		t.records = t.records[:before]
+		return err
+	}
+	if d.next != nil {
+		e.cur, e.record = d.next, state
+	}
+	for _, message := range d.logs {
+		t.lane.config.Logger.LogAttrs(context.Background(), slog.LevelInfo, "workflow log", slog.String("message", message),
+			slog.String("instance", at.id.String()), slog.String("type", e.cur.WorkflowType))
+	}
+	if d.outcome != nil {
+		t.lane.config.Metrics.outcome(d.outcome.Status)
+	}
+	return nil
+}
+
+// encode adds a decision's records, without the snapshot, which goes last. On
+// an error some may have been added.
+func (t *transaction) encode(at instance, key []byte, d decision) (state []byte, err error) {
+	defer rescue(&err)
+	names := t.lane.config.Names
+	topic := ""
+	for i := range d.events {
+		e := &d.events[i]
+		if topic == "" {
+			topic = names.Events(e.WorkflowType) // all are of one instance
+		}
+		value, err := avro.EncodeEvent(e)
+		r := kafka.NewRecordAt(topic, at.partition.Partition, key, value)
+		r.Headers, r.Timestamp = cloudEvents(e), e.Timestamp
+		if err := t.put(r, err); err != nil {
+			return nil, fmt.Errorf("event %s: %w", e.EventType, err)
+		}
+	}
+	for i := range d.tasks {
+		task := &d.tasks[i]
+		value, err := avro.EncodeTask(task)
+		if err := t.put(kafka.NewRecord(names.Tasks(task.Queue), []byte(task.TaskID.String()), value), err); err != nil {
+			return nil, fmt.Errorf("task %s: %w", task.TaskName, err)
+		}
+	}
+	for i, s := range d.signals {
+		if err := t.put(t.signal(d.next, i, s)); err != nil {
+			return nil, fmt.Errorf("signal %s: %w", s.Event, err)
+		}
+	}
+	if o := d.outcome; o != nil {
+		value, err := avro.EncodeOutcome(o)
+		if err := t.put(kafka.NewRecord(names.Outcomes(o.WorkflowType), []byte(o.CommandID.String()), value), err); err != nil {
+			return nil, fmt.Errorf("outcome: %w", err)
+		}
+	}
+	if d.next != nil {
+		if state, err = avro.EncodeSnapshot(d.next); err != nil {
+			return nil, fmt.Errorf("snapshot: %w", err)
+		}
+		if len(state) > maxRecord {
+			return nil, fmt.Errorf("the instance's state: %w: %d bytes, at most %d", avro.ErrTooLarge, len(state), maxRecord)
+		}
+	}
+	return state, nil
+}
+
+// put adds one record, unless it could not be made or is too large.
+func (t *transaction) put(r *kafka.Record, err error) error {
+	if err != nil {
+		return err
+	}
+	if len(r.Value) > maxRecord {
+		return fmt.Errorf("a record for %s: %w: %d bytes, at most %d", r.Topic, avro.ErrTooLarge, len(r.Value), maxRecord)
+	}
+	t.records = append(t.records, r)
+	return nil
+}
+
+func cloudEvents(e *events.Event) []kafka.Header {
+	headers := avro.CloudEvents(e)
+	out := make([]kafka.Header, len(headers))
+	for i, h := range headers {
+		out[i] = kafka.Header(h)
+	}
+	return out
+}
+
+// signal is a `send` to another instance: a command like any other.
+func (t *transaction) signal(from *events.Snapshot, ordinal int, s fsm.SendSignal) (*kafka.Record, error) {
+	c := events.Command{
+		CommandID: events.DeriveUUID(from.InstanceID, "send/"+strconv.FormatInt(from.SequenceNumber, 10)+"/"+strconv.Itoa(ordinal)),
+		Command:   events.CommandSignal, WorkflowType: s.Type, Event: s.Event, Payload: s.Data,
+		CorrelationID: from.CorrelationID, Timestamp: t.now, Source: from.WorkflowType + "/" + from.InstanceID.String(),
+		CausationID: events.EventID(from.WorkflowType, from.InstanceID, from.SequenceNumber),
+	}
+	if id, err := events.ParseUUID(s.To); err == nil {
+		c.InstanceID = id
+	} else {
+		c.Key = s.To
+	}
+	c.Resolve(c.CommandID)
+	n := t.lane.registry.Partitions(s.Type)
+	if n == 0 {
+		return nil, fmt.Errorf("type %q is not deployed", s.Type)
+	}
+	value, err := avro.EncodeCommand(&c)
+	key := []byte(c.InstanceID.String())
+	return kafka.NewRecordAt(t.lane.config.Names.Commands(s.Type), topics.Partition(key, n), key, value), err
+}
+
+// finish adds the snapshots, one an instance, and the checkpoints.
+func (t *transaction) finish() error {
+	for at, e := range t.overlay {
+		if e.record == nil {
+			continue
+		}
+		t.records = append(t.records, kafka.NewRecordAt(t.stateTopic(at.partition), at.partition.Partition, e.key, e.record))
+	}
+	for p := range t.touched {
+		value, err := avro.EncodeCheckpoint(&events.Checkpoint{
+			Partition: p.Partition, NextOffset: t.batch.Open[p], Source: t.lane.config.Slot, Timestamp: t.now,
+		})
+		if err != nil {
+			return err
+		}
+		t.records = append(t.records, kafka.NewRecordAt(t.stateTopic(p), p.Partition, []byte(events.CheckpointKey), value))
+	}
+	return nil
+}
+
+func (t *transaction) stateTopic(p shard.Partition) string {
+	workflowType, _ := t.lane.config.Names.TypeOfCommands(p.Topic)
+	return t.lane.config.Names.State(workflowType)
+}
