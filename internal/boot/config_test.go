@@ -1,0 +1,184 @@
+package boot
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/leat-io/leat/internal/problem"
+)
+
+// load reads the settings of a role from flags, environment and a file's text.
+func load(t *testing.T, role, file string, environ, args []string) (*Settings, error) {
+	t.Helper()
+	t.Chdir(t.TempDir())
+	if file != "" {
+		if err := os.WriteFile(DefaultFile, []byte(file), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	flags := pflag.NewFlagSet(role, pflag.ContinueOnError)
+	AddFlags(flags, role)
+	if err := flags.Parse(args); err != nil {
+		t.Fatal(err)
+	}
+	return Load(role, flags, environ)
+}
+
+func TestPrecedence(t *testing.T) {
+	const file = "kafka: {brokers: [file:1]}\n"
+	for _, c := range []struct {
+		name, file    string
+		environ, args []string
+		want, source  string
+	}{
+		{"default", "", nil, nil, "127.0.0.1:9092", "default"},
+		{"file beats default", file, nil, nil, "file:1", "leat.yaml"},
+		{"kafka variable beats file", file, []string{"KAFKA_BROKERS=env:1"}, nil, "env:1", "KAFKA_BROKERS"},
+		{"leat variable beats kafka variable", file, []string{"LEAT_KAFKA_BROKERS=leat:1", "KAFKA_BROKERS=env:1"}, nil, "leat:1", "LEAT_KAFKA_BROKERS"},
+		{"empty variable is none", file, []string{"KAFKA_BROKERS="}, nil, "file:1", "leat.yaml"},
+		{"flag beats all", file, []string{"LEAT_KAFKA_BROKERS=leat:1"}, []string{"--brokers", "flag:1"}, "flag:1", "--brokers"},
+		{"lists", "", []string{"KAFKA_BROKERS=a:1, b:2"}, nil, "a:1,b:2", "KAFKA_BROKERS"},
+		{"flag list", "", nil, []string{"--brokers", "a:1,b:2", "--brokers", "c:3"}, "a:1,b:2,c:3", "--brokers"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s, err := load(t, "router", c.file, c.environ, c.args)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := strings.Join(s.List("kafka.brokers"), ","); got != c.want || s.source["kafka.brokers"] != c.source {
+				t.Errorf("got %q from %s, want %q from %s", got, s.source["kafka.brokers"], c.want, c.source)
+			}
+		})
+	}
+}
+
+func TestKinds(t *testing.T) {
+	s, err := load(t, "executor", "concurrency: 7\ndrain-timeout: 1m\nexec: ['a.b=prog x,y']\nkafka: {tls: {enabled: true}}\nhttp: 127.0.0.1:1\n", nil, []string{"--exec", "c.d=z 1,2"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Int("concurrency") != 7 || s.Duration("drain-timeout") != time.Minute || !s.Bool("kafka.tls.enabled") {
+		t.Errorf("read %v", s.values)
+	}
+	if got := s.List("exec"); len(got) != 1 || got[0] != "c.d=z 1,2" {
+		t.Errorf("--exec is %q: a comma does not end a command line", got)
+	}
+}
+
+func TestBadConfiguration(t *testing.T) {
+	secretFile := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(secretFile, []byte("s3cret\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name, file string
+		environ    []string
+		code       problem.Code
+		says, fix  string
+	}{
+		{"unknown key", "kafka: {broker: [a:1]}", nil, problem.UnknownSetting, `unknown key "kafka.broker"`, `did you mean "kafka.brokers"?`},
+		{"unknown key without a neighbour", "zzz: 1", nil, problem.UnknownSetting, `unknown key "zzz"`, "correct or remove it"},
+		{"not YAML", "kafka: [", nil, problem.BadConfigFile, "leat.yaml", ""},
+		{"not a number", "replication-factor: many", nil, problem.BadSetting, "want a whole number (from leat.yaml)", ""},
+		{"not a bool", "", []string{"KAFKA_TLS_ENABLED=maybe"}, problem.BadSetting, "want true or false (from KAFKA_TLS_ENABLED)", ""},
+		{"map for a value", "prefix: {a: 1}", nil, problem.UnknownSetting, `unknown key "prefix.a"`, ""},
+		{"list for a value", "prefix: [a]", nil, problem.BadSetting, "want one value", ""},
+		{"config file missing", "", []string{"LEAT_CONFIG=/nowhere.yaml"}, problem.BadConfigFile, "/nowhere.yaml", ""},
+		{"mechanism", "", []string{"KAFKA_SASL_MECHANISM=KERBEROS", "KAFKA_SASL_USERNAME=u"}, problem.BadSetting, "KERBEROS", "SCRAM-SHA-256"},
+		{"no mechanism", "", []string{"KAFKA_SASL_USERNAME=u"}, problem.BadSetting, "without a mechanism", ""},
+		{"two passwords", "", []string{"KAFKA_SASL_MECHANISM=PLAIN", "KAFKA_SASL_PASSWORD=x", "KAFKA_SASL_PASSWORD_FILE=" + secretFile}, problem.BadSetting, "given twice", "keep the file"},
+		{"password file missing", "", []string{"KAFKA_SASL_MECHANISM=PLAIN", "KAFKA_SASL_PASSWORD_FILE=/nowhere"}, problem.BadSetting, "/nowhere", ""},
+		{"TLS files without TLS", "", []string{"KAFKA_TLS_CAFILEPATH=/ca.pem"}, problem.BadSetting, "TLS is off", "KAFKA_TLS_ENABLED=true"},
+		{"no such authority", "", []string{"KAFKA_TLS_ENABLED=true", "KAFKA_TLS_CAFILEPATH=/nowhere.pem"}, problem.BadSetting, "/nowhere.pem", ""},
+		{"no broker", "", []string{"KAFKA_BROKERS=,"}, problem.BadSetting, "no Kafka broker", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s, err := load(t, "router", c.file, c.environ, nil)
+			if err == nil {
+				_, err = s.Kafka(nil)
+			}
+			var p *problem.Problem
+			if !errors.As(err, &p) {
+				t.Fatalf("got %v", err)
+			}
+			if p.Code != c.code || !strings.Contains(p.Error(), c.says) || !strings.Contains(p.Fix, c.fix) {
+				t.Errorf("got %s: %v, fix %q", p.Code, p, p.Fix)
+			}
+		})
+	}
+}
+
+func TestSecretsAreMasked(t *testing.T) {
+	s, err := load(t, "leat", "", []string{"KAFKA_SASL_PASSWORD=s3cret", "KAFKA_SASL_MECHANISM=plain", "KAFKA_SASL_USERNAME=u"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.Marshal(s.Dump())
+	if err != nil || strings.Contains(string(text), "s3cret") || !strings.Contains(string(text), masked) {
+		t.Errorf("the dump says %s, %v", text, err)
+	}
+	k, err := s.Kafka(nil)
+	if err != nil || k.SASL.Password != "s3cret" || k.SASL.Mechanism != "PLAIN" {
+		t.Errorf("the client gets %+v, %v", k.SASL, err)
+	}
+}
+
+func TestPasswordFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(path, []byte("s3cret\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, err := load(t, "leat", "", []string{"KAFKA_SASL_PASSWORD_FILE=" + path, "KAFKA_SASL_MECHANISM=PLAIN"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if k, err := s.Kafka(nil); err != nil || k.SASL.Password != "s3cret" {
+		t.Errorf("password is %q, %v", k.SASL.Password, err)
+	}
+}
+
+func TestEverySettingHasItsOwnNames(t *testing.T) {
+	seen := make(map[string]string)
+	for _, s := range settings() {
+		for _, name := range []string{s.key, "--" + s.flagName(), s.variable(), s.alias} {
+			if name == "" {
+				continue
+			}
+			if other, ok := seen[name]; ok && other != s.key {
+				t.Errorf("%s is a name of %s and of %s", name, other, s.key)
+			}
+			seen[name] = s.key
+		}
+		if s.usage == "" {
+			t.Errorf("%s has no explanation", s.key)
+		}
+	}
+}
+
+func TestSplitArgs(t *testing.T) {
+	for line, want := range map[string][]string{
+		"":                      nil,
+		"a":                     {"a"},
+		" a  b ":                {"a", "b"},
+		`a 'b c' "d e"`:         {"a", "b c", "d e"},
+		`a\ b 'c\d' "e\"f" ''`:  {"a b", `c\d`, `e"f`, ""},
+		`x --opt="two words" y`: {"x", "--opt=two words", "y"},
+	} {
+		got, err := splitArgs(line)
+		if err != nil || strings.Join(got, "|") != strings.Join(want, "|") || len(got) != len(want) {
+			t.Errorf("%q gives %q, %v; want %q", line, got, err, want)
+		}
+	}
+	for _, line := range []string{`'a`, `a "b`, `a\`} {
+		if got, err := splitArgs(line); err == nil {
+			t.Errorf("%q gives %q without an error", line, got)
+		}
+	}
+}

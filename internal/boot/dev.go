@@ -1,0 +1,226 @@
+package boot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"github.com/leat-io/leat/internal/console"
+	"github.com/leat-io/leat/internal/devkafka"
+	"github.com/leat-io/leat/internal/executor"
+	"github.com/leat-io/leat/internal/kafka"
+	"github.com/leat-io/leat/internal/problem"
+	"github.com/leat-io/leat/internal/projector"
+	"github.com/leat-io/leat/internal/router"
+	"github.com/leat-io/leat/pkg/topics"
+)
+
+// DevOptions of StartDev. The zero value works.
+type DevOptions struct {
+	Data       string // directory of everything; default: dev in the data directory
+	Memory     bool   // keep nothing: Data is not used
+	HTTP       string // default 127.0.0.1:8470
+	Kafka      string // default 127.0.0.1:9092
+	Partitions int    // of topics without a count of their own; default topics.DevPartitions
+	Exec       []string
+	Logger     *slog.Logger // default: none
+}
+
+// DevHTTP is where `leat dev` serves when nothing is said.
+const DevHTTP = "127.0.0.1:8470"
+
+// Dev is Leat in one process: an embedded broker, a router, a projector, and
+// an executor when there are programs to run.
+type Dev struct {
+	Broker string // host:port for Kafka clients
+	URL    string // of the API
+	Data   string // "" in memory
+	health Health
+	group  *group
+	broker *devkafka.Broker
+}
+
+// StartDev starts everything and returns when all addresses listen. Ready
+// waits for the rest. The error is a *problem.Problem.
+func StartDev(ctx context.Context, o DevOptions) (*Dev, error) {
+	o, err := o.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	d := &Dev{Data: o.Data}
+	d.broker, err = devkafka.Start(devkafka.Options{
+		Dir: o.path("kafka"), Addr: o.Kafka, Partitions: o.Partitions, Logger: o.Logger.With("part", "kafka"),
+	})
+	if err != nil {
+		return nil, explainDev(o, err)
+	}
+	d.Broker = d.broker.Addr()
+	// The broker outlives the workers: they say good-bye to it.
+	d.group = newGroup(context.WithoutCancel(ctx))
+	if err := d.startWorkers(o); err != nil {
+		d.group.Stop()
+		return nil, errors.Join(Explain("cannot start", err), d.group.Wait(), d.broker.Close())
+	}
+	return d, nil
+}
+
+func (o DevOptions) withDefaults() (DevOptions, error) {
+	if o.HTTP == "" {
+		o.HTTP = DevHTTP
+	}
+	if o.Kafka == "" {
+		o.Kafka = devkafka.DefaultAddr
+	}
+	if o.Partitions == 0 {
+		o.Partitions = topics.DevPartitions
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Memory {
+		o.Data = ""
+		return o, nil
+	}
+	var err error
+	o.Data, err = dataDir(o.Data, "dev")
+	return o, err
+}
+
+func (o DevOptions) path(name string) string {
+	if o.Memory {
+		return ""
+	}
+	return filepath.Join(o.Data, name)
+}
+
+func explainDev(o DevOptions, err error) error {
+	p := Explain("cannot start the embedded Kafka", err)
+	switch p.Code {
+	case problem.AddressTaken:
+		p.Fix = "stop the program that listens on " + o.Kafka + ", or: leat dev --kafka 127.0.0.1:0 (another port)"
+	case problem.DirectoryLocked:
+		p.Fix = "stop the other `leat dev`, or: leat dev --data DIR (another directory)"
+	default: // the registry's fix is good
+	}
+	return p
+}
+
+// startWorkers makes the router last: it holds a connection from the start, and
+// gives it back only when it runs.
+func (d *Dev) startWorkers(o DevOptions) (err error) {
+	config := kafka.Config{Brokers: []string{d.Broker}, ClientID: "leat-dev", Logger: limit(o.Logger)}
+	m := newMeters("dev")
+	config.Hooks = append(config.Hooks, m.kafka().Hook())
+	metrics := newMetricSet(m)
+
+	api := new(current)
+	server, err := listenHTTP(context.Background(), o.HTTP, api)
+	if err != nil {
+		if known := Explain("", err); known.Code == problem.AddressTaken {
+			known.Fix = "stop the program that listens on " + o.HTTP + ", or: leat dev --http 127.0.0.1:0 (another port)"
+		}
+		return err
+	}
+	d.URL = server.url()
+	defer func() {
+		if err != nil {
+			_ = server.listener.Close()
+		}
+	}()
+	e, err := d.newExecutor(o, config, metrics)
+	if err != nil {
+		return err
+	}
+	p, err := projector.New(projector.Config{
+		Kafka: config, Dir: o.path("projector"), Logger: o.Logger.With("part", "projector"), Metrics: metrics.projector(),
+		Page: console.Handler(),
+	})
+	if err != nil {
+		return err
+	}
+	r, err := router.New(router.Config{
+		Kafka: config, Slot: "dev", Dir: o.path("router"), Logger: o.Logger.With("part", "router"), Metrics: metrics.router(),
+	})
+	if err != nil {
+		return err
+	}
+	build := Build()
+	build.Partitions = o.Partitions
+	mux := opsHandler(&d.health, m.registry, build)
+	mux.Handle("/", p.Handler())
+	api.set(mux)
+	d.health.Add("router", r.Ready)
+	d.health.Add("projector", p.Ready)
+	d.group.Go(server.serve)
+	d.run("router", r)
+	d.run("projector", p)
+	if e != nil {
+		// It is no part of Ready: it waits for queues that are there only once a
+		// definition that uses them is deployed.
+		d.run("executor", e)
+	}
+	return nil
+}
+
+// newExecutor is nil when there is no program to run.
+func (d *Dev) newExecutor(o DevOptions, config kafka.Config, metrics *metricSet) (*executor.Executor, error) {
+	if len(o.Exec) == 0 {
+		return nil, nil //nolint:nilnil // none is a legal answer
+	}
+	e, err := executor.New(executor.Config{Kafka: config, Logger: o.Logger.With("part", "executor"), Metrics: metrics.executor()})
+	if err != nil {
+		return nil, err
+	}
+	return e, addPrograms(e, o.Exec)
+}
+
+// run keeps one worker; when it ends by itself, everything ends.
+func (d *Dev) run(name string, w worker) {
+	d.group.Go(func(ctx context.Context) error {
+		err := w.Run(ctx)
+		if ctx.Err() != nil {
+			return nil //nolint:nilerr // it was asked to end
+		}
+		if err == nil {
+			err = errors.New("it ended by itself")
+		}
+		return Explain("the "+name+" ended", err)
+	})
+}
+
+// Ready waits until every part answers, or ctx ends.
+func (d *Dev) Ready(ctx context.Context) error {
+	for {
+		err := d.health.Ready()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-d.group.ctx.Done():
+			return d.group.Wait()
+		default:
+		}
+		if !sleep(ctx, 5*time.Millisecond) {
+			return fmt.Errorf("not ready: %w", err)
+		}
+	}
+}
+
+// Wait returns when ctx ends, with nil, or when a part has ended, with why.
+func (d *Dev) Wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-d.group.ctx.Done():
+		return d.group.Wait()
+	}
+}
+
+// Close ends the workers, then the broker.
+func (d *Dev) Close() error {
+	d.group.Stop()
+	return errors.Join(d.group.Wait(), d.broker.Close())
+}

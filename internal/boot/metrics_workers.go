@@ -1,0 +1,102 @@
+package boot
+
+import (
+	"time"
+
+	"github.com/leat-io/leat/internal/executor"
+	"github.com/leat-io/leat/internal/projector"
+	"github.com/leat-io/leat/internal/shard"
+	"github.com/leat-io/leat/pkg/events"
+)
+
+// metricSet makes each worker's metrics once, although a worker may be made
+// anew.
+type metricSet struct {
+	meters meters
+	made   map[string]any
+}
+
+func newMetricSet(m meters) *metricSet { return &metricSet{m, make(map[string]any)} }
+
+// once keeps what make made under a name.
+func once[T any](s *metricSet, name string, build func(meters) T) T {
+	v, ok := s.made[name].(T)
+	if !ok {
+		v = build(s.meters)
+		s.made[name] = v
+	}
+	return v
+}
+
+func (s *metricSet) projector() projector.Metrics {
+	return once(s, "projector", func(m meters) projector.Metrics {
+		folded := m.counter("leat_projector_records_total", "Records folded into the views, and those that were there already", "result")
+		took := m.seconds("leat_projector_fold_seconds", "Time to fold one batch")
+		skipped := m.counter("leat_projector_skipped_total", "Records on workflow topics that no router wrote")
+		rebuilt := m.counter("leat_projector_rebuilt_total", "Times that the local copy was thrown away")
+		followers := m.gauge("leat_projector_followers", "Open live streams")
+		return projector.Metrics{
+			Folded: func(records, stale int, d time.Duration) {
+				folded.WithLabelValues("folded").Add(float64(records - stale))
+				folded.WithLabelValues("stale").Add(float64(stale))
+				took.WithLabelValues().Observe(d.Seconds())
+			},
+			Skipped:   func(string) { skipped.WithLabelValues().Inc() },
+			Rebuilt:   func() { rebuilt.WithLabelValues().Inc() },
+			Followers: func(change int) { followers.WithLabelValues().Add(float64(change)) },
+			Shard:     shardMetrics(m, "leat_projector"),
+		}
+	})
+}
+
+func shardMetrics(m meters, prefix string) shard.Metrics {
+	partitions := m.gauge(prefix+"_partitions", "Partitions that are served")
+	opened := m.seconds(prefix+"_open_seconds", "Time to open a partition, restore included")
+	processed := m.seconds(prefix+"_batch_seconds", "Time to process one batch")
+	size := m.sizes(prefix+"_batch_records", "Records in one batch")
+	retried := m.counter(prefix+"_batch_retries_total", "Batches that had to be processed again", "kind")
+	gone := m.counter(prefix+"_offset_gone_total", "Partitions whose log lacks the offset to go on from: an alarm")
+	return shard.Metrics{
+		Opened: func(_ shard.Partition, took time.Duration) {
+			partitions.WithLabelValues().Inc()
+			opened.WithLabelValues().Observe(took.Seconds())
+		},
+		Closed: func(shard.Partition) { partitions.WithLabelValues().Dec() },
+		Processed: func(records int, took time.Duration) {
+			processed.WithLabelValues().Observe(took.Seconds())
+			size.WithLabelValues().Observe(float64(records))
+		},
+		Retried: func(reopened bool) {
+			kind := "retry"
+			if reopened {
+				kind = "reopen"
+			}
+			retried.WithLabelValues(kind).Inc()
+		},
+		OffsetGone: func(shard.Partition) { gone.WithLabelValues().Inc() },
+	}
+}
+
+func (s *metricSet) executor() executor.Metrics {
+	return once(s, "executor", func(m meters) executor.Metrics {
+		waited := m.seconds("leat_executor_schedule_to_start_seconds", "Time from the issue of a task to its start", "queue")
+		ran := m.seconds("leat_executor_task_seconds", "How long handlers ran", "queue", "state")
+		claimed := m.counter("leat_executor_claims_total", "Tasks that were claimed because they take long", "queue")
+		failed := m.counter("leat_executor_report_failures_total", "Reports that could not be written and were tried again", "queue")
+		dead := m.counter("leat_executor_dead_letters_total", "Task records that could not be read", "queue")
+		slots := m.gauge("leat_executor_slots", "Tasks that run, and that may run at once", "kind")
+		return executor.Metrics{
+			TaskStarted: func(queue string, d time.Duration) { waited.WithLabelValues(queue).Observe(d.Seconds()) },
+			TaskFinished: func(queue string, state events.TaskState, d time.Duration) {
+				ran.WithLabelValues(queue, string(state)).Observe(d.Seconds())
+			},
+			TaskClaimed:  func(queue string) { claimed.WithLabelValues(queue).Inc() },
+			ReportFailed: func(queue string) { failed.WithLabelValues(queue).Inc() },
+			DeadLettered: func(queue string) { dead.WithLabelValues(queue).Inc() },
+			SlotsUsed: func(used, of int) {
+				slots.WithLabelValues("used").Set(float64(used))
+				slots.WithLabelValues("all").Set(float64(of))
+			},
+		}
+	})
+}

@@ -1,0 +1,147 @@
+package boot
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/leat-io/leat/internal/problem"
+)
+
+// Health is a list of named checks: what /readyz answers from.
+type Health struct {
+	mu     sync.Mutex
+	names  []string
+	checks map[string]func() error
+}
+
+// Add names a check. check is called from any goroutine and must not wait.
+func (h *Health) Add(name string, check func() error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.checks == nil {
+		h.checks = make(map[string]func() error)
+	}
+	if _, ok := h.checks[name]; !ok {
+		h.names = append(h.names, name)
+	}
+	h.checks[name] = check
+}
+
+// Ready is the first check's error, nil when all are well.
+func (h *Health) Ready() error {
+	for _, r := range h.results() {
+		if r.err != nil {
+			return fmt.Errorf("%s: %w", r.name, r.err)
+		}
+	}
+	return nil
+}
+
+type result struct {
+	name string
+	err  error
+}
+
+func (h *Health) results() []result {
+	h.mu.Lock()
+	names := slices.Clone(h.names)
+	checks := make([]func() error, len(names))
+	for i, n := range names {
+		checks[i] = h.checks[n]
+	}
+	h.mu.Unlock()
+	out := make([]result, len(names))
+	for i := range names {
+		out[i] = result{names[i], checks[i]()}
+	}
+	return out
+}
+
+// ServeHTTP answers 200 or 503; with ?verbose it lists the checks, as
+// Kubernetes' own components do.
+func (h *Health) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	results := h.results()
+	failed := slices.ContainsFunc(results, func(r result) bool { return r.err != nil })
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	if failed {
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}
+	if r.URL.Query().Has("verbose") || failed {
+		for _, r := range results {
+			if r.err != nil {
+				_, _ = fmt.Fprintf(w, "[-]%s failed: %v\n", r.name, r.err)
+			} else {
+				_, _ = fmt.Fprintf(w, "[+]%s ok\n", r.name)
+			}
+		}
+	}
+	if failed {
+		_, _ = fmt.Fprintln(w, "not ready")
+		return
+	}
+	_, _ = fmt.Fprintln(w, "ok")
+}
+
+// opsHandler serves /metrics, /livez, /readyz and /version. /livez asks nobody
+// but the process: a restart does not bring a broker back.
+func opsHandler(health *Health, registry *prometheus.Registry, build BuildInfo) *http.ServeMux {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{EnableOpenMetrics: true}))
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, "ok") })
+	mux.Handle("GET /readyz", health)
+	mux.HandleFunc("GET /version", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(build)
+	})
+	return mux
+}
+
+// httpServer is one listening address.
+type httpServer struct {
+	listener net.Listener
+	server   *http.Server
+}
+
+func listenHTTP(ctx context.Context, addr string, handler http.Handler) (*httpServer, error) {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
+	if err != nil {
+		return nil, explainListen("cannot listen on "+addr, err)
+	}
+	s := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
+	return &httpServer{l, s}, nil
+}
+
+func (s *httpServer) addr() string { return s.listener.Addr().String() }
+
+func (s *httpServer) url() string { return "http://" + s.addr() }
+
+// serve returns when ctx has ended and the open requests have, or were cut off.
+func (s *httpServer) serve(ctx context.Context) error {
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		<-ctx.Done()
+		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
+		defer cancel()
+		if s.server.Shutdown(grace) != nil {
+			_ = s.server.Close()
+		}
+	}()
+	err := s.server.Serve(s.listener)
+	if errors.Is(err, http.ErrServerClosed) {
+		<-stopped
+		return nil
+	}
+	return problem.Wrap(problem.Internal, "the HTTP server of "+s.addr()+" ended", err)
+}

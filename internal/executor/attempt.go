@@ -1,0 +1,198 @@
+package executor
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/leat-io/leat/pkg/events"
+)
+
+// job is one task that was read here.
+type job struct {
+	task    events.Task
+	in      *intake
+	part    *partition
+	offset  int64
+	urgency int
+	arrival int64
+
+	over  chan struct{}  // closed when the handler has returned
+	beats sync.WaitGroup // the claim and the heartbeats
+
+	// guarded by the executor's lock
+	timer   *time.Timer // claims the task when it runs for long; set by begin
+	claimed bool
+	ended   bool
+}
+
+// begin arms the claim. The executor's lock is held.
+func (j *job) begin() {
+	j.part.offsets.begin(j.offset)
+	j.part.running[j] = true
+	if !j.claimed {
+		j.timer = time.AfterFunc(j.in.e.config.ClaimAfter, j.claim)
+	}
+}
+
+// claim tells the router that the task runs here and goes on telling it until
+// the handler has returned. It may be called more than once, and before the task
+// has a slot.
+func (j *job) claim() {
+	e := j.in.e
+	e.mu.Lock()
+	if j.claimed || j.ended {
+		e.mu.Unlock()
+		return
+	}
+	j.claimed = true
+	j.beats.Add(1)
+	e.mu.Unlock()
+	defer j.beats.Done()
+
+	record, err := e.report.record(e.report.command(&j.task, events.CommandClaim))
+	if err != nil {
+		e.config.Logger.Error("task cannot be claimed", taskAttrs(&j.task, slog.Any("error", err))...)
+		return
+	}
+	if e.report.write(&j.task, record, j.over) != nil {
+		return // the result, if it can be written, hands the task over
+	}
+	if e.config.Metrics.TaskClaimed != nil {
+		e.config.Metrics.TaskClaimed(j.task.Queue)
+	}
+	e.handedOver(j)
+	if j.task.Delivery == events.AtMostOnce {
+		j.in.commitSoon()
+	}
+	j.heartbeat()
+}
+
+// heartbeat gives signs of life until the handler has returned.
+func (j *job) heartbeat() {
+	e := j.in.e
+	ticker := time.NewTicker(e.heartbeatEvery(&j.task))
+	defer ticker.Stop()
+	for {
+		select {
+		case <-j.over:
+			return
+		case <-e.report.life.Done():
+			return
+		case <-ticker.C:
+		}
+		record, err := e.report.record(e.report.command(&j.task, events.CommandHeartbeat))
+		if err != nil || e.report.write(&j.task, record, j.over) != nil {
+			return
+		}
+	}
+}
+
+// heartbeatEvery is a third of what the router waits for.
+func (e *Executor) heartbeatEvery(t *events.Task) time.Duration {
+	every := t.Timeouts.Heartbeat / 3
+	if t.Timeouts.Heartbeat <= 0 {
+		every = defaultHeartbeat / 3
+	}
+	if e.config.HeartbeatEvery > 0 {
+		every = min(every, e.config.HeartbeatEvery)
+	}
+	return max(every, time.Millisecond)
+}
+
+// attempt runs one task and reports. It holds a slot until the report is
+// durable, so that a broker that is away stops the intake.
+func (e *Executor) attempt(j *job) {
+	defer e.release()
+	defer e.forget(j)
+	if j.task.Delivery == events.AtMostOnce && !e.onlyHere(j) {
+		e.end(j)
+		j.beats.Wait()
+		return // the partition's next owner runs it
+	}
+	began := time.Now()
+	if e.config.Metrics.TaskStarted != nil {
+		e.config.Metrics.TaskStarted(j.task.Queue, began.Sub(j.task.ScheduledAt))
+	}
+	value, failure := e.call(j)
+	ran := time.Since(began)
+	e.end(j)
+	state := events.TaskCompleted
+	if failure != nil {
+		state = events.TaskFailed
+		e.config.Logger.Warn("task failed", taskAttrs(&j.task, slog.String("code", failure.Code), slog.Bool("retryable", failure.Retryable),
+			slog.String("error", failure.Message))...)
+	}
+	if e.config.Metrics.TaskFinished != nil {
+		e.config.Metrics.TaskFinished(j.task.Queue, state, ran)
+	}
+	if err := e.report.write(&j.task, e.report.result(&j.task, value, failure, ran), nil); err == nil {
+		e.handedOver(j)
+	}
+	j.beats.Wait()
+}
+
+// onlyHere claims a task that must not run twice and waits until the group's
+// offset is past it: the coordinator accepts that from the partition's owner
+// alone, so nobody else will ever read the task.
+func (e *Executor) onlyHere(j *job) bool {
+	go j.claim() // ends with j.beats, which attempt waits for
+	ok := false
+	e.await(e.handling, func() bool {
+		ok = j.part.committed > j.offset
+		return ok || j.part.closed
+	})
+	return ok
+}
+
+// end stops the claim timer and the heartbeats.
+func (e *Executor) end(j *job) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	j.ended = true
+	if j.timer != nil {
+		j.timer.Stop()
+	}
+	close(j.over)
+}
+
+// forget takes j out of its partition's books.
+func (e *Executor) forget(j *job) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(j.part.running, j)
+}
+
+// call runs the handler. A panic is a failure of the task, not of the process.
+func (e *Executor) call(j *job) (value json.RawMessage, failure *events.Error) {
+	h := e.handler(&j.task)
+	if h == nil {
+		return nil, &events.Error{Code: CodeNoHandler, Retryable: true, Message: clip(fmt.Sprintf(
+			"executor %s reads queue %s and has no handler for %s; deploy one on every executor of the queue",
+			e.config.NodeID, j.task.Queue, j.task.TaskName), events.MaxMessageLength)}
+	}
+	if e.handling.Err() != nil {
+		return nil, &events.Error{Code: CodeDrained, Retryable: true, Message: "the executor stopped before the task began"}
+	}
+	ctx, cancel := e.handling, context.CancelFunc(func() {})
+	if most := j.task.Timeouts.StartToClose; most > 0 {
+		ctx, cancel = context.WithTimeout(ctx, most)
+	}
+	defer cancel()
+	defer func() {
+		if p := recover(); p != nil {
+			e.config.Logger.Error("handler panicked", taskAttrs(&j.task, slog.Any("panic", p), slog.String("stack", string(debug.Stack())))...)
+			value, failure = nil, panicked(p)
+		}
+	}()
+	task := j.task
+	value, err := h(ctx, &task)
+	if err != nil {
+		return nil, failureOf(ctx, err)
+	}
+	return value, nil
+}

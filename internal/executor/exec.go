@@ -1,0 +1,162 @@
+package executor
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"time"
+
+	"github.com/leat-io/leat/pkg/events"
+)
+
+// What a program says with its exit code besides 0, which means completed.
+const (
+	// ExitTerminal is a failure that must not be retried (EX_DATAERR of sysexits).
+	ExitTerminal = 65
+
+	// CodeExit is the code of a program's failure, CodeProgram that of a program
+	// that could not be run at all.
+	CodeExit    = "EXIT"
+	CodeProgram = "PROGRAM"
+)
+
+// Bounds of what a program may say, in bytes.
+const (
+	maxStderr = 4 << 10
+	maxStdout = events.MaxPayloadLength
+)
+
+// Program runs a program for each task: the input on its standard input, its
+// standard output is the result, both JSON. The task's identity is in LEAT_*
+// variables. Exit code 0 is completed, 65 a failure for good, every other a
+// failure that may be retried; the last of its standard error is the message.
+// Output that is neither empty nor JSON fails for good.
+type Program struct {
+	// Argv is the program and its arguments, as the operator configured them. It
+	// never goes through a shell and holds nothing of a task.
+	Argv []string
+	Dir  string   // working directory; "" is that of the executor
+	Env  []string // "NAME=value", besides PATH, HOME, TMPDIR, LANG and LEAT_*
+	// Grace is how long the program gets between being asked to stop (SIGTERM to
+	// its process group) and being killed; default 5 s.
+	Grace time.Duration
+}
+
+// Handler is the [Handler] that runs p.
+func (p Program) Handler() (Handler, error) {
+	if len(p.Argv) == 0 || p.Argv[0] == "" {
+		return nil, errors.New("exec: there is no program to run")
+	}
+	path, err := exec.LookPath(p.Argv[0])
+	if err != nil {
+		return nil, fmt.Errorf("exec: %w", err)
+	}
+	if p.Grace <= 0 {
+		p.Grace = 5 * time.Second
+	}
+	return func(ctx context.Context, task *events.Task) (json.RawMessage, error) { return p.run(ctx, path, task) }, nil
+}
+
+func (p Program) run(ctx context.Context, path string, task *events.Task) (json.RawMessage, error) {
+	cmd := exec.CommandContext(ctx, path, p.Argv[1:]...) //nolint:gosec // argv is the operator's own
+	cmd.Args[0] = p.Argv[0]
+	cmd.Dir, cmd.Env = p.Dir, append(append(baseEnv(), p.Env...), taskEnv(task)...)
+	cmd.Stdin = bytes.NewReader(inputOf(task))
+	stdout, stderr := &head{most: maxStdout}, &tail{most: maxStderr}
+	cmd.Stdout, cmd.Stderr = stdout, stderr
+	cmd.WaitDelay = p.Grace
+	ownGroup(cmd)
+	err := cmd.Run()
+	endGroup(cmd)
+	var exit *exec.ExitError
+	switch {
+	case err == nil:
+	case ctx.Err() != nil:
+		return nil, fmt.Errorf("%s was stopped: %w", p.Argv[0], context.Cause(ctx))
+	case errors.As(err, &exit):
+		return nil, &events.Error{Code: CodeExit, Retryable: exit.ExitCode() != ExitTerminal, Message: p.failed(exit, stderr)}
+	default:
+		return nil, &events.Error{Code: CodeProgram, Retryable: true, Message: clip(err.Error(), events.MaxMessageLength)}
+	}
+	if stdout.over {
+		return nil, &events.Error{Code: CodeResult, Message: fmt.Sprintf("%s wrote more than %d bytes", p.Argv[0], maxStdout)}
+	}
+	out := bytes.TrimSpace(stdout.buf.Bytes())
+	if len(out) == 0 {
+		return nil, nil
+	}
+	if !json.Valid(out) {
+		return nil, &events.Error{Code: CodeResult, Message: clip(fmt.Sprintf("%s wrote what is not JSON: %.200q", p.Argv[0], out), events.MaxMessageLength)}
+	}
+	return out, nil
+}
+
+func (p Program) failed(exit *exec.ExitError, stderr *tail) string {
+	message := fmt.Sprintf("%s ended with %s", p.Argv[0], exit.ProcessState)
+	if text := bytes.TrimSpace(stderr.buf); len(text) > 0 {
+		room := max(0, events.MaxMessageLength-len(message)-2)
+		message += ": " + string(text[max(0, len(text)-room):])
+	}
+	return clip(message, events.MaxMessageLength)
+}
+
+// baseEnv is what a program needs to run at all. The executor's own environment
+// may hold secrets and is not handed on.
+func baseEnv() []string {
+	var env []string
+	for _, name := range []string{"PATH", "HOME", "TMPDIR", "LANG"} {
+		if value, ok := os.LookupEnv(name); ok {
+			env = append(env, name+"="+value)
+		}
+	}
+	return env
+}
+
+func taskEnv(t *events.Task) []string {
+	return []string{
+		"LEAT_TASK_ID=" + t.TaskID.String(), "LEAT_TASK_NAME=" + t.TaskName, "LEAT_ATTEMPT=" + strconv.Itoa(int(t.Attempt)),
+		"LEAT_IDEMPOTENCY_KEY=" + t.IdempotencyKey, "LEAT_WORKFLOW_TYPE=" + t.WorkflowType,
+		"LEAT_INSTANCE_ID=" + t.InstanceID.String(), "LEAT_INSTANCE_KEY=" + t.InstanceKey,
+		"LEAT_INVOCATION=" + t.Invocation, "LEAT_CORRELATION_ID=" + t.CorrelationID.String(),
+	}
+}
+
+func inputOf(t *events.Task) []byte {
+	if t.Input == nil {
+		return []byte("null")
+	}
+	return t.Input
+}
+
+// head keeps the first bytes that are written and remembers that there were more.
+type head struct {
+	buf  bytes.Buffer
+	most int
+	over bool
+}
+
+func (h *head) Write(b []byte) (int, error) {
+	keep := min(len(b), h.most-h.buf.Len())
+	h.buf.Write(b[:keep])
+	h.over = h.over || keep < len(b)
+	return len(b), nil
+}
+
+// tail keeps the last bytes that are written.
+type tail struct {
+	buf  []byte
+	most int
+}
+
+func (t *tail) Write(b []byte) (int, error) {
+	t.buf = append(t.buf, b...)
+	if extra := len(t.buf) - t.most; extra > 0 {
+		t.buf = append(t.buf[:0], t.buf[extra:]...)
+	}
+	return len(b), nil
+}

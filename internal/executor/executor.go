@@ -1,0 +1,334 @@
+// Package executor runs tasks: claim, run, report. It reads the task topics of
+// its queues, starts a handler for each task, and tells the router as commands
+// what becomes of it. It decides nothing: retries, timeouts and what follows a
+// result are the router's.
+//
+// # Claim, then commit
+//
+// A task counts as handed over when its claim or its result is durable on the
+// commands topic; only then may the group's offset move past it. So a task of
+// three hours blocks no partition, a rebalance does not run it again, and a
+// crash loses nothing: what was not handed over is read again, and what was is
+// watched by the router's timers. A task runs at least once.
+//
+// # Organization
+//
+// executor.go owns the slots, intake.go is one queue's [shard.Worker], attempt.go
+// runs one task, report.go writes commands, offsets.go and queue.go are the two
+// data structures, failure.go says what an error means, exec.go runs programs.
+package executor
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/leat-io/leat/internal/kafka"
+	"github.com/leat-io/leat/pkg/events"
+	"github.com/leat-io/leat/pkg/topics"
+)
+
+// Handler runs one attempt of a task and returns its result as JSON, nil for
+// none. A failure is an *events.Error, or any error, which counts as
+// [CodeFailed] and may be retried unless it is [Terminal]. ctx ends at the
+// attempt's start-to-close timeout and when draining takes too long.
+type Handler func(ctx context.Context, task *events.Task) (json.RawMessage, error)
+
+// Config tunes an executor. The zero value of every field but Kafka works.
+type Config struct {
+	Kafka  kafka.Config
+	Names  topics.Names
+	NodeID string // who runs the tasks; default host name and process id
+	// Group is the prefix of the consumer groups: the executors of a queue are the
+	// group "<Group>.<queue>". Default "leat.executor", behind Names.Prefix.
+	Group          string
+	Concurrency    int           // tasks that run at once, over all queues; default 64
+	ClaimAfter     time.Duration // how long a task may run before it is claimed; default 50 ms
+	HeartbeatEvery time.Duration // at most this between signs of life; default a third of the task's own timeout
+	DrainTimeout   time.Duration // how long running tasks get when Run's ctx ends; default 20 s
+	CommitEvery    time.Duration // between commits of the group's offsets; default 200 ms
+	Logger         *slog.Logger  // default: none
+	Metrics        Metrics
+}
+
+// Metrics observes an executor. Nil funcs are skipped; they must not block.
+type Metrics struct {
+	TaskStarted  func(queue string, waited time.Duration)                    // waited: from issue to start
+	TaskFinished func(queue string, state events.TaskState, d time.Duration) // d: how long the handler ran
+	TaskClaimed  func(queue string)
+	ReportFailed func(queue string) // a report could not be written and is tried again
+	DeadLettered func(queue string)
+	SlotsUsed    func(used, of int)
+}
+
+// Timings that nobody needs to set.
+const (
+	defaultHeartbeat = 30 * time.Second // of a task that names none
+	handoverTimeout  = 2 * time.Second  // for claims when a partition is given up
+	commitTimeout    = 5 * time.Second
+	lastReports      = 5 * time.Second       // for cancelled handlers to return and report
+	firstTopicRetry  = 10 * time.Millisecond // between looks for a queue's topic, doubled each time
+	topicRetry       = time.Second           // the longest of these
+)
+
+func (c Config) withDefaults() Config {
+	if c.NodeID == "" {
+		host, err := os.Hostname()
+		if err != nil {
+			host = "executor"
+		}
+		c.NodeID = fmt.Sprintf("%s-%d", host, os.Getpid())
+	}
+	c.Group = cmp.Or(c.Group, c.Names.Prefix+"leat.executor")
+	c.Concurrency = cmp.Or(c.Concurrency, 64)
+	c.ClaimAfter = cmp.Or(c.ClaimAfter, 50*time.Millisecond)
+	c.DrainTimeout = cmp.Or(c.DrainTimeout, 20*time.Second)
+	c.CommitEvery = cmp.Or(c.CommitEvery, 200*time.Millisecond)
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+func (c Config) validate() error {
+	switch {
+	case len(c.Kafka.Brokers) == 0:
+		return errors.New("executor: no broker is configured")
+	case len(c.NodeID) > events.MaxNameLength:
+		return fmt.Errorf("executor: the node id is %d bytes, at most %d", len(c.NodeID), events.MaxNameLength)
+	case c.Concurrency < 0 || c.ClaimAfter < 0 || c.HeartbeatEvery < 0 || c.DrainTimeout < 0 || c.CommitEvery < 0:
+		return errors.New("executor: a count or a duration is negative")
+	}
+	return nil
+}
+
+// Executor runs tasks. Handle before Run; Run once.
+type Executor struct {
+	config   Config
+	handlers map[string]Handler // by task name, or "queue.*"
+	report   *reporter
+	handling context.Context //nolint:containedctx // the parent of every handler's context: it ends when draining takes too long
+	abandon  context.CancelCauseFunc
+	attempts sync.WaitGroup
+
+	mu      sync.Mutex // guards what follows, and the intakes' partitions
+	queue   queue
+	used    int           // slots
+	changed chan struct{} // closed and replaced when a slot, the queue or an offset changes
+	intakes []*intake
+	state   error // why it is not ready, nil when it is
+}
+
+// New makes an executor without handlers.
+func New(c Config) (*Executor, error) {
+	c = c.withDefaults()
+	if err := c.validate(); err != nil {
+		return nil, err
+	}
+	e := &Executor{
+		config: c, handlers: make(map[string]Handler), changed: make(chan struct{}),
+		state: errors.New("executor is not running"),
+	}
+	e.handling, e.abandon = context.WithCancelCause(context.Background())
+	return e, nil
+}
+
+// Handle says who runs the tasks of a name: "queue.task", or "queue.*" for
+// every task of the queue that has no handler of its own.
+func (e *Executor) Handle(name string, h Handler) error {
+	queue := topics.QueueOf(name)
+	switch {
+	case queue == "" || len(name) < len(queue)+2:
+		return fmt.Errorf("handle %q: want queue.task, or queue.* for every task of a queue", name)
+	case h == nil:
+		return fmt.Errorf("handle %q: the handler is nil", name)
+	case e.handlers[name] != nil:
+		return fmt.Errorf("handle %q: there is a handler already", name)
+	}
+	e.handlers[name] = h
+	return nil
+}
+
+func (e *Executor) handler(task *events.Task) Handler {
+	if h := e.handlers[task.TaskName]; h != nil {
+		return h
+	}
+	return e.handlers[task.Queue+".*"]
+}
+
+// Queues lists the queues that have a handler.
+func (e *Executor) Queues() []string {
+	set := make(map[string]bool)
+	for name := range e.handlers {
+		set[topics.QueueOf(name)] = true
+	}
+	return slices.Sorted(maps.Keys(set))
+}
+
+// Run runs tasks until ctx ends. Then it hands its partitions to others, waits
+// for the running handlers for at most DrainTimeout, cancels those that are left,
+// and returns when their reports are written. The error is nil after an orderly
+// stop.
+func (e *Executor) Run(ctx context.Context) error {
+	if len(e.handlers) == 0 {
+		return errors.New("executor: there is no handler; call Handle before Run")
+	}
+	producer, err := kafka.NewProducer(e.config.Kafka)
+	if err != nil {
+		return err
+	}
+	defer producer.Close()
+	reporting, stopReports := context.WithCancel(context.Background())
+	defer stopReports()
+	e.report = &reporter{config: e.config, producer: producer, life: reporting}
+	err = e.serve(ctx)
+	return errors.Join(err, e.drain(stopReports))
+}
+
+// serve runs one intake a queue until ctx ends or one of them fails.
+func (e *Executor) serve(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	e.mu.Lock()
+	for _, queue := range e.Queues() {
+		e.intakes = append(e.intakes, newIntake(e, queue))
+	}
+	e.state = nil
+	e.mu.Unlock()
+	errs := make([]error, len(e.intakes))
+	var running sync.WaitGroup
+	for i, in := range e.intakes {
+		running.Go(func() {
+			if errs[i] = in.run(ctx); errs[i] != nil {
+				cancel(errs[i])
+			}
+		})
+	}
+	running.Wait()
+	e.setState(errors.New("executor is stopping"))
+	return errors.Join(errs...)
+}
+
+// drain waits for the running handlers. Partitions are given up already.
+func (e *Executor) drain(stopReports context.CancelFunc) error {
+	ended := make(chan struct{})
+	go func() { e.attempts.Wait(); close(ended) }()
+	if wait(ended, e.config.DrainTimeout) {
+		e.abandon(errDrained)
+		return nil
+	}
+	e.config.Logger.Warn("handlers run longer than the drain timeout and are cancelled", slog.Int("tasks", e.usedSlots()))
+	e.abandon(errDrained)
+	if wait(ended, lastReports) {
+		return nil
+	}
+	stopReports()
+	if wait(ended, time.Second) {
+		return errors.New("executor: some reports could not be written before it stopped; the router's timers take over")
+	}
+	return fmt.Errorf("executor: %d handlers did not return after their context ended", e.usedSlots())
+}
+
+func wait(done <-chan struct{}, most time.Duration) bool {
+	t := time.NewTimer(most)
+	defer t.Stop()
+	select {
+	case <-done:
+		return true
+	case <-t.C:
+		return false
+	}
+}
+
+// Ready is nil while tasks are being taken: the executor runs, every queue has
+// its topic and the group has let it in.
+func (e *Executor) Ready() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.state != nil {
+		return e.state
+	}
+	for _, in := range e.intakes {
+		if err := in.ready(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (e *Executor) setState(err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.state = err
+}
+
+func (e *Executor) usedSlots() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.used
+}
+
+// dispatch starts queued tasks while there are slots. e.mu is held.
+func (e *Executor) dispatch() {
+	for e.used < e.config.Concurrency {
+		j := e.queue.pop()
+		if j == nil {
+			break
+		}
+		e.used++
+		j.in.queued--
+		j.begin()
+		e.attempts.Go(func() { e.attempt(j) })
+	}
+	if e.config.Metrics.SlotsUsed != nil {
+		e.config.Metrics.SlotsUsed(e.used, e.config.Concurrency)
+	}
+	e.broadcast()
+}
+
+// release gives a slot back.
+func (e *Executor) release() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.used--
+	e.dispatch()
+}
+
+// handedOver lets the group's offset move past j's task.
+func (e *Executor) handedOver(j *job) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	j.part.offsets.done(j.offset)
+	e.broadcast()
+}
+
+// broadcast wakes everybody in await. e.mu is held.
+func (e *Executor) broadcast() {
+	close(e.changed)
+	e.changed = make(chan struct{})
+}
+
+// await waits until ok, which is called with e.mu held, or until ctx ends.
+func (e *Executor) await(ctx context.Context, ok func() bool) {
+	for {
+		e.mu.Lock()
+		good, changed := ok(), e.changed
+		e.mu.Unlock()
+		if good {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-changed:
+		}
+	}
+}

@@ -1,0 +1,113 @@
+package executor
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"time"
+
+	"github.com/leat-io/leat/internal/avro"
+	"github.com/leat-io/leat/internal/kafka"
+	"github.com/leat-io/leat/pkg/events"
+)
+
+// reporter writes what becomes of tasks to the commands topics. Safe for
+// concurrent use.
+type reporter struct {
+	config   Config
+	producer *kafka.Producer
+	life     context.Context //nolint:containedctx // ends when the executor gives up writing
+}
+
+// bounds of trying again to write a report. After giveUp the router's timers have
+// long decided without it, and the slot is worth more.
+const (
+	firstRetry = 100 * time.Millisecond
+	lastRetry  = 5 * time.Second
+	giveUp     = 10 * time.Minute
+)
+
+// errGivenUp says that a report was never written.
+var errGivenUp = errors.New("report could not be written")
+
+// command is what all reports of an attempt share. The id of a claim and of a
+// result is derived, so that a repeated attempt says the same thing, once; a
+// heartbeat has none, so that the instance need not remember it.
+func (r *reporter) command(t *events.Task, kind events.CommandType) *events.Command {
+	c := &events.Command{
+		Command: kind, WorkflowType: t.WorkflowType, InstanceID: t.InstanceID, CorrelationID: t.CorrelationID,
+		CausationID: t.CausationID, Source: clip(r.config.NodeID, events.MaxNameLength), Timestamp: events.Instant(time.Now()),
+		Result: &events.TaskResult{TaskID: t.TaskID, Attempt: t.Attempt, NodeID: r.config.NodeID},
+	}
+	if kind != events.CommandHeartbeat {
+		c.CommandID = events.DeriveUUID(t.TaskID, string(kind)+"/"+strconv.Itoa(int(t.Attempt)))
+	}
+	return c
+}
+
+// result reports how an attempt ended. A value that cannot be written becomes a failure.
+func (r *reporter) result(t *events.Task, value json.RawMessage, failure *events.Error, ran time.Duration) *kafka.Record {
+	c := r.command(t, events.CommandResult)
+	c.Payload, c.Result.State, c.Result.ExecutionTime = value, events.TaskCompleted, max(ran.Truncate(time.Millisecond), 0)
+	if failure != nil {
+		c.Payload, c.Result.State, c.Result.Error = nil, events.TaskFailed, failure
+	}
+	record, err := r.record(c)
+	if err == nil || failure != nil {
+		return record
+	}
+	return r.result(t, nil, legal(&events.Error{
+		Code: CodeResult, Message: "the handler's result cannot be written: " + err.Error(),
+	}), ran)
+}
+
+func (r *reporter) record(c *events.Command) (*kafka.Record, error) {
+	value, err := avro.EncodeCommand(c)
+	if err != nil {
+		return nil, fmt.Errorf("report %s of task %s: %w", c.Command, c.Result.TaskID, err)
+	}
+	record := kafka.NewRecord(r.config.Names.Commands(c.WorkflowType), []byte(c.InstanceID.String()), value)
+	record.Headers = []kafka.Header{{Key: "content-type", Value: []byte(avro.ContentType)}}
+	return record, nil
+}
+
+// write writes a report and waits until it is durable, trying again as long as
+// the executor lives and wanted is open.
+func (r *reporter) write(t *events.Task, record *kafka.Record, wanted <-chan struct{}) error {
+	if record == nil {
+		return errGivenUp
+	}
+	began := time.Now()
+	for delay := firstRetry; ; delay = min(2*delay, lastRetry) {
+		again := *record // the client keeps what it was given
+		err := r.producer.Send(r.life, &again)
+		if err == nil {
+			return nil
+		}
+		if r.life.Err() != nil || time.Since(began) > giveUp {
+			r.config.Logger.Error("report is lost; the router's timers decide", taskAttrs(t, slog.Any("error", err))...)
+			return fmt.Errorf("%w: %w", errGivenUp, err)
+		}
+		r.config.Logger.Warn("report could not be written and is tried again", taskAttrs(t, slog.Any("error", err))...)
+		if r.config.Metrics.ReportFailed != nil {
+			r.config.Metrics.ReportFailed(t.Queue)
+		}
+		select {
+		case <-r.life.Done():
+		case <-wanted:
+			return errGivenUp
+		case <-time.After(delay):
+		}
+	}
+}
+
+// taskAttrs names a task in the log.
+func taskAttrs(t *events.Task, more ...any) []any {
+	return append([]any{
+		slog.String("task", t.TaskName), slog.String("task_id", t.TaskID.String()), slog.Int("attempt", int(t.Attempt)),
+		slog.String("workflow_type", t.WorkflowType), slog.String("instance_id", t.InstanceID.String()),
+	}, more...)
+}

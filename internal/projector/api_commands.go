@@ -1,0 +1,157 @@
+package projector
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/leat-io/leat/internal/avro"
+	"github.com/leat-io/leat/internal/kafka"
+	"github.com/leat-io/leat/internal/problem"
+	"github.com/leat-io/leat/internal/store"
+	"github.com/leat-io/leat/pkg/events"
+)
+
+type startInput struct {
+	TypePath
+	IdempotencyKey string `header:"Idempotency-Key" maxLength:"512" doc:"Repeating the request with the same key changes nothing."`
+	Body           struct {
+		Key        string          `json:"key,omitempty" maxLength:"512" doc:"Business key: there is one instance for each."`
+		InstanceID string          `json:"instance_id,omitempty" doc:"UUID; derived from the key, or new, when absent."`
+		Version    int32           `json:"version,omitempty" minimum:"0" doc:"Of the definition; the newest when absent."`
+		Input      json.RawMessage `json:"input,omitempty" doc:"Any JSON."`
+	}
+}
+
+type signalInput struct {
+	InstancePath
+	IdempotencyKey string `header:"Idempotency-Key" maxLength:"512" doc:"Repeating the request with the same key changes nothing."`
+	Body           struct {
+		Event            string          `json:"event" minLength:"1" maxLength:"256" doc:"Name of the signal."`
+		Data             json.RawMessage `json:"data,omitempty" doc:"Any JSON."`
+		ExpectedSequence *int64          `json:"expected_sequence,omitempty" minimum:"0" doc:"Refuse the signal if the instance has moved on."`
+	}
+}
+
+// Accepted says where a command is: durable, and not decided yet.
+type Accepted struct {
+	CommandID  events.UUID `json:"command_id"`
+	InstanceID events.UUID `json:"instance_id"`
+	Topic      string      `json:"topic"`
+	Partition  int32       `json:"partition"`
+	Offset     int64       `json:"offset"`
+}
+
+type acceptedOutput struct {
+	Body Accepted
+}
+
+func (p *Projector) routeCommands(api huma.API) {
+	refused := []int{http.StatusBadRequest, http.StatusNotFound, http.StatusUnprocessableEntity, http.StatusServiceUnavailable}
+	huma.Register(api, huma.Operation{
+		OperationID: "start-instance", Method: http.MethodPost, Path: "/api/v1/instances/{type}", Summary: "Start an instance",
+		DefaultStatus: http.StatusAccepted, MaxBodyBytes: maxBody, Errors: refused,
+	}, p.startInstance)
+	huma.Register(api, huma.Operation{
+		OperationID: "signal-instance", Method: http.MethodPost, Path: "/api/v1/instances/{type}/{id}/signals",
+		Summary: "Tell an instance that something happened", DefaultStatus: http.StatusAccepted, MaxBodyBytes: maxBody, Errors: refused,
+	}, p.signal)
+}
+
+func (p *Projector) startInstance(ctx context.Context, in *startInput) (*acceptedOutput, error) {
+	c := events.Command{
+		Command: events.CommandStart, WorkflowType: in.Type, Key: in.Body.Key, Version: in.Body.Version,
+		Payload: in.Body.Input, IdempotencyKey: in.IdempotencyKey,
+	}
+	switch {
+	case in.Body.InstanceID != "":
+		id, err := events.ParseUUID(in.Body.InstanceID)
+		if err != nil {
+			return nil, badRequest("instance_id is not one", err)
+		}
+		c.InstanceID = id
+	case in.Body.Key != "":
+		c.InstanceID = events.InstanceIDForKey(in.Type, in.Body.Key)
+	case in.IdempotencyKey != "":
+		// Without this a repeated start would name another instance each time.
+		c.InstanceID = events.DeriveUUID(events.Namespace, "start/"+in.Type+"/"+in.IdempotencyKey)
+	default:
+		c.InstanceID = newID(p.config.Clock())
+	}
+	return p.send(ctx, &c)
+}
+
+func (p *Projector) signal(ctx context.Context, in *signalInput) (*acceptedOutput, error) {
+	r, err := in.ref()
+	if err != nil {
+		return nil, err
+	}
+	c := events.Command{
+		Command: events.CommandSignal, WorkflowType: in.Type, Event: in.Body.Event, Payload: in.Body.Data,
+		IdempotencyKey: in.IdempotencyKey, ExpectedSequence: in.Body.ExpectedSequence,
+	}
+	// The view may not have the instance yet; its id is known all the same.
+	if err := p.read(func(db *store.DB) (err error) {
+		c.InstanceID, _, err = r.resolve(db)
+		return err
+	}); err != nil {
+		return nil, err
+	}
+	return p.send(ctx, &c)
+}
+
+// send makes a command durable.
+func (p *Projector) send(ctx context.Context, c *events.Command) (*acceptedOutput, error) {
+	now := p.config.Clock()
+	c.Timestamp, c.Source = events.Instant(now), "api"
+	id := newID(now)
+	if c.IdempotencyKey != "" {
+		// The same request gets the same answer.
+		id = events.DeriveUUID(c.InstanceID, "command/"+string(c.Command)+"/"+c.IdempotencyKey)
+	}
+	c.Resolve(id)
+	if err := c.Validate(); err != nil {
+		return nil, newProblem(http.StatusUnprocessableEntity, problem.CommandInvalid, "The command cannot be sent as it is", err.Error(), "")
+	}
+	if p.registry.Partitions(c.WorkflowType) == 0 {
+		return nil, newProblem(http.StatusNotFound, problem.DefinitionMissing,
+			"There is no workflow type "+c.WorkflowType, "no definition of it is deployed", "")
+	}
+	value, err := avro.EncodeCommand(c)
+	if err != nil {
+		return nil, p.judge(err)
+	}
+	record := kafka.NewRecord(p.config.Names.Commands(c.WorkflowType), []byte(c.InstanceID.String()), value)
+	record.Headers = []kafka.Header{{Key: "content-type", Value: []byte(avro.ContentType)}}
+	if err := p.produce(ctx, record); err != nil {
+		return nil, err
+	}
+	return &acceptedOutput{Body: Accepted{
+		CommandID: c.CommandID, InstanceID: c.InstanceID, Topic: record.Topic, Partition: record.Partition, Offset: record.Offset,
+	}}, nil
+}
+
+func (p *Projector) produce(ctx context.Context, record *kafka.Record) error {
+	p.live.RLock()
+	defer p.live.RUnlock()
+	if p.live.db == nil {
+		return p.away()
+	}
+	err := p.live.producer.Send(ctx, record)
+	if err == nil || errors.Is(err, context.Canceled) {
+		return err
+	}
+	return newProblem(http.StatusServiceUnavailable, problem.KafkaAway, "The command may not have been accepted", err.Error(),
+		"repeat the request with the same Idempotency-Key")
+}
+
+func newID(now time.Time) events.UUID {
+	var random [16]byte
+	_, _ = rand.Read(random[:]) // never fails
+	return events.TimeUUID(now, random)
+}

@@ -1,0 +1,112 @@
+package projector
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/leat-io/leat/internal/store"
+	"github.com/leat-io/leat/pkg/events"
+)
+
+// InstancePath names one instance in a path.
+type InstancePath struct {
+	Type string `path:"type" doc:"Workflow type."`
+	ID   string `path:"id" doc:"Instance id (UUID) or business key."`
+}
+
+func (i InstancePath) ref() (ref, error) { return ref{i.Type, i.ID}, checkType(i.Type) }
+
+type listInput struct {
+	Type     string `query:"type" doc:"Workflow type; all types, one after the other, when absent."`
+	Workflow string `query:"workflow_state" doc:"Only instances in this workflow state."`
+	State    string `query:"state" doc:"Only instances whose chart is in this state."`
+	Key      string `query:"key" maxLength:"512" doc:"Only instances whose business key begins so; in the order of keys."`
+	Order    string `query:"order" enum:"newest,oldest" default:"newest" doc:"By time of creation."`
+	Limit    int    `query:"limit" minimum:"1" maximum:"1000" default:"100"`
+	Cursor   string `query:"cursor" maxLength:"4096" doc:"next_cursor of the page before."`
+}
+
+type listOutput struct {
+	Body struct {
+		Items      []*events.Snapshot `json:"items"`
+		NextCursor string             `json:"next_cursor" doc:"Empty on the last page. A page may hold fewer items than asked for."`
+	}
+}
+
+type getInput struct {
+	InstancePath
+	Freshness
+}
+
+type getOutput struct {
+	Sequence int64 `header:"Leat-Sequence"`
+	Body     *events.Snapshot
+}
+
+func (p *Projector) routeInstances(api huma.API) {
+	huma.Register(api, huma.Operation{
+		OperationID: "list-instances", Method: http.MethodGet, Path: "/api/v1/instances", Summary: "List instances",
+		Errors: []int{http.StatusBadRequest},
+	}, p.list)
+	huma.Register(api, huma.Operation{
+		OperationID: "get-instance", Method: http.MethodGet, Path: "/api/v1/instances/{type}/{id}", Summary: "Where an instance stands",
+		Errors: []int{http.StatusBadRequest, http.StatusNotFound, http.StatusGatewayTimeout},
+	}, p.get)
+}
+
+func (p *Projector) list(_ context.Context, in *listInput) (*listOutput, error) {
+	filter := Filter{
+		Type: in.Type, Workflow: events.WorkflowState(in.Workflow), State: in.State, KeyPrefix: in.Key,
+		Oldest: in.Order == "oldest", Limit: in.Limit, Cursor: in.Cursor,
+	}
+	if in.Type != "" {
+		if err := checkType(in.Type); err != nil {
+			return nil, err
+		}
+	}
+	out := &listOutput{}
+	out.Body.Items = make([]*events.Snapshot, 0)
+	err := p.read(func(db *store.DB) error {
+		page, next, err := listInstances(db, filter)
+		if errors.Is(err, errCursor) {
+			return badRequest("The page cannot be found", err)
+		}
+		if err != nil {
+			return err
+		}
+		out.Body.NextCursor = next
+		for _, i := range page {
+			s, err := i.snapshot()
+			if err != nil {
+				return err
+			}
+			out.Body.Items = append(out.Body.Items, s)
+		}
+		return nil
+	})
+	return out, err
+}
+
+func (p *Projector) get(ctx context.Context, in *getInput) (*getOutput, error) {
+	r, err := in.ref()
+	if err != nil {
+		return nil, err
+	}
+	var found *instance
+	if err := p.await(ctx, r, in.Freshness, func(db *store.DB) (sequence int64, err error) {
+		if _, found, err = r.resolve(db); found != nil {
+			sequence = found.sequence
+		}
+		return sequence, err
+	}); err != nil {
+		return nil, err
+	}
+	if found == nil {
+		return nil, missing(r)
+	}
+	s, err := found.snapshot()
+	return &getOutput{Sequence: found.sequence, Body: s}, p.judge(err)
+}

@@ -1,0 +1,256 @@
+package projector
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/leat-io/leat/internal/avro"
+	"github.com/leat-io/leat/internal/kafka"
+	"github.com/leat-io/leat/internal/store"
+	"github.com/leat-io/leat/pkg/events"
+)
+
+// source says what the records of a topic are.
+type source struct {
+	workflowType string
+	state        bool // snapshots, else events
+}
+
+// change is what one record says, decoded.
+type change struct {
+	source
+	id        events.UUID
+	partition int32
+	offset    int64
+	raw       []byte // nil: the instance is gone (a tombstone on the state topic)
+	sequence  int64  // of an event
+	card      card   // of a snapshot
+}
+
+// errNothing marks a record that no view is interested in.
+var errNothing = errors.New("nothing to fold")
+
+// decode reads a record. Every error but errNothing says why the record is
+// none that a router wrote.
+func decode(from source, r *kafka.Record) (change, error) {
+	c := change{source: from, partition: r.Partition, offset: r.Offset, raw: r.Value}
+	if from.state && string(r.Key) == events.CheckpointKey {
+		return c, errNothing
+	}
+	var (
+		said string
+		err  error
+	)
+	switch {
+	case r.Value == nil && from.state:
+		c.id, err = events.ParseUUID(string(r.Key))
+		return c, err
+	case from.state:
+		var s events.Snapshot
+		if s, err = avro.DecodeSnapshot(r.Value); err == nil {
+			c.id, c.card, said = s.InstanceID, cardOf(&s, r.Partition, r.Offset), s.WorkflowType
+		}
+	default:
+		var e events.Event
+		if e, err = avro.DecodeEvent(r.Value); err == nil {
+			c.id, c.sequence, said = e.InstanceID, e.SequenceNumber, e.WorkflowType
+		}
+	}
+	switch {
+	case err != nil:
+		return c, err
+	case said != from.workflowType:
+		return c, fmt.Errorf("is of workflow type %q", said)
+	case c.id.String() != string(r.Key):
+		return c, fmt.Errorf("is about instance %s and has another key", c.id)
+	}
+	return c, nil
+}
+
+// name identifies an instance.
+type name struct {
+	workflowType string
+	id           events.UUID
+}
+
+// position is how far a partition is folded.
+type position struct {
+	next   int64
+	newest time.Time // of the newest record that was folded
+}
+
+func (p position) encode() []byte {
+	b := binary.AppendVarint(nil, p.next)
+	return binary.AppendVarint(b, p.newest.UnixMicro())
+}
+
+func positionOf(db *store.DB, p kafka.TopicPartition) (at position, ok bool, err error) {
+	value, ok, err := db.Get(positionKey(p))
+	if err != nil || !ok {
+		return position{}, false, err
+	}
+	r := reader{rest: value}
+	at = position{next: r.varint(), newest: time.UnixMicro(r.varint()).UTC()}
+	if r.torn {
+		return position{}, false, fmt.Errorf("position of %s: %w", p, errTorn)
+	}
+	return at, true, nil
+}
+
+// folder is the only writer of the views. Safe for concurrent use.
+type folder struct {
+	db *store.DB
+	mu sync.Mutex
+}
+
+// folded says what came of a batch.
+type folded struct {
+	touched []touched
+	stale   int
+}
+
+// touched is an instance that a batch changed.
+type touched struct {
+	name
+	key string // its business key, if the batch names it
+}
+
+// fold applies changes in order and moves the positions on, in one batch of the
+// store. Changes that have been folded before change nothing.
+func (f *folder) fold(changes []change, at map[kafka.TopicPartition]position) (folded, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	batch := f.db.NewBatch()
+	defer batch.Close()
+	b := pass{
+		db: f.db, batch: batch, counts: make(tally), rows: make(map[name]*row), heads: make(map[name]*head),
+	}
+	for i := range changes {
+		if err := b.apply(&changes[i]); err != nil {
+			return folded{}, err
+		}
+	}
+	b.write()
+	if err := b.counts.write(f.db, batch); err != nil {
+		return folded{}, err
+	}
+	for p, position := range at {
+		batch.Set(positionKey(p), position.encode())
+	}
+	return b.folded, batch.Commit()
+}
+
+// wipe empties the views.
+func (f *folder) wipe() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	batch := f.db.NewBatch()
+	defer batch.Close()
+	batch.DeleteRange([]byte{1}, []byte{0xff})
+	return batch.Commit()
+}
+
+// pass is one batch while it is folded: rows are read from the store once and
+// written once, however many records are about them.
+type pass struct {
+	db     *store.DB
+	batch  *store.Batch
+	counts tally
+	rows   map[name]*row
+	heads  map[name]*head
+	order  []name // of rows, so that the batch is written in the order of the log
+	folded folded
+}
+
+type row struct {
+	stored, now *instance // nil: none
+	seen        bool      // a record changed it
+}
+
+type head struct{ stored, now int64 }
+
+func (b *pass) apply(c *change) error {
+	if c.state {
+		return b.applySnapshot(c)
+	}
+	return b.applyEvent(c)
+}
+
+func (b *pass) applySnapshot(c *change) error {
+	of := name{c.workflowType, c.id}
+	r := b.rows[of]
+	if r == nil {
+		stored, err := getInstance(b.db, c.workflowType, c.id)
+		if err != nil {
+			return err
+		}
+		r = &row{stored: stored, now: stored}
+		b.rows[of] = r
+		b.order = append(b.order, of)
+	}
+	switch {
+	case c.raw == nil:
+		r.seen = r.seen || r.now != nil
+		r.now = nil
+	case r.now != nil && r.now.stale(&c.card):
+		b.folded.stale++
+	default:
+		r.now, r.seen = &instance{card: c.card, raw: c.raw}, true
+	}
+	return nil
+}
+
+func (b *pass) applyEvent(c *change) error {
+	of := name{c.workflowType, c.id}
+	h := b.heads[of]
+	if h == nil {
+		stored, err := headOf(b.db, c.workflowType, c.id)
+		if err != nil {
+			return err
+		}
+		h = &head{stored: stored, now: stored}
+		b.heads[of] = h
+	}
+	if c.sequence <= h.now {
+		b.folded.stale++
+		return nil
+	}
+	h.now = c.sequence
+	b.batch.Set(eventKey(c.workflowType, c.id, c.sequence), encodeFact(c.partition, c.offset, c.raw))
+	b.counts.add(c.workflowType, countEvents, "", 1)
+	return nil
+}
+
+func (b *pass) write() {
+	for _, of := range b.order {
+		r := b.rows[of]
+		if !r.seen {
+			continue
+		}
+		key := instanceKey(prefixInstance, of.workflowType, of.id)
+		var old, now *card
+		changed := touched{name: of}
+		if r.stored != nil {
+			old, changed.key = &r.stored.card, r.stored.key
+		}
+		if r.now != nil {
+			now, changed.key = &r.now.card, r.now.key
+			b.batch.Set(key, r.now.encode())
+		} else {
+			b.batch.Delete(key)
+		}
+		moveIndex(b.batch, of.workflowType, of.id, old, now)
+		b.counts.addCard(of.workflowType, old, -1)
+		b.counts.addCard(of.workflowType, now, 1)
+		b.folded.touched = append(b.folded.touched, changed)
+	}
+	for of, h := range b.heads {
+		if h.now != h.stored {
+			b.batch.Set(instanceKey(prefixHead, of.workflowType, of.id), binary.AppendVarint(nil, h.now))
+			b.folded.touched = append(b.folded.touched, touched{name: of})
+		}
+	}
+}

@@ -1,0 +1,69 @@
+package projector
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/leat-io/leat/internal/avro"
+	"github.com/leat-io/leat/internal/store"
+	"github.com/leat-io/leat/pkg/events"
+)
+
+// Fact is an event of a history and where it stands on its topic.
+type Fact struct {
+	events.Event
+	Partition int32 `json:"partition"`
+	Offset    int64 `json:"offset"`
+}
+
+// factHeader is what stands before the event in a row.
+const factHeader = 4 + 8
+
+func encodeFact(partition int32, offset int64, raw []byte) []byte {
+	b := make([]byte, 0, factHeader+len(raw))
+	b = binary.BigEndian.AppendUint32(b, uint32(partition)) //nolint:gosec // partitions are not negative
+	b = binary.BigEndian.AppendUint64(b, uint64(offset))    //nolint:gosec // offsets are not negative
+	return append(b, raw...)
+}
+
+func decodeFact(b []byte) (Fact, error) {
+	if len(b) < factHeader {
+		return Fact{}, fmt.Errorf("event: %w", errTorn)
+	}
+	e, err := avro.DecodeEvent(b[factHeader:])
+	if err != nil {
+		return Fact{}, fmt.Errorf("decode stored event: %w", err)
+	}
+	return Fact{
+		Event:     e,
+		Partition: int32(binary.BigEndian.Uint32(b)),     //nolint:gosec // as written
+		Offset:    int64(binary.BigEndian.Uint64(b[4:])), //nolint:gosec // as written
+	}, nil
+}
+
+// historyOf gives at most limit events of an instance with a sequence of from
+// or more.
+func historyOf(db *store.DB, workflowType string, id events.UUID, from int64, limit int) (facts []Fact, err error) {
+	_, to := span(instanceKey(prefixEvent, workflowType, id))
+	err = db.Scan(eventKey(workflowType, id, max(from, 0)), to, func(_, value []byte) (bool, error) {
+		if len(facts) == limit {
+			return false, nil
+		}
+		fact, err := decodeFact(value)
+		if err != nil {
+			return false, fmt.Errorf("history of %s/%s: %w", workflowType, id, err)
+		}
+		facts = append(facts, fact)
+		return true, nil
+	})
+	return facts, err
+}
+
+// headOf is the newest sequence in the history of an instance, 0 without one.
+func headOf(db *store.DB, workflowType string, id events.UUID) (int64, error) {
+	value, ok, err := db.Get(instanceKey(prefixHead, workflowType, id))
+	if err != nil || !ok {
+		return 0, err
+	}
+	return decodeCount(value)
+}

@@ -1,0 +1,227 @@
+package projector
+
+import (
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/leat-io/leat/internal/store"
+	"github.com/leat-io/leat/pkg/events"
+)
+
+// indexKeys lists the index entries of an instance. What an index holds is a
+// function of the card alone, so that an update is the difference of two lists.
+func indexKeys(workflowType string, id events.UUID, c *card) [][]byte {
+	tail := func(key []byte) []byte { return append(appendTime(key, c.created), id[:]...) }
+	keys := [][]byte{
+		tail(typed(prefixCreated, workflowType)),
+		tail(appendText(typed(prefixWorkflow, workflowType), string(c.workflow))),
+	}
+	for _, state := range c.states {
+		keys = append(keys, tail(appendText(typed(prefixChart, workflowType), state)))
+	}
+	if c.key != "" {
+		keys = append(keys, append(appendText(typed(prefixKey, workflowType), c.key), id[:]...))
+	}
+	return keys
+}
+
+// moveIndex replaces old's index entries by new's; either may be nil.
+func moveIndex(batch *store.Batch, workflowType string, id events.UUID, old, now *card) {
+	var before, after [][]byte
+	if old != nil {
+		before = indexKeys(workflowType, id, old)
+	}
+	if now != nil {
+		after = indexKeys(workflowType, id, now)
+	}
+	for _, key := range before {
+		if !contains(after, key) {
+			batch.Delete(key)
+		}
+	}
+	for _, key := range after {
+		if !contains(before, key) {
+			batch.Set(key, nil)
+		}
+	}
+}
+
+func contains(keys [][]byte, key []byte) bool {
+	for _, k := range keys {
+		if bytes.Equal(k, key) {
+			return true
+		}
+	}
+	return false
+}
+
+// Filter says which instances a list holds. Zero fields do not filter.
+type Filter struct {
+	Type      string
+	Workflow  events.WorkflowState
+	State     string // an active or final chart state
+	KeyPrefix string // of the business key; the list is in the order of keys then
+	Oldest    bool   // oldest first, else newest first
+	Limit     int
+	Cursor    string
+}
+
+// maxExamined bounds the work for one page. A filter that matches almost
+// nothing gives pages with few items and a cursor.
+const maxExamined = 20_000
+
+// errCursor says that a cursor is not one of this list's.
+var errCursor = errors.New("cursor does not belong to this list")
+
+// listInstances gives a page of instances and the cursor of the next one, ""
+// on the last. Without a type, types follow one another in the order of names.
+// An instance that begins, or moves in or out of the filter, while someone pages
+// never makes another appear twice or not at all.
+func listInstances(db *store.DB, f Filter) (page []*instance, next string, err error) {
+	types := []string{f.Type}
+	if f.Type == "" {
+		if types, err = storedTypes(db); err != nil {
+			return nil, "", err
+		}
+	}
+	at, err := base64.RawURLEncoding.DecodeString(f.Cursor)
+	if err != nil {
+		return nil, "", errCursor
+	}
+	l := lister{db: db, filter: f, left: maxExamined}
+	if len(at) > 0 {
+		types = types[find(types, typeOf(at)):]
+		if len(types) == 0 || !f.covers(types[0], at) {
+			return nil, "", errCursor
+		}
+	}
+	for _, workflowType := range types {
+		if err := l.scan(workflowType, at); err != nil {
+			return nil, "", err
+		}
+		if l.next != nil {
+			break
+		}
+		at = nil
+	}
+	return l.page, base64.RawURLEncoding.EncodeToString(l.next), nil
+}
+
+func find(list []string, s string) int {
+	for i, have := range list {
+		if have == s {
+			return i
+		}
+	}
+	return len(list)
+}
+
+// index is the beginning of the index keys that hold every match: the filter's
+// most selective index.
+func (f *Filter) index(workflowType string) []byte {
+	switch {
+	case f.KeyPrefix != "":
+		return escape(typed(prefixKey, workflowType), f.KeyPrefix)
+	case f.State != "":
+		return appendText(typed(prefixChart, workflowType), f.State)
+	case f.Workflow != "":
+		return appendText(typed(prefixWorkflow, workflowType), string(f.Workflow))
+	default:
+		return typed(prefixCreated, workflowType)
+	}
+}
+
+func (f *Filter) covers(workflowType string, key []byte) bool {
+	prefix := f.index(workflowType)
+	return bytes.HasPrefix(key, prefix) && len(key) >= len(prefix)+idLength
+}
+
+func (f *Filter) matches(c *card) bool {
+	return (f.Workflow == "" || c.workflow == f.Workflow) &&
+		(f.State == "" || c.active(f.State)) &&
+		strings.HasPrefix(c.key, f.KeyPrefix)
+}
+
+type lister struct {
+	db     *store.DB
+	filter Filter
+	left   int
+	page   []*instance
+	last   []byte // key of the newest item, or of the last one looked at
+	next   []byte // nil while there is room
+}
+
+// scan adds the matches of one type that come after the index key at.
+func (l *lister) scan(workflowType string, at []byte) error {
+	from, to := span(l.filter.index(workflowType))
+	scan := l.db.ScanBack
+	if l.filter.Oldest || l.filter.KeyPrefix != "" {
+		scan = l.db.Scan
+		if len(at) > 0 {
+			from = behind(at)
+		}
+	} else if len(at) > 0 {
+		to = at
+	}
+	return scan(from, to, func(key, _ []byte) (bool, error) {
+		if len(l.page) == l.filter.Limit || l.left == 0 {
+			l.next = l.last
+			return false, nil
+		}
+		l.left--
+		l.last = bytes.Clone(key)
+		i, err := getInstance(l.db, workflowType, idOf(key))
+		if err != nil {
+			return false, err
+		}
+		// The row is read later than the index and may have moved on.
+		if i != nil && l.filter.matches(&i.card) {
+			l.page = append(l.page, i)
+		}
+		return true, nil
+	})
+}
+
+// instanceByKey is the instance that a business key names: the one derived from
+// it, else the oldest id that carries it.
+func instanceByKey(db *store.DB, workflowType, key string) (id events.UUID, i *instance, err error) {
+	id = events.InstanceIDForKey(workflowType, key)
+	if i, err = getInstance(db, workflowType, id); i != nil || err != nil {
+		return id, i, err
+	}
+	var found events.UUID
+	from, to := span(appendText(typed(prefixKey, workflowType), key))
+	err = db.Scan(from, to, func(k, _ []byte) (bool, error) {
+		found = idOf(k)
+		return false, nil
+	})
+	if err != nil || found.IsNil() {
+		return id, nil, err
+	}
+	i, err = getInstance(db, workflowType, found)
+	return found, i, err
+}
+
+// storedTypes lists the types that have a count, in order.
+func storedTypes(db *store.DB) (types []string, err error) {
+	from, to := span([]byte{prefixCount})
+	for from != nil {
+		at := from
+		from = nil
+		if err = db.Scan(at, to, func(key, _ []byte) (bool, error) {
+			workflowType := typeOf(key)
+			if workflowType == "" {
+				return false, fmt.Errorf("count %q: %w", key, errTorn)
+			}
+			types = append(types, workflowType)
+			_, from = span(typed(prefixCount, workflowType))
+			return false, nil
+		}); err != nil {
+			return nil, err
+		}
+	}
+	return types, nil
+}

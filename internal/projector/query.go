@@ -1,0 +1,115 @@
+package projector
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/leat-io/leat/internal/problem"
+	"github.com/leat-io/leat/internal/store"
+	"github.com/leat-io/leat/pkg/events"
+)
+
+// maxWait bounds how long an answer may wait for a sequence.
+const maxWait = 60 * time.Second
+
+// ref is how a caller names an instance: by UUID or by business key.
+type ref struct {
+	workflowType string
+	text         string
+}
+
+// resolve finds the instance; i is nil when there is none, and id is then the
+// one that the name would have. A text that looks like a UUID may be a key.
+func (r ref) resolve(db *store.DB) (id events.UUID, i *instance, err error) {
+	parsed, parseErr := events.ParseUUID(r.text)
+	if parseErr == nil {
+		if i, err = getInstance(db, r.workflowType, parsed); i != nil || err != nil {
+			return parsed, i, err
+		}
+	}
+	id, i, err = instanceByKey(db, r.workflowType, r.text)
+	if i == nil && parseErr == nil {
+		id = parsed
+	}
+	return id, i, err
+}
+
+// names lists what has to be watched to see the instance appear.
+func (r ref) names() []name {
+	names := []name{{r.workflowType, events.InstanceIDForKey(r.workflowType, r.text)}}
+	if id, err := events.ParseUUID(r.text); err == nil {
+		names = append(names, name{r.workflowType, id})
+	}
+	return names
+}
+
+// Freshness asks for an answer that reflects what the caller has written.
+type Freshness struct {
+	MinSequence int64  `query:"min_sequence" minimum:"0" doc:"Answer only with this sequence or a newer one: read your writes."`
+	Wait        string `query:"wait" default:"10s" doc:"How long to wait for min_sequence: a duration such as 500ms or 10s, at most 60s."`
+}
+
+func (f Freshness) timeout() (time.Duration, error) {
+	d, err := time.ParseDuration(f.Wait)
+	if f.Wait == "" {
+		d, err = 10*time.Second, nil
+	}
+	if err == nil && (d < 0 || d > maxWait) {
+		err = fmt.Errorf("%s is not between 0s and %s", d, maxWait)
+	}
+	if err != nil {
+		return 0, badRequest("wait is not a duration that can be waited", err)
+	}
+	return d, nil
+}
+
+// await calls look until it says that the answer is fresh enough, at first and
+// whenever there is news of r. It answers 504 when that takes too long.
+func (p *Projector) await(ctx context.Context, r ref, f Freshness, look func(*store.DB) (sequence int64, err error)) error {
+	timeout, err := f.timeout()
+	if err != nil {
+		return err
+	}
+	w := p.hub.watch(r.names()...)
+	defer w.close()
+	timer := time.NewTimer(timeout)
+	defer timer.Stop()
+	for {
+		var sequence int64
+		if err := p.read(func(db *store.DB) (err error) {
+			sequence, err = look(db)
+			return err
+		}); err != nil {
+			return err
+		}
+		if sequence >= f.MinSequence {
+			return nil
+		}
+		select {
+		case <-w.news:
+		case <-timer.C:
+			return tooLate(r, f, timeout, sequence)
+		case <-p.stopping:
+			return p.away()
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func tooLate(r ref, f Freshness, waited time.Duration, sequence int64) error {
+	late := newProblem(http.StatusGatewayTimeout, problem.TimedOut,
+		fmt.Sprintf("%s %s has not reached sequence %d in %s", r.workflowType, r.text, f.MinSequence, waited),
+		fmt.Sprintf("the view reflects sequence %d: the router or this projector is behind, or the instance never gets there", sequence),
+		"ask again, with a longer wait; /api/v1/status shows how far the projector is behind")
+	late.Sequence = &sequence
+	return late
+}
+
+func missing(r ref) error {
+	return newProblem(http.StatusNotFound, problem.InstanceMissing,
+		fmt.Sprintf("There is no instance %s of %s", r.text, r.workflowType),
+		"neither an instance id nor a business key has this name in the view", "")
+}

@@ -1,0 +1,172 @@
+package projector
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/leat-io/leat/internal/kafka"
+	"github.com/leat-io/leat/internal/shard"
+)
+
+// worker is one life of the projector under a shard: from an open store to the
+// end of Run, or to the discovery that the store has to be rebuilt.
+type worker struct {
+	*Projector
+	folder *folder
+	reader *kafka.Reader
+	opener chan struct{} // a place for every restore that may run at once
+	stop   context.CancelCauseFunc
+}
+
+var _ shard.Worker = (*worker)(nil)
+
+const (
+	openersAtOnce = 4    // restores beside one another
+	recordsAtOnce = 2000 // folded in one batch of a restore
+)
+
+// errAhead says that the store knows more than the log: it is not a copy of it.
+var errAhead = errors.New("local store is ahead of the log")
+
+// Open folds what p holds up to its present end, and says where to go on.
+// Reading to the end here, and not in Process, is what tells for certain that
+// it was reached: a log ends in control records that Process never sees.
+func (w *worker) Open(ctx context.Context, p shard.Partition, _ int64) (next int64, err error) {
+	select {
+	case w.opener <- struct{}{}:
+		defer func() { <-w.opener }()
+	case <-ctx.Done():
+		return 0, fmt.Errorf("open %s: %w", p, ctx.Err())
+	}
+	from, ok := w.sourceOf(p.Topic)
+	if !ok {
+		return 0, fmt.Errorf("%s is not a topic of a workflow type", p)
+	}
+	bounds, err := w.reader.Range(ctx, p)
+	if err != nil {
+		return 0, err
+	}
+	at, stored, err := positionOf(w.folder.db, p)
+	if err != nil {
+		return 0, err
+	}
+	switch {
+	case stored && at.next > bounds.End:
+		err := fmt.Errorf("%w: %s ends at offset %d, the store has folded up to %d", errAhead, p, bounds.End, at.next)
+		w.stop(err)
+		return 0, err
+	case stored && at.next < bounds.Start:
+		w.config.Logger.LogAttrs(ctx, slog.LevelWarn, "log begins behind what is folded: records are missing from the views",
+			slog.String("topic", p.Topic), slog.Int("partition", int(p.Partition)),
+			slog.Int64("folded_to", at.next), slog.Int64("log_start", bounds.Start))
+	}
+	at.next = max(at.next, bounds.Start)
+	restore := restore{worker: w, from: from, partition: p, at: at}
+	if at.next < bounds.End {
+		if err := w.reader.ReadTo(ctx, p, at.next, bounds.End, restore.add); err != nil {
+			return 0, err
+		}
+	}
+	restore.at.next = bounds.End
+	if err := restore.flush(); err != nil {
+		return 0, err
+	}
+	w.opened(p)
+	return bounds.End, nil
+}
+
+// restore folds one partition batch by batch.
+type restore struct {
+	*worker
+	from      source
+	partition shard.Partition
+	at        position
+	changes   []change
+}
+
+func (r *restore) add(record *kafka.Record) error {
+	r.changes = r.take(r.changes, r.from, record)
+	r.at = r.at.behind(record)
+	if len(r.changes) < recordsAtOnce {
+		return nil
+	}
+	return r.flush()
+}
+
+func (r *restore) flush() error {
+	err := r.fold(r.changes, map[shard.Partition]position{r.partition: r.at})
+	r.changes = r.changes[:0]
+	return err
+}
+
+// behind is the position after record.
+func (p position) behind(record *kafka.Record) position {
+	p.next = record.Offset + 1
+	if record.Timestamp.After(p.newest) {
+		p.newest = record.Timestamp
+	}
+	return p
+}
+
+// Process folds a batch of any partitions.
+func (w *worker) Process(_ context.Context, b *shard.Batch) error {
+	changes := make([]change, 0, len(b.Records))
+	at := make(map[shard.Partition]position)
+	for _, record := range b.Records {
+		from, ok := w.sourceOf(record.Topic)
+		if !ok {
+			continue
+		}
+		p := shard.Partition{Topic: record.Topic, Partition: record.Partition}
+		before, known := at[p]
+		if !known {
+			before = w.position(p)
+		}
+		changes = w.take(changes, from, record)
+		at[p] = before.behind(record)
+	}
+	return w.fold(changes, at)
+}
+
+// take decodes a record. One that is not a router's is counted, logged and left
+// out: it must not stop the partition.
+func (w *worker) take(changes []change, from source, record *kafka.Record) []change {
+	c, err := decode(from, record)
+	switch {
+	case err == nil:
+		return append(changes, c)
+	case errors.Is(err, errNothing):
+	default:
+		w.skipped.Add(1)
+		if w.config.Metrics.Skipped != nil {
+			w.config.Metrics.Skipped(record.Topic)
+		}
+		w.config.Logger.LogAttrs(context.Background(), slog.LevelWarn, "record is not a router's, skipping it",
+			slog.String("topic", record.Topic), slog.Int("partition", int(record.Partition)),
+			slog.Int64("offset", record.Offset), slog.Any("error", err))
+	}
+	return changes
+}
+
+func (w *worker) fold(changes []change, at map[shard.Partition]position) error {
+	began := w.config.Clock()
+	result, err := w.folder.fold(changes, at)
+	if err != nil {
+		return err
+	}
+	w.moveTo(at)
+	w.hub.publish(result.touched)
+	if w.config.Metrics.Folded != nil {
+		w.config.Metrics.Folded(len(changes), result.stale, w.config.Clock().Sub(began))
+	}
+	return nil
+}
+
+// Close has nothing to forget: positions are in the store.
+func (w *worker) Close(shard.Partition) {}
+
+// NextWake says that nothing is ever due.
+func (w *worker) NextWake() time.Time { return time.Time{} }

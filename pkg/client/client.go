@@ -1,0 +1,247 @@
+// Package client starts workflow instances, signals them, waits for what comes
+// of it and reads where they stand. It is the library behind the CLI.
+//
+//	c, err := client.New(client.Config{Brokers: []string{"localhost:9092"}})
+//	defer c.Close()
+//	r, err := c.Start(ctx, client.StartRequest{Type: "order", Key: "order-42", Input: input})
+//
+// Commands go straight to Kafka: when Start or Signal returns without an error,
+// the command is durable and will be decided exactly once, whatever runs at the
+// moment. Reading goes to a projector when Config.API names one, and to the topics
+// themselves otherwise, which needs no projector and takes longer the more there
+// is. Errors are *[Error] with a code, and what to do about it.
+//
+// # Organization
+//
+// client.go makes commands durable, request.go says what can be asked, wait.go
+// and follower.go wait for decisions, read.go is the front of all reading,
+// direct.go reads topics and api.go asks a projector, deploy.go deploys.
+package client
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/leat-io/leat/internal/avro"
+	"github.com/leat-io/leat/internal/kafka"
+	"github.com/leat-io/leat/pkg/events"
+	"github.com/leat-io/leat/pkg/topics"
+)
+
+// Config says how to reach a cluster. Brokers or API is required; with API alone
+// the client can do what the projector offers: start, signal and read.
+type Config struct {
+	Brokers  []string    // host:port of some brokers of the cluster
+	Prefix   string      // of every topic name; default none
+	API      string      // base URL of a projector, such as http://localhost:8080; "" reads the topics
+	ClientID string      // how brokers name this client; default "leat-client"
+	Source   string      // who asks, for the history's readers; default ClientID
+	TLS      *tls.Config // of the connections to Kafka; nil for plain text
+	SASL     SASL        // zero for none
+	// HTTP speaks to the projector; default a client without a timeout of its own:
+	// each call's context bounds it.
+	HTTP *http.Client
+	// Timeout bounds a read whose context has no deadline; default 30 s. Waiting
+	// and following are bounded by their contexts alone, writing by 30 s as well.
+	Timeout time.Duration
+	Logger  *slog.Logger // default: none
+}
+
+// SASL holds Kafka credentials. An empty Mechanism means none.
+type SASL struct {
+	Mechanism string // PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512
+	User      string
+	Password  string
+}
+
+// Client speaks to one cluster. It is safe for concurrent use; make one and keep
+// it. It connects when it is first used.
+type Client struct {
+	config Config
+	kafka  kafka.Config
+	names  topics.Names
+	life   context.Context //nolint:containedctx // ends with Close, and with it every follower
+	end    context.CancelFunc
+
+	mu        sync.Mutex
+	closed    bool
+	producer  *kafka.Producer
+	reader    *kafka.Reader
+	admin     *kafka.Admin
+	followers map[string]*starting
+}
+
+// New makes a client. The error says what is wrong with c.
+func New(c Config) (*Client, error) {
+	if len(c.Brokers) == 0 && c.API == "" {
+		return nil, invalid(errors.New("neither Brokers nor API is set: say where Kafka or a projector is"))
+	}
+	if c.ClientID == "" {
+		c.ClientID = "leat-client"
+	}
+	if c.Source == "" {
+		c.Source = c.ClientID
+	}
+	if c.Timeout == 0 {
+		c.Timeout = 30 * time.Second
+	}
+	if c.HTTP == nil {
+		c.HTTP = &http.Client{Transport: http.DefaultTransport.(*http.Transport).Clone()}
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	c.API = strings.TrimRight(c.API, "/")
+	client := &Client{
+		config: c, names: topics.Names{Prefix: c.Prefix}, followers: make(map[string]*starting),
+		kafka: kafka.Config{Brokers: c.Brokers, ClientID: c.ClientID, TLS: c.TLS, SASL: kafka.SASL(c.SASL), Logger: c.Logger},
+	}
+	client.life, client.end = context.WithCancel(context.Background())
+	return client, nil
+}
+
+// Close gives up what is under way and ends the client's goroutines.
+func (c *Client) Close() {
+	c.end()
+	c.mu.Lock()
+	c.closed = true
+	producer, reader, admin, followers := c.producer, c.reader, c.admin, c.followers
+	c.producer, c.reader, c.admin, c.followers = nil, nil, nil, nil
+	c.mu.Unlock()
+	for _, s := range followers {
+		<-s.made
+		if s.follower != nil {
+			s.follower.close()
+		}
+	}
+	if producer != nil {
+		producer.Close()
+	}
+	if reader != nil {
+		reader.Close()
+	}
+	if admin != nil {
+		admin.Close()
+	}
+	c.config.HTTP.CloseIdleConnections()
+}
+
+// Start begins an instance. With a Key, starting is idempotent: there is one
+// instance for each key of a type, and a second start of it is a duplicate that
+// changes nothing. The error is [ErrUnknownType], [ErrInvalid] or [ErrUnavailable];
+// after the last the command may or may not be durable: start again with the same
+// Key or IdempotencyKey.
+func (c *Client) Start(ctx context.Context, r StartRequest) (Receipt, error) { return c.send(ctx, r) }
+
+// Signal tells an instance that something happened. The error is as of [Client.Start].
+func (c *Client) Signal(ctx context.Context, r SignalRequest) (Receipt, error) { return c.send(ctx, r) }
+
+// send makes one command durable.
+func (c *Client) send(ctx context.Context, r Request) (Receipt, error) {
+	if len(c.config.Brokers) == 0 {
+		return c.sendAPI(ctx, r)
+	}
+	type answer struct {
+		receipt Receipt
+		err     error
+	}
+	done := make(chan answer, 1)
+	c.Go(ctx, r, func(receipt Receipt, err error) { done <- answer{receipt, err} })
+	a := <-done
+	if a.err != nil {
+		return Receipt{}, c.explain(ctx, a.receipt.Type, a.err)
+	}
+	return a.receipt, nil
+}
+
+// Go makes a command durable in the background and calls done when it is, or is
+// given up; in order for each instance. It blocks while too many are under way
+// (10,000), and needs Brokers. done is called once, from a goroutine that all
+// share: it must be quick and must not call the client.
+func (c *Client) Go(ctx context.Context, r Request, done func(Receipt, error)) {
+	command, err := r.command(c.config.Source, time.Now())
+	if err != nil {
+		done(Receipt{}, invalid(err))
+		return
+	}
+	c.produce(ctx, command, done)
+}
+
+func (c *Client) produce(ctx context.Context, command *events.Command, done func(Receipt, error)) {
+	receipt := Receipt{CommandID: command.CommandID, InstanceID: command.InstanceID, Type: command.WorkflowType}
+	value, err := avro.EncodeCommand(command)
+	if err != nil {
+		done(receipt, invalid(err))
+		return
+	}
+	producer, err := c.producing()
+	if err != nil {
+		done(receipt, err)
+		return
+	}
+	record := kafka.NewRecord(c.names.Commands(command.WorkflowType), []byte(command.InstanceID.String()), value)
+	record.Headers = []kafka.Header{{Key: "content-type", Value: []byte(avro.ContentType)}}
+	producer.Go(ctx, record, func(err error) {
+		if err != nil {
+			done(receipt, failed("the command may not have been accepted", err))
+			return
+		}
+		receipt.Topic, receipt.Partition, receipt.Offset, receipt.At = record.Topic, record.Partition, record.Offset, record.Timestamp
+		done(receipt, nil)
+	})
+}
+
+// producing, reading and administering connect when they are first needed.
+func (c *Client) producing() (*kafka.Producer, error) { return lazy(c, &c.producer, kafka.NewProducer) }
+func (c *Client) reading() (*kafka.Reader, error)     { return lazy(c, &c.reader, kafka.NewReader) }
+func (c *Client) administering() (*kafka.Admin, error) {
+	return lazy(c, &c.admin, kafka.NewAdmin)
+}
+
+func lazy[T any](c *Client, slot **T, open func(kafka.Config) (*T, error)) (*T, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.usable(); err != nil || *slot != nil {
+		return *slot, err
+	}
+	opened, err := open(c.kafka)
+	if err != nil {
+		return nil, invalid(err)
+	}
+	*slot = opened
+	return opened, nil
+}
+
+// usable is nil while the client can speak to Kafka. c.mu is held.
+func (c *Client) usable() error {
+	switch {
+	case c.closed:
+		return invalid(errors.New("the client is closed"))
+	case len(c.config.Brokers) == 0:
+		return &Error{Code: ErrUnavailable.Code, Message: "this needs Kafka itself, and no broker is configured", Fix: "set Brokers (--brokers or KAFKA_BROKERS)"}
+	}
+	return nil
+}
+
+// bounded is ctx with a deadline, which also ends with the client.
+func (c *Client) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, end := c.living(ctx)
+	if _, ok := ctx.Deadline(); ok {
+		return ctx, end
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.config.Timeout)
+	return ctx, func() { cancel(); end() }
+}
+
+// living is ctx, which also ends with the client.
+func (c *Client) living(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	unhook := context.AfterFunc(c.life, cancel)
+	return ctx, func() { unhook(); cancel() }
+}

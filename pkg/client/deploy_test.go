@@ -1,0 +1,58 @@
+package client
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/leat-io/leat/internal/kafka"
+)
+
+func TestDeploy(t *testing.T) {
+	c := newClient(t)
+	if list, err := c.Definitions(t.Context()); err != nil || len(list) != 0 {
+		t.Fatalf("got %v, %v", list, err)
+	}
+	two := strings.Replace(order, "version: 1", "version: 2", 1)
+	for _, step := range []struct {
+		name       string
+		source     string
+		partitions int32
+		err        error
+	}{
+		{"first", order, 4, nil},
+		{"again", order, 4, nil},
+		{"again, without a count", order, 0, nil},
+		{"changed", order + "# changed\n", 0, ErrDeployed},
+		{"next version", two, 0, nil},
+		{"other count", strings.Replace(order, "version: 1", "version: 3", 1), 8, ErrTopic},
+		{"nonsense", "leat: v1\ntype: order\n", 0, ErrDefinition},
+	} {
+		d, err := c.Deploy(t.Context(), DeployRequest{Name: "order.yaml", Source: []byte(step.source), Partitions: step.partitions})
+		if !errors.Is(err, step.err) || step.err == nil && (err != nil || d.Partitions != 4) {
+			t.Fatalf("%s: got %+v, %v", step.name, d, err)
+		}
+	}
+	list, err := c.Definitions(t.Context())
+	if err != nil || len(list) != 2 || list[0].Version != 1 || list[1].Source != two {
+		t.Fatalf("got %v, %v", list, err)
+	}
+	if d, err := c.Definition(t.Context(), "order", 0); err != nil || d.Version != 2 {
+		t.Fatalf("got %v, %v", d, err)
+	}
+	if _, err := c.Definition(t.Context(), "order", 7); !errors.Is(err, ErrUnknownType) {
+		t.Fatalf("got %v", err)
+	}
+	if _, err := c.Definition(t.Context(), "parcel", 0); !errors.Is(err, ErrUnknownType) {
+		t.Fatalf("got %v", err)
+	}
+	admin, err := kafka.NewAdmin(c.kafka)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer admin.Close()
+	specs := append(c.names.Type("order", 4), c.names.Queue("shipping", 4)...)
+	if err := admin.Verify(t.Context(), specs...); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,148 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/leat-io/leat/internal/kafka"
+	"github.com/leat-io/leat/internal/problem"
+	"github.com/leat-io/leat/pkg/events"
+)
+
+// Error is every error of this package. Compare with errors.Is against the Err
+// variables; errors.Is and errors.As also see the cause, context.Canceled for
+// instance.
+type Error struct {
+	Code    string // stable, such as LEAT-W001
+	Message string // what could not be done, and why
+	Fix     string // what to do about it; may be empty
+	Err     error  // the cause; may be nil
+}
+
+// Error is the message, with the fix if there is one.
+func (e *Error) Error() string {
+	if e.Fix == "" {
+		return e.Message
+	}
+	return e.Message + " (" + e.Fix + ")"
+}
+
+// Unwrap is the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Is makes errors of one code equal.
+func (e *Error) Is(target error) bool {
+	other, ok := target.(*Error)
+	return ok && other.Code == e.Code
+}
+
+// What can go wrong, for errors.Is.
+var (
+	ErrNotFound    = kind(problem.InstanceMissing)    // there is no such instance
+	ErrUnknownType = kind(problem.DefinitionMissing)  // no definition of that type, or version, is deployed
+	ErrInvalid     = kind(problem.CommandInvalid)     // the request itself is wrong
+	ErrRejected    = kind(problem.CommandRejected)    // the router refused the command
+	ErrConflict    = kind(problem.CommandConflict)    // ExpectedSequence did not match
+	ErrUnavailable = kind(problem.KafkaAway)          // Kafka did not answer; a command may or may not be durable
+	ErrProjector   = kind(problem.ProjectorAway)      // the projector did not answer
+	ErrAnswer      = kind(problem.BadAnswer)          // the projector answered what cannot be read
+	ErrTimeout     = kind(problem.TimedOut)           // the context ended first
+	ErrDefinition  = kind(problem.DefinitionInvalid)  // the definition does not validate
+	ErrDeployed    = kind(problem.DefinitionConflict) // the version is deployed with other content
+	ErrTopic       = kind(problem.TopicShape)         // a topic is not of the shape that Leat needs
+)
+
+func kind(code problem.Code) *Error {
+	return &Error{Code: string(code), Message: problem.Describe(code).Title}
+}
+
+// newError is an error of a kind, with the kind's usual fix.
+func newError(of *Error, cause error, format string, args ...any) *Error {
+	return &Error{Code: of.Code, Message: fmt.Sprintf(format, args...), Fix: problem.Describe(problem.Code(of.Code)).Fix, Err: cause}
+}
+
+func invalid(err error) error {
+	if known, ok := errors.AsType[*Error](err); ok {
+		return known
+	}
+	return &Error{Code: ErrInvalid.Code, Message: err.Error(), Err: err}
+}
+
+// failed is what becomes of an error of Kafka or of the context.
+func failed(what string, err error) error {
+	var known *Error
+	var shape *kafka.TopicError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &known):
+		return known
+	case errors.Is(err, context.Canceled):
+		return &Error{Code: ErrTimeout.Code, Message: what + ": cancelled", Err: err}
+	case errors.Is(err, context.DeadlineExceeded):
+		return newError(ErrTimeout, err, "%s: not done in time", what)
+	case errors.As(err, &shape):
+		return &Error{Code: ErrTopic.Code, Message: strings.ReplaceAll(err.Error(), "\n", "; "), Fix: shape.Fix, Err: err}
+	default:
+		return newError(ErrUnavailable, err, "%s: %s", what, strings.ReplaceAll(err.Error(), "\n", "; "))
+	}
+}
+
+// explain turns the absence of a type's topics into the absence of the type.
+func (c *Client) explain(ctx context.Context, workflowType string, err error) error {
+	if err == nil || !kafka.NoTopic(err) {
+		return err
+	}
+	return c.unknownType(ctx, workflowType, err)
+}
+
+// unknownType names the types that there are.
+func (c *Client) unknownType(ctx context.Context, workflowType string, cause error) error {
+	deployed := "nothing is deployed"
+	if records, err := c.Definitions(ctx); err == nil && len(records) > 0 {
+		var types []string
+		for _, r := range records {
+			types = append(types, r.WorkflowType)
+		}
+		slices.Sort(types)
+		types = slices.Compact(types)
+		deployed = "deployed: " + strings.Join(types, ", ")
+		if near := problem.Suggest(workflowType, types); near != "" {
+			deployed = "did you mean " + near + "? " + deployed
+		}
+	}
+	return &Error{
+		Code: ErrUnknownType.Code, Message: fmt.Sprintf("no definition of workflow type %q is deployed; %s", workflowType, deployed),
+		Fix: "leat def deploy FILE", Err: cause,
+	}
+}
+
+// refusal is what an outcome means for the one who asked; nil for a duplicate
+// and for a signal that nothing reacts to.
+func refusal(o *events.Outcome) error {
+	if o == nil {
+		return nil
+	}
+	why, code := "no reason was given", ""
+	if o.Error != nil {
+		why, code = o.Error.Message, o.Error.Code+": "
+	}
+	switch o.Status {
+	case events.OutcomeConflict:
+		return newError(ErrConflict, cause(o.Error), "the command conflicts: %s%s", code, why)
+	case events.OutcomeRejected:
+		return newError(ErrRejected, cause(o.Error), "the command was rejected: %s%s", code, why)
+	default:
+		return nil
+	}
+}
+
+func cause(e *events.Error) error {
+	if e == nil {
+		return nil
+	}
+	return e
+}

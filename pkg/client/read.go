@@ -1,0 +1,161 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+
+	"github.com/leat-io/leat/pkg/events"
+)
+
+// Instance is where an instance stands.
+type Instance = events.Snapshot
+
+// GetOptions tunes [Client.Get].
+type GetOptions struct {
+	// MinSequence waits until the answer reflects this sequence or a newer one:
+	// read your writes. 0 takes what there is.
+	MinSequence int64
+}
+
+// Get reads where an instance stands. idOrKey is an instance id or a business
+// key. The error is [ErrNotFound], [ErrUnknownType], [ErrTimeout] when MinSequence
+// is not reached in time, [ErrUnavailable] or [ErrProjector].
+func (c *Client) Get(ctx context.Context, workflowType, idOrKey string, o GetOptions) (Instance, error) {
+	if err := events.CheckWorkflowType("type", workflowType); err != nil {
+		return Instance{}, invalid(err)
+	}
+	ctx, cancel := c.bounded(ctx)
+	defer cancel()
+	if c.config.API != "" {
+		return c.getAPI(ctx, workflowType, idOrKey, o)
+	}
+	return c.getDirect(ctx, workflowType, idOrKey, o)
+}
+
+// ListRequest says which instances, newest first.
+type ListRequest struct {
+	Type          string               // required without a projector
+	WorkflowState events.WorkflowState // "" for any
+	State         string               // of the chart, active; "" for any
+	Limit         int                  // default 100, at most 1000
+	Cursor        string               // NextCursor of the page before
+}
+
+// Page is some of the instances.
+type Page struct {
+	Items      []Instance `json:"items"`
+	NextCursor string     `json:"next_cursor"` // "" on the last page
+}
+
+// List reads instances of a type. Errors are those of [Client.Get].
+func (c *Client) List(ctx context.Context, r ListRequest) (Page, error) {
+	if r.Limit <= 0 {
+		r.Limit = 100
+	}
+	r.Limit = min(r.Limit, 1000)
+	ctx, cancel := c.bounded(ctx)
+	defer cancel()
+	if c.config.API != "" {
+		return c.listAPI(ctx, r)
+	}
+	if err := events.CheckWorkflowType("type", r.Type); err != nil {
+		return Page{}, invalid(fmt.Errorf("%w: only a projector lists all types", err))
+	}
+	return c.listDirect(ctx, r)
+}
+
+// HistoryRequest says which part of a history.
+type HistoryRequest struct {
+	From  int64 // first sequence number; default 1
+	Limit int   // how many events; default 0, all
+}
+
+// History reads the events of an instance in order. Errors are those of [Client.Get].
+func (c *Client) History(ctx context.Context, workflowType, idOrKey string, r HistoryRequest) ([]events.Event, error) {
+	if err := events.CheckWorkflowType("type", workflowType); err != nil {
+		return nil, invalid(err)
+	}
+	r.From = max(r.From, 1)
+	ctx, cancel := c.bounded(ctx)
+	defer cancel()
+	if c.config.API != "" {
+		return c.historyAPI(ctx, workflowType, idOrKey, r)
+	}
+	return c.historyDirect(ctx, workflowType, idOrKey, r)
+}
+
+// Follow yields the events of an instance from sequence number from on, those
+// that are there and then those that come, until the instance is finished, ctx
+// ends or the loop is left. An error is yielded once, last; the end of ctx is
+// [ErrTimeout]. Without a projector it also waits for an instance that is not
+// there yet.
+func (c *Client) Follow(ctx context.Context, workflowType, idOrKey string, from int64) iter.Seq2[events.Event, error] {
+	return func(yield func(events.Event, error) bool) {
+		if err := events.CheckWorkflowType("type", workflowType); err != nil {
+			yield(events.Event{}, invalid(err))
+			return
+		}
+		follow := c.followDirect
+		if c.config.API != "" {
+			follow = c.followAPI
+		}
+		left := false
+		err := follow(ctx, workflowType, idOrKey, max(from, 1), func(e events.Event) bool {
+			left = !yield(e, nil)
+			return !left
+		})
+		if err != nil && !left {
+			yield(events.Event{}, err)
+		}
+	}
+}
+
+// Counts says how many instances of a type stand where.
+type Counts struct {
+	Workflow  map[events.WorkflowState]int64 `json:"workflow_state"` // by workflow state
+	State     map[string]int64               `json:"state"`          // by active state of the chart
+	Instances int64                          `json:"instances"`
+}
+
+// Counts counts the instances of a type. Errors are those of [Client.Get].
+func (c *Client) Counts(ctx context.Context, workflowType string) (Counts, error) {
+	if err := events.CheckWorkflowType("type", workflowType); err != nil {
+		return Counts{}, invalid(err)
+	}
+	ctx, cancel := c.bounded(ctx)
+	defer cancel()
+	if c.config.API != "" {
+		return c.countsAPI(ctx, workflowType)
+	}
+	return c.countsDirect(ctx, workflowType)
+}
+
+// candidates are the instances that idOrKey may name: the id it is, and the one
+// whose business key it is.
+func candidates(workflowType, idOrKey string) []events.UUID {
+	ids := []events.UUID{events.InstanceIDForKey(workflowType, idOrKey)}
+	if id, err := events.ParseUUID(idOrKey); err == nil {
+		ids = append(ids, id)
+	}
+	return ids
+}
+
+func notFound(workflowType, idOrKey string) error {
+	return &Error{
+		Code: ErrNotFound.Code, Message: fmt.Sprintf("there is no instance %s of %s: it is neither an instance id nor a business key", idOrKey, workflowType),
+		Fix: "leat list --type " + workflowType,
+	}
+}
+
+// cursor is where a page of direct reading ends.
+type cursor struct {
+	Created int64       `json:"c"` // microseconds
+	ID      events.UUID `json:"i"`
+}
+
+func (c cursor) String() string {
+	text, _ := json.Marshal(c) // numbers and text cannot fail
+	return string(text)
+}
