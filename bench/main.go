@@ -1,0 +1,157 @@
+// Bench runs Leat's benchmarks and prints one JSON object a line; what it says
+// to people goes to standard error. `make bench` runs all of them.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/leat-io/leat/bench/dev"
+	"github.com/leat-io/leat/bench/gobench"
+	"github.com/leat-io/leat/bench/workflow3"
+	kafkatest "github.com/leat-io/leat/test/kafka"
+)
+
+// options are the command line.
+type options struct {
+	brokers  string
+	seconds  float64
+	inFlight string
+	rounds   int
+	parts    int
+	profile  string
+	leat     string
+	only     []string
+}
+
+// part is one benchmark: it gives its lines to emit.
+type part struct {
+	name string
+	run  func(ctx context.Context, o options, emit func(any) error) error
+}
+
+var parts = []part{
+	{"workflow3", runWorkflow3},
+	{"functions", runFunctions},
+	{"dev", runDev},
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:])
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string) error {
+	o, err := parse(args)
+	if err != nil {
+		return err
+	}
+	talk("%s/%s, %d cores, %s; load %s", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version(), load())
+	out := json.NewEncoder(os.Stdout)
+	for _, p := range parts {
+		if len(o.only) > 0 && !slices.Contains(o.only, p.name) {
+			continue
+		}
+		talk("== %s", p.name)
+		if err := p.run(ctx, o, out.Encode); err != nil {
+			return fmt.Errorf("%s: %w", p.name, err)
+		}
+	}
+	return nil
+}
+
+func parse(args []string) (options, error) {
+	var names []string
+	for _, p := range parts {
+		names = append(names, p.name)
+	}
+	var o options
+	var only string
+	flags := flag.NewFlagSet("bench", flag.ExitOnError)
+	flags.StringVar(&o.brokers, "brokers", "", "Kafka to use, host:port,...; default: a real one from its jars, started for the run")
+	flags.Float64Var(&o.seconds, "seconds", 10, "how long a side runs at one number in flight; benchmarks of functions take a tenth of it each")
+	flags.StringVar(&o.inFlight, "in-flight", "1,32,128", "workflows in flight, one number after the other")
+	flags.IntVar(&o.rounds, "rounds", 2, "how often engine and bare loop take turns")
+	flags.IntVar(&o.parts, "partitions", 8, "of every topic")
+	flags.StringVar(&o.profile, "profile", "", "directory for CPU profiles of workflow3, one a turn")
+	flags.StringVar(&o.leat, "leat", "bin/leat", "program that dev measures")
+	flags.StringVar(&only, "only", "", "benchmarks to run, of "+strings.Join(names, ",")+"; default all")
+	_ = flags.Parse(args) // it exits on an error
+	if only != "" {
+		o.only = strings.Split(only, ",")
+	}
+	for _, name := range o.only {
+		if !slices.Contains(names, name) {
+			return o, fmt.Errorf("there is no benchmark %q: -only takes %s", name, strings.Join(names, ", "))
+		}
+	}
+	return o, nil
+}
+
+func runWorkflow3(ctx context.Context, o options, emit func(any) error) error {
+	w := workflow3.Options{
+		Seconds: o.seconds, Rounds: o.rounds, Partitions: int32(o.parts), Profile: o.profile, Talk: talk,
+	}
+	for text := range strings.SplitSeq(o.inFlight, ",") {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 {
+			return fmt.Errorf("-in-flight: %q is not a positive number", text)
+		}
+		w.InFlight = append(w.InFlight, n)
+	}
+	if o.profile != "" {
+		if err := os.MkdirAll(o.profile, 0o755); err != nil {
+			return fmt.Errorf("make folder for profiles: %w", err)
+		}
+	}
+	if o.brokers != "" {
+		w.Brokers = strings.Split(o.brokers, ",")
+		return workflow3.Run(ctx, w, emit)
+	}
+	broker, err := kafkatest.Start(ctx, kafkatest.Options{JVM: []string{"-Xmx1g"}})
+	if err != nil {
+		return err
+	}
+	defer broker.Close()
+	w.Brokers = []string{broker.Addr()}
+	return workflow3.Run(ctx, w, emit)
+}
+
+// runFunctions runs the Go benchmarks of what a command costs the router.
+func runFunctions(ctx context.Context, o options, emit func(any) error) error {
+	return gobench.Run(ctx, gobench.Suite{
+		Packages: []string{"./internal/router", "./internal/store", "./internal/avro"},
+		Bench:    "^Benchmark(DecideEncode|Command|Restore|Store.*|Event|Snapshot|Task)$", Seconds: o.seconds / 10,
+	}, talk, emit)
+}
+
+func runDev(ctx context.Context, o options, emit func(any) error) error {
+	return dev.Run(ctx, dev.Options{Program: o.leat, Idle: time.Duration(o.seconds * float64(time.Second)), Talk: talk}, emit)
+}
+
+// talk says something to people.
+func talk(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
+
+// load is the machine's load average, so that a reader can tell a busy machine.
+func load() string {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return "unknown"
+	}
+	return strings.Join(strings.Fields(string(text))[:3], " ")
+}

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"testing"
+
+	"github.com/leat-io/leat/pkg/events"
+)
+
+func testDesk(t *testing.T) *desk {
+	t.Helper()
+	d, err := openDesk(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = d.Close() })
+	return d
+}
+
+// An attempt that is repeated has the same result, and no second effect.
+func TestTasksRepeat(t *testing.T) {
+	d := testDesk(t)
+	for _, c := range []struct{ task, input, want string }{
+		{"quakes.classify", `{"type":"earthquake","status":"reviewed","mag":5}`, `{"severity":"major"}`},
+		{"quakes.classify", `{"type":"explosion","status":"reviewed","mag":null,"alert":null}`, `{"severity":"none"}`},
+		{
+			"quakes.notify", `{"id":"us1","type":"earthquake","status":"reviewed","mag":4.66,"place":"97km NW of Lae","time":1517944707290,"tsunami":1,"alert":"green"}`,
+			`{"task_key":"k","quake":"us1","notice":"M 4.7, 97km NW of Lae, 2018-02-06 19:18 UTC, tsunami possible, green alert"}`,
+		},
+		{"quakes.map", `{"id":"us1","longitude":-118.6671667,"latitude":34.4945}`, `{"task_key":"k","quake":"us1","tile":"6/10/25"}`},
+		{"quakes.publish", `{"id":"us1","notice":"n","tile":"6/10/25"}`, `{"task_key":"k","quake":"us1","notice":"n","tile":"6/10/25"}`},
+	} {
+		for range 2 {
+			result, err := d.handlers()[c.task]("k", json.RawMessage(c.input))
+			if err != nil {
+				t.Fatalf("%s: %v", c.task, err)
+			}
+			if got, _ := json.Marshal(result); string(got) != c.want {
+				t.Errorf("%s: %s, want %s", c.task, got, c.want)
+			}
+		}
+	}
+	for _, l := range []*ledger{d.notices, d.maps, d.pages} {
+		if got := keysIn(t, l.file.Name()); len(got) != 1 || got["k"] != 1 {
+			t.Errorf("%s: %v", l.file.Name(), got)
+		}
+	}
+}
+
+func TestBadInputIsTerminal(t *testing.T) {
+	_, err := testDesk(t).handlers()["quakes.notify"]("k", json.RawMessage(`{"mag":"big"}`))
+	var failure *events.Error
+	if !errors.As(err, &failure) || failure.Code != "BAD_INPUT" || failure.Retryable {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestTileAt(t *testing.T) {
+	for _, c := range []struct {
+		longitude, latitude float64
+		want                string
+	}{
+		{0, 0, "6/32/32"},
+		{-180, 85, "6/0/0"},
+		{180, -85, "6/63/63"},
+		{200, 95, "6/63/0"},
+	} {
+		if got := tileAt(c.longitude, c.latitude); got != c.want {
+			t.Errorf("%v %v: %s, want %s", c.longitude, c.latitude, got, c.want)
+		}
+	}
+}
