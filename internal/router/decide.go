@@ -59,6 +59,9 @@ func decide(in input, snap *events.Snapshot) (d decision, err error) {
 		return start(in)
 	case events.CommandSignal:
 		return step(in, snap, fsm.Input{Kind: fsm.InputEvent, Name: c.Event, Data: c.Payload}, outsideCause(c))
+	case events.CommandPause, events.CommandResume, events.CommandCancel, events.CommandTerminate,
+		events.CommandRetry, events.CommandReset, events.CommandMigrate:
+		return answer(in, snap, events.OutcomeRejected, CodeUndecidable, "not yet"), nil
 	default:
 		kind := map[events.CommandType]fsm.InputKind{
 			events.CommandClaim: fsm.InputClaim, events.CommandHeartbeat: fsm.InputHeartbeat, events.CommandResult: fsm.InputResult,

@@ -65,8 +65,10 @@ func (c *Command) Validate() error {
 		return c.checkStart()
 	case CommandSignal:
 		return checkName("event", c.Event)
-	default:
+	case CommandClaim, CommandHeartbeat, CommandResult:
 		return c.checkReport()
+	default:
+		return nil
 	}
 }
 

@@ -237,18 +237,29 @@ func IsolationLevels() []IsolationLevel {
 // CommandType says what a command asks for.
 type CommandType string
 
-// The command types. The first two are for clients, the others for executors.
+// The command types: for clients, for executors, and for those who look after
+// instances.
 const (
 	CommandStart     CommandType = "start"     // begin an instance
 	CommandSignal    CommandType = "signal"    // tell a running instance that something happened
 	CommandClaim     CommandType = "claim"     // an executor has begun an attempt
 	CommandHeartbeat CommandType = "heartbeat" // an executor is still at it
 	CommandResult    CommandType = "result"    // an attempt has ended
+	CommandPause     CommandType = "pause"     // decide nothing more until resume
+	CommandResume    CommandType = "resume"    // go on, with what came in meanwhile first
+	CommandCancel    CommandType = "cancel"    // end in good order: exit actions, compensation
+	CommandTerminate CommandType = "terminate" // end at once: neither
+	CommandRetry     CommandType = "retry"     // try again what failed or what is an incident
+	CommandReset     CommandType = "reset"     // go on from an earlier sequence number
+	CommandMigrate   CommandType = "migrate"   // go on under another version of the definition
 )
 
 // CommandTypes lists the closed set.
 func CommandTypes() []CommandType {
-	return []CommandType{CommandStart, CommandSignal, CommandClaim, CommandHeartbeat, CommandResult}
+	return []CommandType{
+		CommandStart, CommandSignal, CommandClaim, CommandHeartbeat, CommandResult, CommandPause, CommandResume,
+		CommandCancel, CommandTerminate, CommandRetry, CommandReset, CommandMigrate,
+	}
 }
 
 // OutcomeStatus says why a command led to no event of its own.
