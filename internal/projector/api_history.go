@@ -7,6 +7,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/leat-io/leat/internal/store"
+	"github.com/leat-io/leat/pkg/events"
 )
 
 type historyInput struct {
@@ -39,20 +40,16 @@ func (p *Projector) history(ctx context.Context, in *historyInput) (*historyOutp
 		return nil, err
 	}
 	out := &historyOutput{}
-	err = p.await(ctx, r, in.Freshness, func(db *store.DB) (head int64, err error) {
-		id, _, err := r.resolve(db)
-		if err != nil {
-			return 0, err
+	err = p.await(ctx, r, in.Freshness, func(db *store.DB, id events.UUID, found *instance) (head, known int64, err error) {
+		if found != nil {
+			known = found.sequence // a caller may have seen it, and expects to read how it came to it
 		}
 		if head, err = headOf(db, r.workflowType, id); err != nil {
-			return 0, err
+			return 0, 0, err
 		}
 		out.Sequence, out.Body.Sequence = head, head
-		if head < in.MinSequence {
-			return head, nil
-		}
 		out.Body.Items, err = historyOf(db, r.workflowType, id, in.From, in.Limit)
-		return head, err
+		return head, known, err
 	})
 	if err != nil {
 		return nil, err

@@ -96,11 +96,11 @@ func (p *Projector) get(ctx context.Context, in *getInput) (*getOutput, error) {
 		return nil, err
 	}
 	var found *instance
-	if err := p.await(ctx, r, in.Freshness, func(db *store.DB) (sequence int64, err error) {
-		if _, found, err = r.resolve(db); found != nil {
+	if err := p.await(ctx, r, in.Freshness, func(_ *store.DB, _ events.UUID, i *instance) (sequence, known int64, err error) {
+		if found = i; found != nil {
 			sequence = found.sequence
 		}
-		return sequence, err
+		return sequence, 0, nil
 	}); err != nil {
 		return nil, err
 	}

@@ -314,6 +314,39 @@ func TestReadYourWrites(t *testing.T) {
 	})
 }
 
+// The two views come from two topics: a history that is asked for is not older
+// than what the instances view has shown.
+func TestHistoryIsAsNewAsTheInstance(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStill(t, nil)
+		const path = "/api/v1/instances/order/mine/history"
+		s.say(snapshotOf("order", idFor(1), 2, keyed("mine")))
+		answered := make(chan *httptest.ResponseRecorder)
+		go func() { answered <- s.ask("GET", path, "") }()
+		for sequence := range int64(2) {
+			synctest.Wait()
+			select {
+			case w := <-answered:
+				t.Fatalf("answered too early: %d %s", w.Code, w.Body)
+			default:
+			}
+			s.say(eventOf("order", idFor(1), sequence+1))
+		}
+		if w := <-answered; w.Code != http.StatusOK || w.Header().Get("Leat-Sequence") != "2" {
+			t.Errorf("%d %s", w.Code, w.Body)
+		}
+		// A history that does not come is shown as far as it goes.
+		s.say(snapshotOf("order", idFor(1), 3, keyed("mine")))
+		if w := s.ask("GET", path, ""); w.Code != http.StatusOK || w.Header().Get("Leat-Sequence") != "2" {
+			t.Errorf("%d %s", w.Code, w.Body)
+		}
+		s.say(snapshotOf("order", idFor(2), 1, keyed("other")))
+		if w := s.ask("GET", "/api/v1/instances/order/other/history", ""); w.Code != http.StatusGatewayTimeout {
+			t.Errorf("%d %s", w.Code, w.Body)
+		}
+	})
+}
+
 // wire is a stream's writer and reader.
 type wire struct {
 	*httptest.ResponseRecorder

@@ -1,6 +1,7 @@
 package projector
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/leat-io/leat/pkg/events"
@@ -26,16 +27,31 @@ func (h *hub) watch(names ...name) *waiter {
 	w := &waiter{hub: h, names: names, news: make(chan struct{}, 1)}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	for _, n := range names {
+		h.add(n, w)
+	}
+	return w
+}
+
+func (h *hub) add(n name, w *waiter) {
 	if h.waiting == nil {
 		h.waiting = make(map[name]map[*waiter]bool)
 	}
-	for _, n := range names {
-		if h.waiting[n] == nil {
-			h.waiting[n] = make(map[*waiter]bool)
-		}
-		h.waiting[n][w] = true
+	if h.waiting[n] == nil {
+		h.waiting[n] = make(map[*waiter]bool)
 	}
-	return w
+	h.waiting[n][w] = true
+}
+
+// also waits for n too.
+func (w *waiter) also(n name) {
+	if slices.Contains(w.names, n) {
+		return
+	}
+	w.hub.mu.Lock()
+	defer w.hub.mu.Unlock()
+	w.names = append(w.names, n)
+	w.hub.add(n, w)
 }
 
 func (w *waiter) close() {

@@ -65,9 +65,14 @@ func (f Freshness) timeout() (time.Duration, error) {
 	return d, nil
 }
 
-// await calls look until it says that the answer is fresh enough, at first and
-// whenever there is news of r. It answers 504 when that takes too long.
-func (p *Projector) await(ctx context.Context, r ref, f Freshness, look func(*store.DB) (sequence int64, err error)) error {
+// look reads an answer about an instance, found by resolve: the sequence that it
+// reflects, and the one that another view is known to have reached.
+type look func(db *store.DB, id events.UUID, found *instance) (sequence, known int64, err error)
+
+// await looks until the answer is as new as f asks for and as the other view is,
+// at first and whenever there is news of r. It answers 504 when that takes too
+// long, but is content with what there is when only the other view is newer.
+func (p *Projector) await(ctx context.Context, r ref, f Freshness, at look) error {
 	timeout, err := f.timeout()
 	if err != nil {
 		return err
@@ -77,20 +82,29 @@ func (p *Projector) await(ctx context.Context, r ref, f Freshness, look func(*st
 	timer := time.NewTimer(timeout)
 	defer timer.Stop()
 	for {
-		var sequence int64
-		if err := p.read(func(db *store.DB) (err error) {
-			sequence, err = look(db)
+		var sequence, known int64
+		if err := p.read(func(db *store.DB) error {
+			id, found, err := r.resolve(db)
+			if err != nil {
+				return err
+			}
+			w.also(name{r.workflowType, id}) // a key may stand for another id than the one it derives
+			sequence, known, err = at(db, id, found)
 			return err
 		}); err != nil {
 			return err
 		}
-		if sequence >= f.MinSequence {
+		wanted := max(f.MinSequence, known)
+		if sequence >= wanted {
 			return nil
 		}
 		select {
 		case <-w.news:
 		case <-timer.C:
-			return tooLate(r, f, timeout, sequence)
+			if sequence > 0 && sequence >= f.MinSequence {
+				return nil
+			}
+			return tooLate(r, wanted, timeout, sequence)
 		case <-p.stopping:
 			return p.away()
 		case <-ctx.Done():
@@ -99,9 +113,9 @@ func (p *Projector) await(ctx context.Context, r ref, f Freshness, look func(*st
 	}
 }
 
-func tooLate(r ref, f Freshness, waited time.Duration, sequence int64) error {
+func tooLate(r ref, wanted int64, waited time.Duration, sequence int64) error {
 	late := newProblem(http.StatusGatewayTimeout, problem.TimedOut,
-		fmt.Sprintf("%s %s has not reached sequence %d in %s", r.workflowType, r.text, f.MinSequence, waited),
+		fmt.Sprintf("%s %s has not reached sequence %d in %s", r.workflowType, r.text, wanted, waited),
 		fmt.Sprintf("the view reflects sequence %d: the router or this projector is behind, or the instance never gets there", sequence),
 		"ask again, with a longer wait; /api/v1/status shows how far the projector is behind")
 	late.Sequence = &sequence
