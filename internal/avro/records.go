@@ -128,6 +128,9 @@ func snapshot(c *codec, s *events.Snapshot) {
 	enum(c, "isolation_level", &s.Isolation, &isolationLevels)
 	dict(c, "secrets", &s.Secrets, strValue)
 	dict(c, "resource_limits", &s.Limits, longValue)
+	c.strs("search", &s.Search)
+	c.long("changed_at", &s.ChangedAt)
+	c.optTime("forgotten_at", &s.ForgottenAt)
 	chart(c, &s.Chart)
 }
 

@@ -186,8 +186,8 @@ func start(in input) (decision, error) {
 	snap := &events.Snapshot{
 		WorkflowType: c.WorkflowType, InstanceID: c.InstanceID, Key: c.Key, Version: in.machine.Version(),
 		State: events.WorkflowPending, CorrelationID: correlation, CreatedAt: in.now, UpdatedAt: in.now,
-		Isolation: events.ReadCommitted,
 	}
+	declare(snap, in.machine)
 	return step(in, snap, fsm.Input{Kind: fsm.InputStart, Data: c.Payload}, outsideCause(c))
 }
 

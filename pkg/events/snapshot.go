@@ -28,6 +28,15 @@ type Snapshot struct {
 	Isolation IsolationLevel    `json:"isolation_level"`
 	Secrets   map[string]string `json:"secrets,omitempty"` // references, never values
 	Limits    map[string]int64  `json:"resource_limits,omitempty"`
+	Search    []string          `json:"search,omitempty"` // names in Chart.Data that lists can be filtered by
+
+	// ChangedAt is the sequence of the newest event after which the
+	// configuration, the data or a payload was another; 0 when the isolation
+	// level asks for none of that.
+	ChangedAt int64 `json:"changed_at,omitempty"`
+	// ForgottenAt says that the retention of a finished instance is over: what
+	// is left answers for its id and its sequence, and stands for nothing else.
+	ForgottenAt time.Time `json:"forgotten_at,omitzero"`
 }
 
 // MaxSeenCommands is how many commands with an explicit command id or
@@ -83,12 +92,15 @@ const (
 	TimerStartToClose    TimerKind = "start_to_close"
 	TimerScheduleToClose TimerKind = "schedule_to_close"
 	TimerHeartbeat       TimerKind = "heartbeat"
+	TimerRuntime         TimerKind = "runtime"   // the instance has run for as long as it may
+	TimerRetention       TimerKind = "retention" // of a finished instance: it is forgotten
 )
 
 // TimerKinds lists the closed set.
 func TimerKinds() []TimerKind {
 	return []TimerKind{
 		TimerAfter, TimerSend, TimerRetry, TimerScheduleToStart, TimerStartToClose, TimerScheduleToClose, TimerHeartbeat,
+		TimerRuntime, TimerRetention,
 	}
 }
 
