@@ -170,18 +170,17 @@ func (r *reader) compensation(n *node, def *fsm.Definition) {
 	def.Compensation.Reverse = choice(r, n.get("order"), "compensation.order", "reverse", "forward") == "reverse"
 }
 
-// limitNames are the resource limits that the engine knows.
-var limitNames = []string{
-	"max_concurrent_tasks", "max_events", "max_payload_bytes", "max_task_retries", "max_runtime_seconds", "max_child_workflows",
-}
-
 func (r *reader) limits(n *node, def *fsm.Definition) {
-	if n == nil || !r.fields(n, "limits", limitNames...) {
+	if n == nil || !r.fields(n, "limits", fsm.LimitNames()...) {
 		return
 	}
 	def.Limits = make(map[string]int64)
 	for i, key := range n.keys {
-		def.Limits[key.text] = r.integer(n.items[i], key.text, 1, math.MaxInt64)
+		least := int64(1)
+		if key.text == fsm.LimitTaskRetries {
+			least = 0 // one attempt and no more
+		}
+		def.Limits[key.text] = r.integer(n.items[i], key.text, least, math.MaxInt64)
 	}
 }
 

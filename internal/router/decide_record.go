@@ -166,6 +166,11 @@ func (r *recorder) record(effect fsm.Effect) {
 		}
 	case fsm.Ended:
 		r.ended(e)
+	case fsm.SlotGiven:
+		r.event(events.EventResourceAllocated, fields{
+			"task_id": events.String(e.TaskID.String()), "task": events.String(e.Name),
+			"invocation": events.String(e.Invocation), "resource": events.String(e.Limit),
+		}, nil)
 	case fsm.Heartbeat, fsm.TimerSet, fsm.TimerCancelled, fsm.TimerFired, fsm.Ignored:
 		// The chart holds them; the history does not.
 	}

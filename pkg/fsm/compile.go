@@ -42,7 +42,7 @@ func Compile(def *Definition, language Expressions) (*Machine, []Finding) {
 	c := &compiler{
 		m: &Machine{
 			def: def, index: make(map[string]int), kinds: make(map[string]events.Kind),
-			loads: make(map[string]*Payload), invs: make(map[string]*invocation),
+			loads: make(map[string]*Payload), invs: make(map[string]*invocation), limits: compileLimits(def.Limits),
 		},
 		language: language,
 	}

@@ -58,6 +58,16 @@ type TaskChanged struct {
 	RetryAt    time.Time // To retrying: when the next attempt is issued
 }
 
+// SlotGiven says that a task which waited for a resource limit need not wait any
+// longer. Its attempt is the next effect.
+type SlotGiven struct {
+	TaskID     events.UUID
+	StateID    string
+	Invocation string
+	Name       string
+	Limit      string // the limit's name
+}
+
 // Heartbeat says that a deadline moved. There is nothing to record.
 type Heartbeat struct{ TaskID events.UUID }
 
@@ -121,6 +131,7 @@ func (Started) effect()             {}
 func (Transitioned) effect()        {}
 func (StartTask) effect()           {}
 func (TaskChanged) effect()         {}
+func (SlotGiven) effect()           {}
 func (Heartbeat) effect()           {}
 func (Emitted) effect()             {}
 func (SendSignal) effect()          {}

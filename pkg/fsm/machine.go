@@ -21,6 +21,7 @@ type Machine struct {
 	tasks  []string
 	invs   map[string]*invocation // by invocationKey: to find what a TaskStatus is of
 	undoes bool                   // some outcome or action may undo completed work
+	limits limits
 }
 
 // root is the number of the state that contains all others.

@@ -175,6 +175,8 @@ func describe(e fsm.Effect) string {
 			out += " retry at " + e.RetryAt.Sub(noon).String()
 		}
 		return strings.TrimSpace(out) + "\n"
+	case fsm.SlotGiven:
+		return fmt.Sprintf("slot of %s for %s\n", e.Limit, e.Invocation)
 	case fsm.Heartbeat:
 		return "heartbeat\n"
 	case fsm.Emitted:

@@ -29,6 +29,14 @@ func (s *step) invokeAll() {
 			s.dirty.add(i)
 		}
 	}
+	s.advanceDirty()
+	for s.allot() {
+		s.advanceDirty()
+	}
+}
+
+// advanceDirty goes on with the task DAGs in which something changed.
+func (s *step) advanceDirty() {
 	for i := s.dirty.next(0); i >= 0; i = s.dirty.next(i + 1) {
 		s.dirty.remove(i)
 		if s.config.has(i) && s.running {
@@ -60,8 +68,17 @@ func (s *step) invoke(inv *invocation) {
 	s.issue(at, inv)
 }
 
-// issue asks for the next attempt of a task.
+// issue asks for the next attempt of a task, as soon as the limits let it.
 func (s *step) issue(at int, inv *invocation) {
+	if s.mustWait(at, inv) {
+		s.block(at)
+		return
+	}
+	s.dispatch(at, inv)
+}
+
+// dispatch asks for the next attempt of a task.
+func (s *step) dispatch(at int, inv *invocation) {
 	t := &s.chart.Tasks[at]
 	t.Attempt++
 	t.State = events.TaskScheduled
@@ -163,9 +180,13 @@ func (s *step) result(at int, inv *invocation) {
 	if r.NodeID != "" {
 		s.chart.Tasks[at].NodeID = r.NodeID
 	}
-	if r.State == events.TaskCompleted {
+	tooLarge := s.m.CheckPayload("the result", len(s.in.Data))
+	switch {
+	case r.State == events.TaskCompleted && tooLarge != nil:
+		s.failForGood(at, inv, *tooLarge, events.TaskFailed)
+	case r.State == events.TaskCompleted:
 		s.complete(at, inv, s.in.Data)
-	} else {
+	default:
 		failure := events.Error{Code: "UNKNOWN", Message: "the executor gave no reason"}
 		if r.Error != nil {
 			failure = *r.Error

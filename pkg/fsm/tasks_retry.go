@@ -82,7 +82,7 @@ func (s *step) lost(at int, inv *invocation) {
 // failAttempt ends an attempt badly; the retry policy says what follows.
 func (s *step) failAttempt(at int, inv *invocation, failure events.Error, final events.TaskState) {
 	t := &s.chart.Tasks[at]
-	if !retries(inv.def.Retry, t.Attempt, &failure) {
+	if t.Attempt >= s.m.limits.attempts || !retries(inv.def.Retry, t.Attempt, &failure) {
 		s.failForGood(at, inv, failure, final)
 		return
 	}

@@ -1,0 +1,174 @@
+package fsm
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/leat-io/leat/pkg/events"
+)
+
+// The resource limits that a definition may declare. What is not declared is
+// not limited, apart from what bounds every record.
+const (
+	LimitConcurrentTasks = "max_concurrent_tasks" // tasks issued and not ended; more wait as blocked
+	LimitChildWorkflows  = "max_child_workflows"  // child workflows started and not ended; more wait as blocked
+	LimitTaskRetries     = "max_task_retries"     // attempts of one task after its first, whatever its retry policy says
+	LimitPayloadBytes    = "max_payload_bytes"    // of one start payload, signal, task input, result or emitted fact
+	LimitEvents          = "max_events"           // in the history; the instance fails
+	LimitRuntimeSeconds  = "max_runtime_seconds"  // from the start; the instance ends as timeout
+)
+
+// LimitNames lists the closed set.
+func LimitNames() []string {
+	return []string{
+		LimitConcurrentTasks, LimitEvents, LimitPayloadBytes, LimitTaskRetries, LimitRuntimeSeconds, LimitChildWorkflows,
+	}
+}
+
+// CodeLimit is the error code of whatever exceeds a resource limit. The message
+// begins with the limit's name.
+const CodeLimit = "LIMIT_EXCEEDED"
+
+// limits are a definition's, as a step uses them.
+type limits struct {
+	slots    [pools]int // 0: as many as are asked for
+	attempts int32      // of one task; MaxInt32: as its policy says
+	payload  int        // bytes; MaxInt: what a record holds
+	runtime  time.Duration
+}
+
+// Invocations of one pool share its slots.
+const (
+	poolTasks    = iota // what executors work on
+	poolChildren        // child workflows
+	pools
+	noPool = -1 // waits for nobody, as a person is not a resource of the engine
+)
+
+func compileLimits(declared map[string]int64) limits {
+	bound := func(name string, most int64) (int64, bool) {
+		n, ok := declared[name]
+		return min(n, most), ok
+	}
+	l := limits{attempts: math.MaxInt32, payload: math.MaxInt}
+	if n, ok := bound(LimitConcurrentTasks, math.MaxInt32); ok {
+		l.slots[poolTasks] = int(n)
+	}
+	if n, ok := bound(LimitChildWorkflows, math.MaxInt32); ok {
+		l.slots[poolChildren] = int(n)
+	}
+	if n, ok := bound(LimitTaskRetries, math.MaxInt32-1); ok {
+		l.attempts = int32(n) + 1 //nolint:gosec // bounded
+	}
+	if n, ok := bound(LimitPayloadBytes, math.MaxInt32); ok {
+		l.payload = int(n)
+	}
+	if n, ok := bound(LimitRuntimeSeconds, int64(MaxDelay/time.Second)); ok {
+		l.runtime = time.Duration(n) * time.Second
+	}
+	return l
+}
+
+// pool is whose slots a task takes. Undoing waits for nobody: what it waits for
+// may be the very thing that hangs.
+func (s *step) pool(at int, inv *invocation) int {
+	switch {
+	case s.isUndo(at) || inv.def.Kind == InvokeHuman:
+		return noPool
+	case inv.def.Kind == InvokeWorkflow:
+		return poolChildren
+	default:
+		return poolTasks
+	}
+}
+
+// usage is how many slots of each pool are taken, and whether someone waits.
+func (s *step) usage() (taken [pools]int, waiting [pools]bool) {
+	for i := range s.chart.Tasks {
+		t := &s.chart.Tasks[i]
+		inv := s.m.invs[invocationKey(t.StateID, t.Invocation)]
+		if inv == nil {
+			continue
+		}
+		pool := s.pool(i, inv)
+		switch {
+		case pool == noPool:
+		case t.State == events.TaskBlocked:
+			waiting[pool] = true
+		case t.State == events.TaskScheduled || t.State == events.TaskRunning:
+			taken[pool]++
+		}
+	}
+	return taken, waiting
+}
+
+// mustWait reports whether a task cannot be issued now: no slot is free, or
+// others wait for the next one.
+func (s *step) mustWait(at int, inv *invocation) bool {
+	pool := s.pool(at, inv)
+	if pool == noPool || s.m.limits.slots[pool] == 0 {
+		return false
+	}
+	taken, waiting := s.usage()
+	return waiting[pool] || taken[pool] >= s.m.limits.slots[pool]
+}
+
+// block makes a task wait for a slot. Its deadlines begin when it has one.
+func (s *step) block(at int) {
+	t := &s.chart.Tasks[at]
+	from := t.State
+	t.State = events.TaskBlocked
+	s.changed(t, from)
+}
+
+// allot gives free slots to the tasks that wait, in the order in which they
+// were asked for, and reports whether that may let a DAG go on.
+func (s *step) allot() bool {
+	if s.m.limits.slots == [pools]int{} || !s.running {
+		return false
+	}
+	taken, waiting := s.usage()
+	if waiting == [pools]bool{} {
+		return false
+	}
+	again := false
+	for i := range s.chart.Tasks {
+		t := &s.chart.Tasks[i]
+		if t.State != events.TaskBlocked {
+			continue
+		}
+		inv := s.m.invs[invocationKey(t.StateID, t.Invocation)]
+		if inv == nil {
+			continue
+		}
+		pool := s.pool(i, inv)
+		if taken[pool] >= s.m.limits.slots[pool] {
+			continue
+		}
+		taken[pool]++
+		s.ownTasks()
+		t = &s.chart.Tasks[i]
+		s.emit(SlotGiven{TaskID: t.TaskID, StateID: t.StateID, Invocation: t.Invocation, Name: t.Name, Limit: poolLimits[pool]})
+		s.dispatch(i, inv)
+		if inv.dag && inv.def.Semantics != events.Await && s.config.has(inv.state) {
+			s.dirty.add(inv.state) // it counts as started now
+			again = true
+		}
+	}
+	return again
+}
+
+var poolLimits = [pools]string{LimitConcurrentTasks, LimitChildWorkflows}
+
+// CheckPayload refuses a payload that is larger than the definition lets one
+// be; nil accepts it.
+func (m *Machine) CheckPayload(what string, size int) *events.Error {
+	if size <= m.limits.payload {
+		return nil
+	}
+	return &events.Error{
+		Code:    CodeLimit,
+		Message: fmt.Sprintf("%s: %s is %d bytes, at most %d", LimitPayloadBytes, what, size, m.limits.payload),
+	}
+}
