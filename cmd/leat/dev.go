@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -17,24 +18,26 @@ import (
 
 // devReady is what `leat dev` prints when it is ready.
 type devReady struct {
-	API     string `json:"api"`
-	Kafka   string `json:"kafka"`
-	Data    string `json:"data,omitempty"` // absent in memory
-	ReadyMS int64  `json:"ready_ms"`
+	API     string   `json:"api"`
+	Kafka   string   `json:"kafka"`
+	Data    string   `json:"data,omitempty"` // absent in memory
+	Queues  []string `json:"queues"`         // whose tasks run here
+	ReadyMS int64    `json:"ready_ms"`
 }
 
 func (a *app) devCommand() *cobra.Command {
 	var o boot.DevOptions
 	cmd := &cobra.Command{
-		Use: "dev", Short: "Run everything on this machine: Kafka, router and projector in one process", Args: cobra.NoArgs,
-		Long: "Run everything on this machine in one process: an embedded Kafka, a router and a projector.\n\n" +
+		Use: "dev", Short: "Run everything on this machine: Kafka and all workers in one process", Args: cobra.NoArgs,
+		Long: "Run everything on this machine in one process: an embedded Kafka, a router, a projector and an executor.\n\n" +
 			"The data are kept in --data (default: the folder leat/dev below the user's cache directory) and survive a\n" +
 			"restart. The Kafka is a real one to any client (kcat, rpk, your programs), but it is one process on one disk\n" +
 			"without a password: for development, not for production.",
 		Example: "  leat dev\n" +
 			"  leat dev --memory                             # keep nothing\n" +
 			"  leat dev --data ./data --http 127.0.0.1:0 --kafka 127.0.0.1:0\n" +
-			"  leat dev --exec 'mail.send=./send-mail.sh'    # run tasks with a program",
+			"  leat dev --exec 'mail.send=./send-mail.sh'    # run tasks with a program\n" +
+			"  leat dev --http-allow api.example.com         # let definitions call this host",
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.dev(cmd.Context(), o) },
 	}
 	flags := cmd.Flags()
@@ -44,6 +47,7 @@ func (a *app) devCommand() *cobra.Command {
 	flags.StringVar(&o.HTTP, "http", boot.DevHTTP, "address of the API; port 0 takes a free one")
 	flags.StringVar(&o.Kafka, "kafka", devkafka.DefaultAddr, "address of the embedded Kafka; port 0 takes a free one")
 	flags.IntVar(&o.Partitions, "partitions", topics.DevPartitions, "partitions of topics that are made without a count")
+	boot.AddCommandFlags(flags, "dev")
 	flags.StringArrayVar(&o.Exec, "exec", nil, "run a program for a task: 'queue.task=program arg…' (repeatable)")
 	return cmd
 }
@@ -58,7 +62,7 @@ func (a *app) dev(ctx context.Context, o boot.DevOptions) error {
 	if err != nil {
 		return err
 	}
-	o.Logger = logger
+	o.Logger, o.HTTPCalls = logger, a.settings.HTTPCalls()
 	if o.Memory && o.Data != "" {
 		return problem.New(problem.Usage, "--data and --memory exclude each other", "one keeps the data, the other does not", "leave one out")
 	}
@@ -86,7 +90,7 @@ func (a *app) devRun(ctx context.Context, d *boot.Dev, begin time.Time) error {
 	if err := d.Ready(starting); err != nil {
 		return err
 	}
-	r := devReady{API: d.URL, Kafka: d.Broker, Data: d.Data, ReadyMS: time.Since(begin).Milliseconds()}
+	r := devReady{API: d.URL, Kafka: d.Broker, Data: d.Data, Queues: d.Queues, ReadyMS: time.Since(begin).Milliseconds()}
 	if err := a.print.value(r, func(w io.Writer) { a.welcome(w, r) }); err != nil {
 		return err
 	}
@@ -99,7 +103,8 @@ func (a *app) welcome(w io.Writer, r devReady) {
 		data = "in memory, gone at the end"
 	}
 	_, _ = fmt.Fprintf(w, "Leat is ready (%d ms)\n\n", r.ReadyMS)
-	fields(w, "  API", r.API, "  API docs", r.API+"/openapi.json", "  Metrics", r.API+"/metrics", "  Kafka", r.Kafka, "  Data", data)
+	fields(w, "  API", r.API, "  API docs", r.API+"/openapi.json", "  Metrics", r.API+"/metrics", "  Kafka", r.Kafka, "  Data", data,
+		"  Queues", strings.Join(r.Queues, ", ")+" (their tasks run here; those of others wait for an executor)")
 	elsewhere := ""
 	if r.Kafka != devkafka.DefaultAddr {
 		elsewhere += " --brokers " + r.Kafka

@@ -34,6 +34,7 @@ var layers = map[string]layer{
 	"internal/cel":        {inside: "pkg", outside: "cel.dev/cel-go"},
 	"internal/definition": {inside: "pkg schemas internal/cel", outside: "go.yaml.in/yaml/v3 github.com/santhosh-tekuri/jsonschema/v6"},
 	"internal/devkafka":   {outside: "github.com/twmb/franz-go/pkg/kfake github.com/twmb/franz-go/pkg/kmsg"},
+	"internal/httpcall":   {inside: "pkg", outside: "code.dny.dev/ssrf"}, // the calls of definitions
 	"internal/mcp":        {inside: "pkg", outside: "github.com/modelcontextprotocol/go-sdk"},
 	"internal/memory":     {inside: "pkg"},
 	"internal/bus":        {inside: "pkg internal/kafka internal/avro"}, // the contracts on Kafka

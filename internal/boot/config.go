@@ -33,8 +33,17 @@ type Settings struct {
 // AddFlags gives a program its flags.
 func AddFlags(flags *pflag.FlagSet, role string) {
 	flags.String("config", "", "configuration file (default: "+DefaultFile+" in the current directory, when there is one)")
+	addFlags(flags, func(s setting) bool { return s.has(role) && (role != "leat" || s.only == "") })
+}
+
+// AddCommandFlags gives a command of leat the flags that it alone has.
+func AddCommandFlags(flags *pflag.FlagSet, command string) {
+	addFlags(flags, func(s setting) bool { return s.has("leat") && s.only == command })
+}
+
+func addFlags(flags *pflag.FlagSet, wanted func(setting) bool) {
 	for _, s := range settings() {
-		if !s.has(role) {
+		if !wanted(s) {
 			continue
 		}
 		switch v := s.value.(type) {

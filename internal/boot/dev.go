@@ -11,6 +11,7 @@ import (
 	"github.com/leat-io/leat/internal/console"
 	"github.com/leat-io/leat/internal/devkafka"
 	"github.com/leat-io/leat/internal/executor"
+	"github.com/leat-io/leat/internal/httpcall"
 	"github.com/leat-io/leat/internal/kafka"
 	"github.com/leat-io/leat/internal/problem"
 	"github.com/leat-io/leat/internal/projector"
@@ -26,18 +27,20 @@ type DevOptions struct {
 	Kafka      string // default 127.0.0.1:9092
 	Partitions int    // of topics without a count of their own; default topics.DevPartitions
 	Exec       []string
+	HTTPCalls  httpcall.Config
 	Logger     *slog.Logger // default: none
 }
 
 // DevHTTP is where `leat dev` serves when nothing is said.
 const DevHTTP = "127.0.0.1:8470"
 
-// Dev is Leat in one process: an embedded broker, a router, a projector, and
-// an executor when there are programs to run.
+// Dev is Leat in one process: an embedded broker, a router, a projector and an
+// executor.
 type Dev struct {
-	Broker string // host:port for Kafka clients
-	URL    string // of the API
-	Data   string // "" in memory
+	Broker string   // host:port for Kafka clients
+	URL    string   // of the API
+	Data   string   // "" in memory
+	Queues []string // that its executor serves
 	health Health
 	group  *group
 	broker *devkafka.Broker
@@ -157,24 +160,26 @@ func (d *Dev) startWorkers(o DevOptions) (err error) {
 	d.group.Go(server.serve)
 	d.run("router", r)
 	d.run("projector", p)
-	if e != nil {
-		// It is no part of Ready: it waits for queues that are there only once a
-		// definition that uses them is deployed.
-		d.run("executor", e)
-	}
+	// It is no part of Ready: it waits for queues that are there only once a
+	// definition that uses them is deployed.
+	d.run("executor", e)
 	return nil
 }
 
-// newExecutor is nil when there is no program to run.
+// newExecutor serves what --exec names and what comes with every executor.
 func (d *Dev) newExecutor(o DevOptions, config kafka.Config, metrics *metricSet) (*executor.Executor, error) {
-	if len(o.Exec) == 0 {
-		return nil, nil //nolint:nilnil // none is a legal answer
-	}
 	e, err := executor.New(executor.Config{Kafka: config, Logger: o.Logger.With("part", "executor"), Metrics: metrics.executor()})
 	if err != nil {
 		return nil, err
 	}
-	return e, addPrograms(e, o.Exec)
+	if err := addPrograms(e, o.Exec); err != nil {
+		return nil, err
+	}
+	if err := addBuiltins(e, o.HTTPCalls, true); err != nil {
+		return nil, err
+	}
+	d.Queues = e.Queues()
+	return e, nil
 }
 
 // run keeps one worker; when it ends by itself, everything ends.

@@ -86,7 +86,8 @@ func Executor() Role {
 	return Role{
 		Name: "executor", Short: "runs the tasks of workflows", OpsAddr: executorOps,
 		Example: "  executor --brokers kafka:9092 --exec 'mail.send=/usr/local/bin/send-mail --html' --exec 'pdf.*=./render'\n" +
-			"  KAFKA_BROKERS=kafka:9092 LEAT_CONCURRENCY=64 executor --exec 'quakes.classify=./classify.py'\n\n" +
+			"  KAFKA_BROKERS=kafka:9092 LEAT_CONCURRENCY=64 executor --exec 'quakes.classify=./classify.py'\n" +
+			"  executor --brokers kafka:9092 --http-allow 'api.example.com,*.partner.example'    # the http calls of definitions\n\n" +
 			"A program reads the task's input as JSON on standard input and writes the result as JSON on standard output.\n" +
 			"Exit code 0 is success, 65 a failure for good, any other a failure that may be retried.",
 		start: func(p *process) (worker, error) {
@@ -98,16 +99,13 @@ func Executor() Role {
 			if err != nil {
 				return nil, err
 			}
-			return w, addPrograms(w, p.settings.List("exec"))
+			return w, addHandlers(w, p.settings.List("exec"), p.settings.HTTPCalls())
 		},
 	}
 }
 
 // addPrograms adds a handler for each 'queue.task=program arg…'.
 func addPrograms(w *executor.Executor, specs []string) error {
-	if len(specs) == 0 {
-		return problem.New(problem.Usage, "the executor has nothing to run", "no --exec is given", "executor --exec 'queue.task=program arg…', or write one in Go with pkg/executor")
-	}
 	for _, spec := range specs {
 		name, command, ok := strings.Cut(spec, "=")
 		argv, err := splitArgs(command)

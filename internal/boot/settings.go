@@ -16,6 +16,7 @@ type setting struct {
 	secret bool
 	roles  string // which programs have it; "" all
 	usage  string
+	only   string // the one command of leat that has the flag; "" all
 }
 
 func (s setting) flagName() string {
@@ -45,6 +46,8 @@ func settings() []setting {
 		{key: "data", value: "", roles: "router projector", usage: "directory of the local copy; lost, it is rebuilt from Kafka (default: below the user's cache directory)"},
 		{key: "http", value: "127.0.0.1:8470", roles: "projector", usage: "address of the query API; port 0 takes a free one"},
 		{key: "exec", value: []string{}, roles: "executor", usage: "run a program for a task: 'queue.task=program arg…' (repeatable)"},
+		{key: "http-allow", value: []string{}, roles: "executor leat", only: "dev", usage: "hosts to which http calls may go, comma-separated: api.example.com, *.example.com, host:8443, http://host (default: none)"},
+		{key: "http-allow-private", value: false, roles: "executor leat", only: "dev", usage: "let allowed hosts resolve to private and loopback addresses"},
 		{key: "concurrency", value: 0, roles: "executor", usage: "tasks at the same time; 0 takes 64"},
 		{key: "drain-timeout", value: 20 * time.Second, roles: "executor", usage: "how long running tasks may go on after SIGTERM"},
 		{key: "ops-addr", value: "", roles: "router projector executor", usage: "address of /metrics, /livez, /readyz and /version; port 0 takes a free one (default: router 127.0.0.1:8471, projector :8472, executor :8473)"},

@@ -114,6 +114,7 @@ func (c Config) validate() error {
 type Executor struct {
 	config   Config
 	handlers map[string]Handler // by task name, or "queue.*"
+	builtin  map[string]bool    // queues of HandleBuiltin
 	report   *reporter
 	handling context.Context //nolint:containedctx // the parent of every handler's context: it ends when draining takes too long
 	abandon  context.CancelCauseFunc
@@ -134,7 +135,7 @@ func New(c Config) (*Executor, error) {
 		return nil, err
 	}
 	e := &Executor{
-		config: c, handlers: make(map[string]Handler), changed: make(chan struct{}),
+		config: c, handlers: make(map[string]Handler), builtin: make(map[string]bool), changed: make(chan struct{}),
 		state: errors.New("executor is not running"),
 	}
 	e.handling, e.abandon = context.WithCancelCause(context.Background())
@@ -155,6 +156,18 @@ func (e *Executor) Handle(name string, h Handler) error {
 	}
 	e.handlers[name] = h
 	return nil
+}
+
+// HandleBuiltin is Handle for what comes with an executor: a handler of the same
+// queue that is there already takes precedence, and Ready does not wait for the
+// queue, which may never be used.
+func (e *Executor) HandleBuiltin(name string, h Handler) error {
+	queue := topics.QueueOf(name)
+	if slices.Contains(e.Queues(), queue) && !e.builtin[queue] {
+		return nil
+	}
+	e.builtin[queue] = true
+	return e.Handle(name, h)
 }
 
 func (e *Executor) handler(task *events.Task) Handler {

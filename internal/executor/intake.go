@@ -96,7 +96,7 @@ func (in *intake) waitForTopic(ctx context.Context) error {
 		if n > 0 || ctx.Err() != nil {
 			return nil
 		}
-		if !told || err != nil {
+		if err != nil || !told && !in.e.builtin[in.queue] {
 			in.e.config.Logger.Warn("waiting for the queue's topic: deploy a definition that uses it",
 				slog.String("queue", in.queue), slog.String("topic", in.topic), slog.Any("error", err))
 			told = true
@@ -108,7 +108,10 @@ func (in *intake) waitForTopic(ctx context.Context) error {
 
 // ready is nil when the group has let the executor in. The executor's lock is held.
 func (in *intake) ready() error {
-	if in.shard == nil {
+	switch {
+	case in.shard == nil && in.e.builtin[in.queue]:
+		return nil
+	case in.shard == nil:
 		return fmt.Errorf("topic %s does not exist", in.topic)
 	}
 	if m := in.shard.Member(); m != nil {
