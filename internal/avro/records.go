@@ -35,20 +35,20 @@ func taskResult(c *codec, r *events.TaskResult) {
 	c.uuid("task_id", &r.TaskID)
 	c.int("attempt", &r.Attempt)
 	optEnum(c, "state", &r.State, &taskStates)
-	optError(c, &r.Error)
+	optError(c, "error", &r.Error)
 	c.optStr("node_id", &r.NodeID)
 	c.millis("execution_time_ms", &r.ExecutionTime)
 	c.leave()
 }
 
-func optError(c *codec, p **events.Error) {
-	if !c.some("error", *p != nil) {
+func optError(c *codec, field string, p **events.Error) {
+	if !c.some(field, *p != nil) {
 		return
 	}
 	if !c.encode {
 		*p = new(events.Error)
 	}
-	c.enter("error")
+	c.enter(field)
 	c.str("code", &(*p).Code)
 	c.str("message", &(*p).Message)
 	c.boolean("retryable", &(*p).Retryable)
@@ -105,7 +105,7 @@ func outcome(c *codec, o *events.Outcome) {
 	c.str("workflow_type", &o.WorkflowType)
 	c.optUUID("instance_id", &o.InstanceID)
 	enum(c, "status", &o.Status, &outcomeStatuses)
-	optError(c, &o.Error)
+	optError(c, "error", &o.Error)
 	c.optUUID("event_id", &o.EventID)
 	c.long("sequence_number", &o.SequenceNumber)
 	c.time("timestamp", &o.Timestamp)
@@ -123,7 +123,7 @@ func snapshot(c *codec, s *events.Snapshot) {
 	c.time("updated_at", &s.UpdatedAt)
 	c.optTime("finished_at", &s.FinishedAt)
 	c.payload("output", &s.Output)
-	optError(c, &s.Error)
+	optError(c, "error", &s.Error)
 	list(c, "seen", &s.Seen, seenCommand)
 	enum(c, "isolation_level", &s.Isolation, &isolationLevels)
 	dict(c, "secrets", &s.Secrets, strValue)
@@ -149,6 +149,8 @@ func chart(c *codec, s *events.Chart) {
 	list(c, "tasks", &s.Tasks, taskStatus)
 	list(c, "timers", &s.Timers, timer)
 	c.long("counter", &s.Counter)
+	optEnum(c, "outcome", &s.Outcome, &workflowStates)
+	optError(c, "outcome_error", &s.OutcomeError)
 	c.leave()
 }
 
@@ -162,7 +164,7 @@ func taskStatus(c *codec, t *events.TaskStatus) {
 	c.optStr("node_id", &t.NodeID)
 	c.payload("input", &t.Input)
 	c.payload("result", &t.Result)
-	optError(c, &t.Error)
+	optError(c, "error", &t.Error)
 	c.optTime("scheduled_at", &t.ScheduledAt)
 	c.optTime("started_at", &t.StartedAt)
 	c.uuids("cause", &t.Cause)

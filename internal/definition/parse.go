@@ -162,10 +162,11 @@ func (r *reader) compensation(n *node, def *fsm.Definition) {
 	}
 	def.Compensation = &fsm.Compensation{Pos: n.pos}
 	for _, item := range list(n.get("on")) {
-		def.Compensation.On = append(def.Compensation.On, choice(r, item, "compensation.on", events.WorkflowFailed, events.WorkflowCancelled))
+		def.Compensation.On = append(def.Compensation.On, choice(r, item, "compensation.on",
+			events.WorkflowFailed, events.WorkflowCancelled, events.WorkflowTimeout))
 	}
 	if n.get("on") == nil {
-		def.Compensation.On = []events.WorkflowState{events.WorkflowFailed, events.WorkflowCancelled}
+		def.Compensation.On = []events.WorkflowState{events.WorkflowFailed, events.WorkflowCancelled, events.WorkflowTimeout}
 	}
 	def.Compensation.Reverse = choice(r, n.get("order"), "compensation.order", "reverse", "forward") == "reverse"
 }

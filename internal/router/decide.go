@@ -99,7 +99,7 @@ func refuse(in input, snap *events.Snapshot) (decision, bool) {
 		return answer(in, snap, events.OutcomeRejected, CodeUnknownVersion,
 			fmt.Sprintf("version %d of %q, which the instance runs on, is not deployed here", snap.Version, snap.WorkflowType)), true
 	}
-	return decision{}, false
+	return refuseLarge(in, snap)
 }
 
 func sequenceOf(snap *events.Snapshot) int64 {
@@ -194,7 +194,7 @@ func start(in input) (decision, error) {
 // step lets the statechart decide and records what follows.
 func step(in input, snap *events.Snapshot, what fsm.Input, cause []events.UUID) (decision, error) {
 	what.Now = in.now
-	what.Instance = fsm.Instance{ID: snap.InstanceID, Type: snap.WorkflowType, Key: snap.Key, Version: snap.Version}
+	what.Instance = instanceOf(snap)
 	chart, effects, err := in.machine.Step(snap.Chart, what)
 	r := newRecorder(in, snap, cause)
 	if what.Kind == fsm.InputStart {
@@ -204,7 +204,7 @@ func step(in input, snap *events.Snapshot, what fsm.Input, cause []events.UUID) 
 	switch {
 	case errors.As(err, &incident):
 		r.park(incident)
-		return r.decision(), nil
+		return r.bounded()
 	case err != nil:
 		return decision{}, fmt.Errorf("decide on %s %s: %w", snap.WorkflowType, snap.InstanceID, err)
 	}
@@ -224,7 +224,11 @@ func step(in input, snap *events.Snapshot, what fsm.Input, cause []events.UUID) 
 		// finds in the history that the signal was taken.
 		r.transitioned(fsm.Transitioned{Event: what.Name, Active: chart.Active})
 	}
-	return r.decision(), nil
+	return r.bounded()
+}
+
+func instanceOf(s *events.Snapshot) fsm.Instance {
+	return fsm.Instance{ID: s.InstanceID, Type: s.WorkflowType, Key: s.Key, Version: s.Version}
 }
 
 func onlyIgnored(effects []fsm.Effect) (fsm.Ignored, bool) {

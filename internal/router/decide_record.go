@@ -250,11 +250,11 @@ func errorFields(data fields, e *events.Error) fields {
 	return data
 }
 
-// endEvents says which event records the end of an instance.
+// endEvents says which event records how an instance ended, before what it did
+// was undone.
 var endEvents = map[events.WorkflowState]events.EventType{
 	events.WorkflowCompleted: events.EventWorkflowCompleted, events.WorkflowFailed: events.EventWorkflowFailed,
 	events.WorkflowCancelled: events.EventWorkflowCancelled, events.WorkflowTimeout: events.EventWorkflowTimeout,
-	events.WorkflowCompensated: events.EventWorkflowFailed,
 }
 
 func (r *recorder) ended(e fsm.Ended) {
@@ -263,7 +263,7 @@ func (r *recorder) ended(e fsm.Ended) {
 		errorFields(data, e.Error)
 	}
 	r.next.State, r.next.Output, r.next.Error, r.next.FinishedAt = e.State, e.Output, e.Error, r.in.now
-	r.event(endEvents[e.State], data, e.Output)
+	r.event(endEvents[e.Outcome], data, e.Output)
 }
 
 // park records an incident. Nothing of the step counts, except that a timer

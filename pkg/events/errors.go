@@ -56,6 +56,14 @@ func checkEnum[E ~string](field string, value E, set []E) error {
 	return fieldErrorf(field, "%q is none of %s", clip(string(value)), strings.Join(names, ", "))
 }
 
+// checkOptionalEnum is checkEnum for a field that may be left out.
+func checkOptionalEnum[E ~string](field string, value E, set []E) error {
+	if value == "" {
+		return nil
+	}
+	return checkEnum(field, value, set)
+}
+
 // checkID refuses the nil UUID.
 func checkID(field string, id UUID) error {
 	if id.IsNil() {

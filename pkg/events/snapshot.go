@@ -61,6 +61,11 @@ type Chart struct {
 	Tasks    []TaskStatus               `json:"tasks,omitempty"` // of the active states, in order of start
 	Timers   []Timer                    `json:"timers,omitempty"`
 	Counter  int64                      `json:"counter"` // ordinals given out, to name tasks and timers
+
+	// Outcome says that the instance was ended from outside, and how: it did not
+	// reach a final state, and Active is where it stood.
+	Outcome      WorkflowState `json:"outcome,omitempty"`
+	OutcomeError *Error        `json:"outcome_error,omitempty"`
 }
 
 // TaskStatus is one invocation of an active state, pending or ended.
@@ -129,6 +134,7 @@ func (s *Snapshot) Validate() error {
 		checkTime("created_at", s.CreatedAt),
 		checkTime("updated_at", s.UpdatedAt),
 		validateValues("chart.data", s.Chart.Data),
+		checkOptionalEnum("chart.outcome", s.Chart.Outcome, WorkflowStates()),
 	); err != nil {
 		return err
 	}

@@ -56,7 +56,7 @@ type Payload struct {
 // Compensation says when what was done is undone.
 type Compensation struct {
 	Pos     Pos
-	On      []events.WorkflowState // failed, cancelled
+	On      []events.WorkflowState // failed, cancelled, timeout
 	Reverse bool                   // newest first
 }
 

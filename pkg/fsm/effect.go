@@ -108,9 +108,10 @@ type CompensationEnded struct{ Error *events.Error }
 
 // Ended is the last effect of an instance.
 type Ended struct {
-	State  events.WorkflowState // completed, failed, cancelled or compensated
-	Output json.RawMessage
-	Error  *events.Error
+	State   events.WorkflowState // completed, failed, cancelled, timeout or compensated
+	Outcome events.WorkflowState // how it ended, also when it is compensated now
+	Output  json.RawMessage
+	Error   *events.Error
 }
 
 // Ignored says that nothing reacted and why. It is the only effect of its step,

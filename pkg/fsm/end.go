@@ -10,9 +10,12 @@ import (
 // finish runs the exit actions of all that is still active and ends the
 // instance, or begins to undo what it did (appendix D: exitInterpreter).
 func (s *step) finish() {
+	if s.stopped() {
+		s.finishStopped()
+		return
+	}
 	final := s.topFinal()
-	names := s.config
-	still := append(set(nil), names...)
+	still := append(set(nil), s.config...)
 	var outcome ending
 	if final < 0 {
 		outcome.state = events.WorkflowCompleted
@@ -39,7 +42,13 @@ func (s *step) finish() {
 		return
 	}
 	s.chart.Tasks = nil
-	s.emit(Ended{State: outcome.state, Output: outcome.output, Error: outcome.err})
+	s.end(outcome.state, &outcome)
+}
+
+// end is the last effect: state is where the instance stands then, and outcome
+// how it ended before what it did was undone.
+func (s *step) end(state events.WorkflowState, outcome *ending) {
+	s.emit(Ended{State: state, Outcome: outcome.state, Output: outcome.output, Error: outcome.err})
 }
 
 // ending is how an instance ends.
@@ -184,7 +193,9 @@ func (s *step) undoNext() {
 		}
 	}
 	outcome := ending{state: events.WorkflowCompleted}
-	if final := s.topFinal(); final >= 0 {
+	if s.stopped() {
+		outcome = s.stopping()
+	} else if final := s.topFinal(); final >= 0 {
 		outcome = s.ending(final)
 	}
 	var failure *events.Error
@@ -194,12 +205,13 @@ func (s *step) undoNext() {
 		}
 	}
 	s.emit(CompensationEnded{Error: failure})
+	state := outcome.state
 	if failure == nil {
-		outcome.state = events.WorkflowCompensated
+		state = events.WorkflowCompensated
 	}
 	s.cancelTimers(func(*events.Timer) bool { return true })
 	s.chart.Tasks = nil
-	s.emit(Ended{State: outcome.state, Output: outcome.output, Error: outcome.err})
+	s.end(state, &outcome)
 }
 
 // afterEnd handles an input to an instance that has reached its end: only the
@@ -209,7 +221,12 @@ func (s *step) afterEnd() Effect {
 	for i := range s.chart.Tasks {
 		undoing = undoing || s.isUndoing(&s.chart.Tasks[i])
 	}
-	if !undoing || s.in.Kind == InputEvent || s.in.Kind == InputStart {
+	if undoing && s.in.Kind == InputStop && s.in.Stop.AtOnce {
+		s.stop(s.in.Stop)
+		s.finish()
+		return nil
+	}
+	if !undoing || s.in.Kind == InputStop || s.in.Kind == InputEvent || s.in.Kind == InputStart {
 		return Ignored{Code: Finished, Message: "the instance has ended"}
 	}
 	s.running = true // so that nothing ends twice

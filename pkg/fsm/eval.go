@@ -2,10 +2,9 @@ package fsm
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
-
-	"github.com/leat-io/leat/pkg/events"
 )
 
 // eval runs an expression; the error knows where it stands.
@@ -83,15 +82,15 @@ func (s *step) evalTemplate(t *template) (json.RawMessage, error) {
 	if t == nil {
 		return nil, nil
 	}
-	if t.literal != nil {
-		return t.literal, nil
+	text := t.literal
+	if text == nil {
+		var err error
+		if text, err = s.appendTemplate(nil, t); err != nil {
+			return nil, &placed{pos: errorPos(err, t.pos), err: err}
+		}
 	}
-	text, err := s.appendTemplate(nil, t)
-	if err != nil {
-		return nil, &placed{pos: errorPos(err, t.pos), err: err}
-	}
-	if len(text) > events.MaxPayloadLength {
-		return nil, &placed{pos: t.pos, err: fmt.Errorf("the value is %d bytes, at most %d", len(text), events.MaxPayloadLength)}
+	if bad := s.m.CheckPayload("the value", len(text)); bad != nil {
+		return nil, &placed{pos: t.pos, err: errors.New(bad.Message)}
 	}
 	return text, nil
 }

@@ -18,6 +18,7 @@ const (
 	InputHeartbeat                      // an executor is still at it
 	InputResult                         // an attempt has ended
 	InputTimer                          // a timer of the chart is due
+	InputStop                           // the instance is ended from outside
 )
 
 // Instance is who decides. It is the same in every step of one instance, except
@@ -38,4 +39,5 @@ type Input struct {
 	Data    json.RawMessage
 	Task    *events.TaskResult // InputClaim, InputHeartbeat, InputResult
 	TimerID int64              // InputTimer
+	Stop    Stop               // InputStop
 }

@@ -34,7 +34,7 @@ const CodeLimit = "LIMIT_EXCEEDED"
 type limits struct {
 	slots    [pools]int // 0: as many as are asked for
 	attempts int32      // of one task; MaxInt32: as its policy says
-	payload  int        // bytes; MaxInt: what a record holds
+	payload  int        // bytes
 	runtime  time.Duration
 }
 
@@ -51,7 +51,7 @@ func compileLimits(declared map[string]int64) limits {
 		n, ok := declared[name]
 		return min(n, most), ok
 	}
-	l := limits{attempts: math.MaxInt32, payload: math.MaxInt}
+	l := limits{attempts: math.MaxInt32, payload: events.MaxPayloadLength}
 	if n, ok := bound(LimitConcurrentTasks, math.MaxInt32); ok {
 		l.slots[poolTasks] = int(n)
 	}
@@ -61,7 +61,7 @@ func compileLimits(declared map[string]int64) limits {
 	if n, ok := bound(LimitTaskRetries, math.MaxInt32-1); ok {
 		l.attempts = int32(n) + 1 //nolint:gosec // bounded
 	}
-	if n, ok := bound(LimitPayloadBytes, math.MaxInt32); ok {
+	if n, ok := bound(LimitPayloadBytes, events.MaxPayloadLength); ok {
 		l.payload = int(n)
 	}
 	if n, ok := bound(LimitRuntimeSeconds, int64(MaxDelay/time.Second)); ok {

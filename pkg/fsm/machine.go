@@ -211,7 +211,7 @@ func (m *Machine) CheckChart(chart events.Chart) error {
 			config.add(i)
 		}
 	}
-	if m.finished(chart.Active) {
+	if m.ended(&chart) {
 		return nil
 	}
 	for i := range m.states {

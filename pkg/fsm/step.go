@@ -31,7 +31,7 @@ func (m *Machine) Step(chart events.Chart, in Input) (events.Chart, []Effect, er
 		return chart, nil, err
 	}
 	var ignored Effect
-	if m.finished(chart.Active) && in.Kind != InputStart {
+	if m.ended(&chart) && in.Kind != InputStart {
 		ignored = s.afterEnd()
 	} else {
 		ignored = s.decide()
@@ -136,6 +136,10 @@ func (s *step) decide() Effect {
 		return s.signal()
 	case InputTimer:
 		return s.fire()
+	case InputStop:
+		s.stop(s.in.Stop)
+		s.later()
+		return nil
 	default:
 		return s.report()
 	}
@@ -150,6 +154,9 @@ func (s *step) start() {
 		}
 	}
 	s.reacted = true
+	if s.m.limits.runtime > 0 {
+		s.setTimer(events.Timer{Kind: events.TimerRuntime, Due: s.now.Add(s.m.limits.runtime)})
+	}
 	s.addDescendants(root)
 	s.enterSet()
 	s.settle()

@@ -199,7 +199,7 @@ func (s *step) result(at int, inv *invocation) {
 // proceed runs the macrostep of what a task led to.
 func (s *step) proceed() {
 	s.reacted = true
-	if s.m.finished(s.chart.Active) {
+	if s.m.ended(&s.chart) {
 		s.undoNext()
 		return
 	}
@@ -231,7 +231,7 @@ func (s *step) ended(at int, inv *invocation, e *event) {
 		s.dirty.add(inv.state)
 	}
 	undo := s.isUndo(at)
-	if active && !undo || s.kept(at, inv) || s.m.finished(s.chart.Active) {
+	if active && !undo || s.kept(at, inv) || s.m.ended(&s.chart) {
 		return
 	}
 	s.chart.Tasks = slices.Delete(s.chart.Tasks, at, at+1)

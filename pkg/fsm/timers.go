@@ -28,6 +28,8 @@ func (s *step) fire() Effect {
 		s.macrostep(&s.trigger)
 	case events.TimerSend:
 		s.fireSend(&timer)
+	case events.TimerRuntime:
+		s.expire()
 	default:
 		s.fireTask(&timer)
 	}

@@ -1,0 +1,50 @@
+package router
+
+import (
+	"fmt"
+
+	"github.com/leat-io/leat/pkg/events"
+	"github.com/leat-io/leat/pkg/fsm"
+)
+
+// refuseLarge answers a start or a signal whose payload is larger than the
+// definition lets one be. A result that is fails its task instead: the work is
+// done, and somebody has to be told.
+func refuseLarge(in input, snap *events.Snapshot) (decision, bool) {
+	c := in.command
+	if c.Command != events.CommandStart && c.Command != events.CommandSignal {
+		return decision{}, false
+	}
+	bad := in.machine.CheckPayload("the payload", len(c.Payload))
+	if bad == nil {
+		return decision{}, false
+	}
+	return answer(in, snap, events.OutcomeRejected, bad.Code, bad.Message), true
+}
+
+// bounded ends the instance when the decision made its history longer than it
+// may be, and finishes the recording. What happened stays in the history; what
+// was only asked for is not done. The end itself takes a few events more.
+func (r *recorder) bounded() (decision, error) {
+	most := r.next.Limits[fsm.LimitEvents]
+	ending := r.next.State.Finished() || r.next.State == events.WorkflowCompensating
+	if most == 0 || r.next.SequenceNumber <= most || ending || len(r.next.Chart.Active) == 0 {
+		return r.decision(), nil
+	}
+	chart, effects, err := r.in.machine.Step(r.next.Chart, fsm.Input{
+		Kind: fsm.InputStop, Now: r.in.now, Instance: instanceOf(r.next),
+		Stop: fsm.Stop{State: events.WorkflowFailed, Error: &events.Error{
+			Code:    fsm.CodeLimit,
+			Message: fmt.Sprintf("%s: the history has %d events, at most %d", fsm.LimitEvents, r.next.SequenceNumber, most),
+		}},
+	})
+	if err != nil {
+		return decision{}, fmt.Errorf("end %s %s: %w", r.next.WorkflowType, r.next.InstanceID, err)
+	}
+	r.made.tasks, r.made.signals = nil, nil
+	r.next.Chart = chart
+	for _, effect := range effects {
+		r.record(effect)
+	}
+	return r.decision(), nil
+}
