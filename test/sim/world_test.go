@@ -279,7 +279,9 @@ func (w *world) startProjector() {
 			return err
 		}
 		w.mu.Lock()
-		w.view = p.Handler()
+		if ctx.Err() == nil { // else one that came after it may be asked already
+			w.view = p.Handler()
+		}
 		w.mu.Unlock()
 		return p.Run(ctx)
 	})
