@@ -2,6 +2,7 @@ package definition
 
 import (
 	"math"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -198,8 +199,7 @@ func (r *reader) callee(inv *fsm.Invocation, n *node) {
 		inv.Input = object(n.pos, r.part(body, "tool", r.fixed), r.part(body, "subsystem", r.fixed), input)
 	case "http":
 		inv.Kind, inv.Task = fsm.InvokeHTTP, "http.call"
-		r.fields(body, "http", "method", "url", "headers", "body")
-		r.require(body, "url")
+		r.http(body)
 		inv.Input = object(n.pos, r.part(body, "method", r.fixed), r.loose(body, "url"), r.loose(body, "headers"), r.loose(body, "body"), input)
 	case "workflow":
 		inv.Kind, inv.Task = fsm.InvokeWorkflow, "workflow.start"
@@ -211,6 +211,18 @@ func (r *reader) callee(inv *fsm.Invocation, n *node) {
 		inv.Kind, inv.Task = fsm.InvokeHuman, "human.task"
 		r.fields(body, "human", "assignee", "form")
 		inv.Input = object(n.pos, r.loose(body, "assignee"), r.loose(body, "form"), input)
+	}
+}
+
+// http checks what can be known of a call before it is made.
+func (r *reader) http(body *node) {
+	r.fields(body, "http", "method", "url", "headers", "body")
+	r.require(body, "url")
+	choice(r, body.get("method"), "http.method", "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+	if u := body.get("url"); u != nil && u.kind == kindText && !looksLikeExpression(u) {
+		if parsed, err := url.Parse(u.text); err != nil || parsed.Scheme != "https" && parsed.Scheme != "http" || parsed.Hostname() == "" {
+			r.errorf(u.pos, "bad-value", "http.url %q is neither a URL nor an expression: want https://host/path, or \"'https://host/' + input.x\"", clip(u.text))
+		}
 	}
 }
 
@@ -275,6 +287,10 @@ func (r *reader) timeout(inv *fsm.Invocation, n *node) {
 
 func (r *reader) retry(inv *fsm.Invocation, n *node) {
 	if n == nil || !r.fields(n, "retry", "policy", "maxAttempts", "initial", "factor", "max", "jitter", "retryable", "nonRetryable") {
+		return
+	}
+	if policy := n.get("policy"); policy != nil && policy.text == string(events.RetryCustom) {
+		r.errorf(policy.pos, "bad-value", "retry.policy custom has nothing behind it: choose exponential, linear or fixed, or none with an onError that decides itself")
 		return
 	}
 	retry := &fsm.Retry{

@@ -186,13 +186,13 @@ func (e *Executor) call(j *job) (value json.RawMessage, failure *events.Error) {
 	defer func() {
 		if p := recover(); p != nil {
 			e.config.Logger.Error("handler panicked", taskAttrs(&j.task, slog.Any("panic", p), slog.String("stack", string(debug.Stack())))...)
-			value, failure = nil, panicked(p)
+			value, failure = nil, onlyOnce(&j.task, panicked(p))
 		}
 	}()
 	task := j.task
 	value, err := h(ctx, &task)
 	if err != nil {
-		return nil, failureOf(ctx, err)
+		return nil, onlyOnce(&j.task, failureOf(ctx, err))
 	}
 	return value, nil
 }

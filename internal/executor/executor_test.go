@@ -328,3 +328,76 @@ func TestHandleRefuses(t *testing.T) {
 		t.Error("pay.* does not run pay.anything")
 	}
 }
+
+// What leaves open whether a task was done is final for a task that must not run
+// twice; what its handler says of itself is not.
+func TestUnknownOutcomeOfWhatRunsAtMostOnce(t *testing.T) {
+	b := newBench(t, 1)
+	e := b.executor(Config{}, func(ctx context.Context, task *events.Task) (json.RawMessage, error) {
+		switch string(task.Input) {
+		case "1":
+			<-ctx.Done()
+			return nil, ctx.Err()
+		case "2":
+			panic("oops")
+		default:
+			return nil, errors.New("busy")
+		}
+	})
+	stop := b.start(e)
+	want := map[events.UUID]string{}
+	for input, failure := range map[string]string{
+		"1": "START_TO_CLOSE_TIMEOUT: context deadline exceeded: its outcome is not known",
+		"2": "PANIC: the handler panicked: oops: its outcome is not known",
+		"3": "TASK_FAILED: busy!",
+	} {
+		task := b.task("pay.charge", func(task *events.Task) {
+			task.Input, task.Delivery, task.Timeouts.StartToClose = json.RawMessage(input), events.AtMostOnce, 20*time.Millisecond
+		})
+		want[task.TaskID] = failure
+		b.issue(task)
+	}
+	for _, c := range b.until("results", atLeast(events.CommandResult, len(want))) {
+		if c.Command != events.CommandResult {
+			continue
+		}
+		got := c.Result.Error.Error()
+		if c.Result.Error.Retryable {
+			got += "!"
+		}
+		if got != want[c.Result.TaskID] {
+			t.Errorf("got %s, want %s", got, want[c.Result.TaskID])
+		}
+	}
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A queue that comes with the executor and is never used holds nothing up, and a
+// handler that is there already is not touched.
+func TestBuiltinQueues(t *testing.T) {
+	b := newBench(t, 1)
+	e := b.executor(Config{}, func(context.Context, *events.Task) (json.RawMessage, error) { return json.RawMessage(`"own"`), nil })
+	other := func(context.Context, *events.Task) (json.RawMessage, error) { return json.RawMessage(`"builtin"`), nil }
+	for _, name := range []string{"pay.charge", "unused.call", "unused.other"} {
+		if err := e.HandleBuiltin(name, other); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := strings.Join(e.Queues(), " "); got != "pay unused" {
+		t.Fatalf("queues %s", got)
+	}
+	stop := b.start(e)
+	b.issue(b.task("pay.charge", nil))
+	got := b.until("result", atLeast(events.CommandResult, 1))
+	if payload := string(got[len(got)-1].Payload); payload != `"own"` {
+		t.Errorf("got %s", payload)
+	}
+	if err := e.Ready(); err != nil {
+		t.Errorf("not ready: %v", err)
+	}
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -7,17 +7,18 @@ import (
 	"strings"
 
 	"github.com/leat-io/leat/pkg/events"
+	"github.com/leat-io/leat/pkg/fsm"
 )
 
 // The codes of failures that an executor reports by itself. A handler's own
 // failures carry the handler's codes.
 const (
-	CodeFailed    = "TASK_FAILED"    // the handler returned a plain error
-	CodePanic     = "PANIC"          // the handler panicked
-	CodeNoHandler = "NO_HANDLER"     // nobody in this process handles the task's name
-	CodeTimeout   = "START_TO_CLOSE" // the attempt took longer than it may
-	CodeDrained   = "DRAINED"        // the executor stopped before the handler was done
-	CodeResult    = "BAD_RESULT"     // the handler's result cannot be written: not JSON, or too large
+	CodeFailed    = "TASK_FAILED"        // the handler returned a plain error
+	CodePanic     = "PANIC"              // the handler panicked
+	CodeNoHandler = "NO_HANDLER"         // nobody in this process handles the task's name
+	CodeTimeout   = fsm.CodeStartToClose // the attempt took longer than it may; the router says the same when it finds it
+	CodeDrained   = fsm.CodeDrained      // the executor stopped before the handler was done: the router issues the attempt again
+	CodeResult    = "BAD_RESULT"         // the handler's result cannot be written: not JSON, or too large
 )
 
 // Terminal marks err so that the failure is not retried.
@@ -52,6 +53,22 @@ func failureOf(ctx context.Context, err error) *events.Error {
 	}
 	return legal(f)
 }
+
+// onlyOnce takes back that a failure may be retried, when it leaves open what the
+// handler did and the task must not run twice. A failure that the handler names
+// itself is its own answer.
+func onlyOnce(task *events.Task, f *events.Error) *events.Error {
+	switch f.Code {
+	case CodeTimeout, CodeDrained, CodePanic:
+		if task.Delivery == events.AtMostOnce && f.Retryable {
+			f.Retryable = false
+			f.Message = clip(f.Message, events.MaxMessageLength-len(unknownOutcome)) + unknownOutcome
+		}
+	}
+	return f
+}
+
+const unknownOutcome = ": its outcome is not known"
 
 // legal bounds a failure as events.Error.Validate wants it.
 func legal(f *events.Error) *events.Error {

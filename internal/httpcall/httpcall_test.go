@@ -45,7 +45,9 @@ func newWorld(t *testing.T) *world {
 		_, _ = io.WriteString(rw, r.URL.Query().Get("body"))
 	})
 	mux.HandleFunc("/large", func(rw http.ResponseWriter, _ *http.Request) { _, _ = rw.Write(bytes.Repeat([]byte("x"), 2*maxBody)) })
-	mux.HandleFunc("/headers", func(rw http.ResponseWriter, _ *http.Request) { rw.Header().Set("X-Large", strings.Repeat("x", 2*maxHeaderBytes)) })
+	mux.HandleFunc("/headers", func(rw http.ResponseWriter, _ *http.Request) {
+		rw.Header().Set("X-Large", strings.Repeat("x", 2*maxHeaderBytes))
+	})
 	mux.HandleFunc("/quotes", func(rw http.ResponseWriter, _ *http.Request) { _, _ = rw.Write(bytes.Repeat([]byte{'"'}, maxBody-1)) })
 	mux.HandleFunc("/bomb", func(rw http.ResponseWriter, _ *http.Request) {
 		rw.Header().Set("Content-Encoding", "gzip")

@@ -166,6 +166,16 @@ func (r *recorder) record(effect fsm.Effect) {
 		}
 	case fsm.Ended:
 		r.ended(e)
+	case fsm.DependencyResolved:
+		r.event(events.EventDependencyResolved, fields{
+			"task_id": events.String(e.TaskID.String()), "task": events.String(e.Name),
+			"invocation": events.String(e.Invocation), "needs": events.Strings(e.Needs),
+		}, nil)
+	case fsm.DependencyFailed:
+		r.event(events.EventDependencyFailed, fields{
+			"task_id": events.String(e.TaskID.String()), "task": events.String(e.Name),
+			"invocation": events.String(e.Invocation), "need": events.String(e.Need), "need_state": events.String(string(e.State)),
+		}, nil)
 	case fsm.SlotGiven:
 		r.event(events.EventResourceAllocated, fields{
 			"task_id": events.String(e.TaskID.String()), "task": events.String(e.Name),

@@ -58,6 +58,27 @@ type TaskChanged struct {
 	RetryAt    time.Time // To retrying: when the next attempt is issued
 }
 
+// DependencyResolved says that everything which a task of a DAG needs has ended
+// as it must, so that the task may begin.
+type DependencyResolved struct {
+	TaskID     events.UUID
+	StateID    string
+	Invocation string
+	Name       string
+	Needs      []string // in the order of the definition
+}
+
+// DependencyFailed says that a task can never begin, because what it needs has
+// not been completed. That the task is skipped is the next effect.
+type DependencyFailed struct {
+	TaskID     events.UUID
+	StateID    string
+	Invocation string
+	Name       string
+	Need       string           // the task that it needs
+	State      events.TaskState // how that one ended
+}
+
 // SlotGiven says that a task which waited for a resource limit need not wait any
 // longer. Its attempt is the next effect.
 type SlotGiven struct {
@@ -132,6 +153,8 @@ func (Started) effect()             {}
 func (Transitioned) effect()        {}
 func (StartTask) effect()           {}
 func (TaskChanged) effect()         {}
+func (DependencyResolved) effect()  {}
+func (DependencyFailed) effect()    {}
 func (SlotGiven) effect()           {}
 func (Heartbeat) effect()           {}
 func (Emitted) effect()             {}

@@ -1,6 +1,7 @@
 package fsm_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -79,7 +80,7 @@ func (s *script) report(d *datadriven.TestData, invocation string, data json.Raw
 	}
 	if d.HasArg("attempt") {
 		var n int64
-		_, _ = fmt.Sscan(d.CmdArgs[len(d.CmdArgs)-1].Vals[0], &n)
+		_, _ = fmt.Sscan(value(d, "attempt"), &n)
 		r.Attempt = int32(n)
 	}
 	switch d.Cmd {
@@ -87,9 +88,19 @@ func (s *script) report(d *datadriven.TestData, invocation string, data json.Raw
 		r.State = events.TaskCompleted
 	case "fail":
 		r.State = events.TaskFailed
-		r.Error = &events.Error{Code: "E", Message: "bad", Retryable: !d.HasArg("final")}
+		r.Error = &events.Error{Code: cmp.Or(value(d, "code"), "E"), Message: "bad", Retryable: !d.HasArg("final")}
 	}
 	return s.step(fsm.Input{Kind: kinds[d.Cmd], Task: r, Data: data})
+}
+
+// value is what an argument says, "" when it is not there.
+func value(d *datadriven.TestData, name string) string {
+	for _, arg := range d.CmdArgs {
+		if arg.Key == name && len(arg.Vals) > 0 {
+			return arg.Vals[0]
+		}
+	}
+	return ""
 }
 
 // advance fires what becomes due, in order.
@@ -175,6 +186,10 @@ func describe(e fsm.Effect) string {
 			out += " retry at " + e.RetryAt.Sub(noon).String()
 		}
 		return strings.TrimSpace(out) + "\n"
+	case fsm.DependencyResolved:
+		return fmt.Sprintf("resolved %s needs %v\n", e.Invocation, e.Needs)
+	case fsm.DependencyFailed:
+		return fmt.Sprintf("hopeless %s needs %s, which is %s\n", e.Invocation, e.Need, e.State)
 	case fsm.SlotGiven:
 		return fmt.Sprintf("slot of %s for %s\n", e.Limit, e.Invocation)
 	case fsm.Heartbeat:

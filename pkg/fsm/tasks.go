@@ -191,19 +191,23 @@ func (s *step) result(at int, inv *invocation) {
 		if r.Error != nil {
 			failure = *r.Error
 		}
-		s.failAttempt(at, inv, failure, events.TaskFailed)
+		s.failed(at, inv, failure)
 	}
-	s.proceed()
+	s.proceed(inv)
 }
 
-// proceed runs the macrostep of what a task led to.
-func (s *step) proceed() {
+// proceed runs the macrostep of what a task led to. It has the name of the event
+// that the task's end raised, or would have if anybody waited for it.
+func (s *step) proceed(inv *invocation) {
 	s.reacted = true
 	if s.m.ended(&s.chart) {
 		s.undoNext()
 		return
 	}
-	mark, name := len(s.effects), ""
+	mark, name := len(s.effects), inv.errorEvent
+	if r := s.in.Task; r != nil && r.State == events.TaskCompleted {
+		name = inv.doneEvent
+	}
 	if len(s.internal) > 0 {
 		name = s.internal[0].name
 	}
@@ -228,6 +232,9 @@ func (s *step) ended(at int, inv *invocation, e *event) {
 		s.raise(e)
 	}
 	if active && inv.dag {
+		if s.chart.Tasks[at].State != events.TaskCompleted {
+			s.skipDependants(&s.m.states[inv.state])
+		}
 		s.dirty.add(inv.state)
 	}
 	undo := s.isUndo(at)

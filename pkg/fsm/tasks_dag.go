@@ -66,17 +66,12 @@ func (s *step) leftover(at int, inv *invocation) bool {
 
 // tryTask starts or skips a pending task. It reports false while it must wait.
 func (s *step) tryTask(inv *invocation, at []int) bool {
+	if s.skipHopeless(inv, at) {
+		return true
+	}
 	for _, n := range inv.needs {
-		if at[n.task] < 0 {
+		if at[n.task] < 0 || !s.chart.Tasks[at[n.task]].State.Finished() {
 			return false
-		}
-		t := &s.chart.Tasks[at[n.task]]
-		if !t.State.Finished() {
-			return false
-		}
-		if n.kind != Soft && t.State != events.TaskCompleted {
-			s.skip(at[inv.position], fmt.Sprintf("task %q, which it needs, is %s", t.Invocation, t.State))
-			return true
 		}
 	}
 	t := at[inv.position]
@@ -101,8 +96,57 @@ func (s *step) tryTask(inv *invocation, at []int) bool {
 	}
 	s.ownTasks()
 	s.chart.Tasks[t].Input = input
+	s.resolved(t, inv)
 	s.issue(t, inv)
 	return true
+}
+
+// resolved records that a task need not wait for others any longer.
+func (s *step) resolved(at int, inv *invocation) {
+	if len(inv.needs) == 0 {
+		return
+	}
+	t := &s.chart.Tasks[at]
+	names := make([]string, len(inv.needs))
+	for i, n := range inv.needs {
+		names[i] = s.m.states[inv.state].tasks[n.task].name
+	}
+	s.emit(DependencyResolved{TaskID: t.TaskID, StateID: t.StateID, Invocation: t.Invocation, Name: t.Name, Needs: names})
+}
+
+// skipHopeless skips a task when what it needs has ended without being
+// completed, whatever else it waits for.
+func (s *step) skipHopeless(inv *invocation, at []int) bool {
+	for _, n := range inv.needs {
+		if n.kind == Soft || at[n.task] < 0 {
+			continue
+		}
+		need := &s.chart.Tasks[at[n.task]]
+		if !need.State.Finished() || need.State == events.TaskCompleted {
+			continue
+		}
+		t := &s.chart.Tasks[at[inv.position]]
+		s.emit(DependencyFailed{
+			TaskID: t.TaskID, StateID: t.StateID, Invocation: t.Invocation, Name: t.Name, Need: need.Invocation, State: need.State,
+		})
+		s.skip(at[inv.position], fmt.Sprintf("task %q, which it needs, is %s", need.Invocation, need.State))
+		return true
+	}
+	return false
+}
+
+// skipDependants skips what can never begin now that a task has ended badly,
+// before the chart reacts to it: that may leave the state.
+func (s *step) skipDependants(state *state) {
+	at := s.positions(state)
+	for progress := true; progress; {
+		progress = false
+		for i, inv := range state.tasks {
+			if at[i] >= 0 && s.chart.Tasks[at[i]].State == events.TaskPending && s.skipHopeless(inv, at) {
+				progress = true
+			}
+		}
+	}
 }
 
 func (s *step) skip(at int, why string) {

@@ -3,8 +3,9 @@ package fsm
 import (
 	"encoding/binary"
 	"hash/fnv"
-	"math"
+	"math/bits"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/leat-io/leat/pkg/events"
@@ -14,12 +15,15 @@ import (
 // because executors were lost.
 const MaxReissues = 10
 
-// The codes of failures that the engine itself finds.
+// The codes of failures that the engine itself finds. An executor that ends an
+// attempt at its start-to-close timeout says so with the same code; one that is
+// stopped says CodeDrained.
 const (
 	CodeScheduleToStart = "SCHEDULE_TO_START_TIMEOUT"
 	CodeStartToClose    = "START_TO_CLOSE_TIMEOUT"
 	CodeScheduleToClose = "SCHEDULE_TO_CLOSE_TIMEOUT"
 	CodeHeartbeat       = "HEARTBEAT_TIMEOUT"
+	CodeDrained         = "DRAINED"
 )
 
 // fireTask handles a timer of a task.
@@ -41,38 +45,60 @@ func (s *step) fireTask(timer *events.Timer) {
 	case events.TimerHeartbeat:
 		s.lost(at, inv)
 	case events.TimerScheduleToStart:
-		s.failAttempt(at, inv, timeout(CodeScheduleToStart, "no executor claimed the attempt in time"), events.TaskTimeout)
+		s.failAttempt(at, inv, inv.timeout(CodeScheduleToStart, "no executor claimed the attempt in time"), events.TaskTimeout)
 	case events.TimerStartToClose:
-		s.failAttempt(at, inv, timeout(CodeStartToClose, "the attempt did not end in time"), events.TaskTimeout)
+		s.failAttempt(at, inv, inv.timeout(CodeStartToClose, "the attempt did not end in time"), events.TaskTimeout)
 	default:
-		failure := timeout(CodeScheduleToClose, "the task did not end in time")
-		failure.Retryable = false
+		failure := events.Error{Code: CodeScheduleToClose, Message: "the task did not end in time"}
+		if t := &s.chart.Tasks[at]; t.State == events.TaskRetrying && t.Error != nil {
+			failure.Message += "; its last attempt failed with " + t.Error.Error()
+			failure.Message = strings.ToValidUTF8(failure.Message[:min(len(failure.Message), events.MaxMessageLength)], "")
+		}
 		s.failForGood(at, inv, failure, events.TaskTimeout)
 	}
-	s.proceed()
+	s.proceed(inv)
 }
 
-func timeout(code, message string) events.Error {
+// timeout is the failure of an attempt that took too long. What may run at most
+// once is not tried again: an executor may still be at it, or about to begin.
+func (inv *invocation) timeout(code, message string) events.Error {
+	if inv.def.Delivery == events.AtMostOnce {
+		return events.Error{Code: code, Message: message + ": its outcome is not known"}
+	}
 	return events.Error{Code: code, Message: message, Retryable: true}
 }
 
-// lost handles an executor that went silent: the attempt is issued again when
-// the delivery guarantee allows it, whatever the retry policy says.
+// failed handles a failure that an executor reports.
+func (s *step) failed(at int, inv *invocation, failure events.Error) {
+	switch {
+	case failure.Code == CodeDrained && failure.Retryable:
+		s.reissue(at, inv, failure, events.TaskFailed) // it was the executor that ended, not the work
+	case failure.Code == CodeStartToClose:
+		s.failAttempt(at, inv, failure, events.TaskTimeout)
+	default:
+		s.failAttempt(at, inv, failure, events.TaskFailed)
+	}
+}
+
+// lost handles an executor that went silent.
 func (s *step) lost(at int, inv *invocation) {
-	failure := timeout(CodeHeartbeat, "the executor went silent")
-	t := &s.chart.Tasks[at]
-	if inv.def.Delivery == events.AtMostOnce {
-		failure.Retryable = false
-		failure.Message = "the executor went silent: the outcome of the attempt is not known"
+	failure := inv.timeout(CodeHeartbeat, "the executor went silent")
+	if !failure.Retryable {
 		s.failForGood(at, inv, failure, events.TaskFailed)
 		return
 	}
+	s.reissue(at, inv, failure, events.TaskTimeout)
+}
+
+// reissue issues an attempt again that its executor did not finish, whatever the
+// retry policy says.
+func (s *step) reissue(at int, inv *invocation, failure events.Error, final events.TaskState) {
 	planned := int32(1)
 	if inv.def.Retry != nil && inv.def.Retry.MaxAttempts > 1 {
 		planned = inv.def.Retry.MaxAttempts
 	}
-	if t.Attempt >= planned+MaxReissues {
-		s.failForGood(at, inv, failure, events.TaskTimeout)
+	if s.chart.Tasks[at].Attempt >= planned+MaxReissues {
+		s.failForGood(at, inv, failure, final)
 		return
 	}
 	s.retrying(at, failure, s.clock())
@@ -133,28 +159,44 @@ func retries(r *Retry, attempt int32, failure *events.Error) bool {
 }
 
 // Backoff is how long to wait after the given attempt failed. With jitter it is
-// between half and all of that, by task id and attempt: the same on each replay.
+// between half and all of that, by task id and attempt: the same on each replay
+// and each machine, so nothing here is rounded in a way that machines differ in.
 func Backoff(r *Retry, task events.UUID, attempt int32) time.Duration {
+	most := r.Max
+	if most == 0 {
+		most = time.Hour
+	}
 	wait := float64(r.Initial)
 	switch r.Policy {
 	case events.RetryLinear:
 		wait *= float64(attempt)
 	case events.RetryExponential:
-		wait *= math.Pow(r.Factor, float64(attempt-1))
+		for n := int32(1); n < attempt && wait < float64(most) && r.Factor > 1; n++ {
+			wait *= r.Factor
+		}
 	default: // as long each time
 	}
-	most := r.Max
-	if most == 0 {
-		most = time.Hour
+	delay := most
+	if wait < float64(most) {
+		delay = time.Duration(wait)
 	}
-	wait = min(wait, float64(most))
 	if r.Jitter {
-		h := fnv.New64a()
-		h.Write(task[:])
-		var number [4]byte
-		binary.BigEndian.PutUint32(number[:], uint32(attempt)) //nolint:gosec // attempts are positive
-		h.Write(number[:])
-		wait = wait/2 + wait/2*float64(h.Sum64()>>11)/(1<<53)
+		half := delay / 2
+		part, _ := bits.Mul64(uint64(half), spread(task, attempt)) //nolint:gosec // not negative
+		delay += time.Duration(part) - half                        //nolint:gosec // at most half
 	}
-	return time.Duration(wait)
+	return delay
+}
+
+// spread is a number between 0 and 2^64 for an attempt of a task.
+func spread(task events.UUID, attempt int32) uint64 {
+	h := fnv.New64a()
+	h.Write(task[:])
+	var number [4]byte
+	binary.BigEndian.PutUint32(number[:], uint32(attempt)) //nolint:gosec // attempts are positive
+	h.Write(number[:])
+	x := h.Sum64()
+	x ^= x >> 33 // FNV leaves the last bytes in the low bits
+	x *= 0xff51afd7ed558ccd
+	return x ^ x>>33
 }
