@@ -79,9 +79,8 @@ func refuse(in input, snap *events.Snapshot) (decision, bool) {
 			return duplicate(in, snap, seen.Sequence), true
 		}
 	}
-	if c.ExpectedSequence != nil && *c.ExpectedSequence != sequenceOf(snap) {
-		return answer(in, snap, events.OutcomeConflict, CodeSequenceConflict,
-			fmt.Sprintf("expected_sequence is %d and the instance is at %d", *c.ExpectedSequence, sequenceOf(snap))), true
+	if why := conflict(c, snap); why != "" {
+		return answer(in, snap, events.OutcomeConflict, CodeSequenceConflict, why), true
 	}
 	switch {
 	case c.Command == events.CommandStart && snap != nil:
@@ -95,6 +94,9 @@ func refuse(in input, snap *events.Snapshot) (decision, bool) {
 	case c.Command == events.CommandSignal && snap.State.Finished():
 		return answer(in, snap, events.OutcomeRejected, CodeFinished,
 			fmt.Sprintf("the instance is %s and takes no more signals", snap.State)), true
+	case snap != nil && mustExpect(c, snap):
+		return answer(in, snap, events.OutcomeRejected, CodeExpectationMissing, fmt.Sprintf(
+			"isolation is %s: say in expected_sequence what you have read, it is at %d now", snap.Isolation, snap.SequenceNumber)), true
 	case snap != nil && in.machine == nil:
 		return answer(in, snap, events.OutcomeRejected, CodeUnknownVersion,
 			fmt.Sprintf("version %d of %q, which the instance runs on, is not deployed here", snap.Version, snap.WorkflowType)), true
@@ -219,9 +221,12 @@ func step(in input, snap *events.Snapshot, what fsm.Input, cause []events.UUID) 
 	for _, effect := range effects {
 		r.record(effect)
 	}
-	if what.Kind == fsm.InputEvent && len(r.made.events) == 0 {
+	if len(r.made.events) == 0 && (what.Kind == fsm.InputEvent || !sameReading(&snap.Chart, &chart)) {
 		// A transition without a target: data may have changed, and the sender
 		// finds in the history that the signal was taken.
+		if in.timer != nil {
+			what.Name = in.timer.Event
+		}
 		r.transitioned(fsm.Transitioned{Event: what.Name, Active: chart.Active})
 	}
 	return r.bounded()

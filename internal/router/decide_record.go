@@ -20,18 +20,19 @@ import (
 // client's command); the others are caused by the first; tasks and timers carry
 // the chain that ends in the event that asked for them.
 type recorder struct {
-	in    input
-	next  *events.Snapshot
-	made  decision
-	cause []events.UUID // chain of the first event
-	rest  []events.UUID // chain of the others: cause and the first event
-	id    string        // of the instance, as text
-	meta  fields        // what the metadata of all events say; never changed once it is made
+	in     input
+	before *events.Chart
+	next   *events.Snapshot
+	made   decision
+	cause  []events.UUID // chain of the first event
+	rest   []events.UUID // chain of the others: cause and the first event
+	id     string        // of the instance, as text
+	meta   fields        // what the metadata of all events say; never changed once it is made
 }
 
 func newRecorder(in input, snap *events.Snapshot, cause []events.UUID) *recorder {
 	next := *snap
-	return &recorder{in: in, next: &next, cause: cause}
+	return &recorder{in: in, before: &snap.Chart, next: &next, cause: cause}
 }
 
 // decision finishes the recording.
@@ -43,6 +44,7 @@ func (r *recorder) decision() decision {
 	} else {
 		r.next.Seen = remember(r.next.Seen, r.in, 0)
 	}
+	r.noteChange()
 	r.giveCauses()
 	r.made.next = r.next
 	return r.made
