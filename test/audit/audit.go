@@ -430,6 +430,7 @@ type life struct {
 	attempt int64
 	open    bool // the newest attempt has no end yet
 	ended   bool
+	decided bool // what it needs has ended
 }
 
 // next folds one event and says what is wrong with it.
@@ -448,6 +449,15 @@ func (l *life) next(kind events.EventType, attempt int64) (wrong string) {
 		l.open = kind == events.EventTaskStarted
 	case events.EventTaskCompleted, events.EventTaskFailed, events.EventTaskCancelled, events.EventTaskSkipped:
 		l.open, l.ended = false, true
+	case events.EventDependencyResolved, events.EventDependencyFailed:
+		if l.attempt > 0 || l.decided {
+			wrong = fmt.Sprintf("after attempt %d (decided: %t)", before.attempt, before.decided)
+		}
+		l.decided = true
+	case events.EventResourceAllocated:
+		if l.open {
+			wrong = fmt.Sprintf("while attempt %d is open", before.attempt)
+		}
 	default:
 		wrong = "is no event of a task"
 	}
@@ -490,7 +500,7 @@ func (b *Books) checkTasks(id events.UUID, list []Event) {
 		}
 	}
 	for task, l := range lives {
-		if !l.ended && ends(list[len(list)-1].EventType) {
+		if l.attempt > 0 && !l.ended && ends(list[len(list)-1].EventType) {
 			b.failf("%s has ended and its task %s has not", id, task)
 		}
 	}
