@@ -65,6 +65,7 @@ func (a *app) root() *cobra.Command {
 	root.AddGroup(
 		&cobra.Group{ID: "run", Title: "Run:"},
 		&cobra.Group{ID: "flow", Title: "Workflows:"},
+		&cobra.Group{ID: "life", Title: "Life of a workflow:"},
 		&cobra.Group{ID: "other", Title: "Other:"},
 	)
 	root.SetHelpCommandGroupID("other")
@@ -77,6 +78,7 @@ func (a *app) root() *cobra.Command {
 	}
 	add("run", a.devCommand(), a.defCommand())
 	add("flow", a.startCommand(), a.signalCommand(), a.getCommand(), a.listCommand(), a.historyCommand(), a.countCommand())
+	add("life", a.lifeCommands()...)
 	add("other", a.configCommand(), a.versionCommand())
 	checkArgs(root)
 	return root

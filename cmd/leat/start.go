@@ -136,6 +136,8 @@ func (a *app) send(ctx context.Context, c *client.Client, r client.Request) erro
 		receipt, err = c.Start(ctx, r)
 	case client.SignalRequest:
 		receipt, err = c.Signal(ctx, r)
+	case client.LifeRequest:
+		receipt, err = c.Change(ctx, r)
 	}
 	if err != nil {
 		return err

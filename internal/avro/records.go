@@ -20,6 +20,8 @@ func command(c *codec, m *events.Command) {
 		}
 		taskResult(c, m.Result)
 	}
+	c.optStr("reason", &m.Reason)
+	c.boolean("skip", &m.Skip)
 	c.optStr("idempotency_key", &m.IdempotencyKey)
 	c.optUUID("correlation_id", &m.CorrelationID)
 	c.optUUID("causation_id", &m.CausationID)

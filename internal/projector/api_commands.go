@@ -61,6 +61,7 @@ func (p *Projector) routeCommands(api huma.API) {
 		OperationID: "signal-instance", Method: http.MethodPost, Path: "/api/v1/instances/{type}/{id}/signals",
 		Summary: "Tell an instance that something happened", DefaultStatus: http.StatusAccepted, MaxBodyBytes: maxBody, Errors: refused,
 	}, p.signal)
+	p.routeLife(api, refused)
 }
 
 func (p *Projector) startInstance(ctx context.Context, in *startInput) (*acceptedOutput, error) {

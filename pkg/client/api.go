@@ -189,6 +189,14 @@ func (c *Client) sendAPI(ctx context.Context, r Request) (Receipt, error) {
 		body["event"] = s.Event
 		set(body, "data", s.Data, s.Data != nil)
 		set(body, "expected_sequence", s.ExpectedSequence, s.ExpectedSequence != nil)
+	case LifeRequest:
+		if len(s.Metadata) > 0 || !s.CommandID.IsNil() {
+			return Receipt{}, invalid(errors.New("a change with Metadata or CommandID needs Brokers"))
+		}
+		path += "/" + url.PathEscape(command.InstanceID.String()) + "/" + string(s.Command)
+		set(body, "reason", s.Reason, s.Reason != "")
+		set(body, "skip", s.Skip, s.Skip)
+		set(body, "expected_sequence", s.ExpectedSequence, s.ExpectedSequence != nil)
 	}
 	header := http.Header{}
 	if command.IdempotencyKey != "" {

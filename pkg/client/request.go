@@ -9,8 +9,8 @@ import (
 	"github.com/leat-io/leat/pkg/events"
 )
 
-// Request is what can be asked of an instance: a [StartRequest] or a
-// [SignalRequest].
+// Request is what can be asked of an instance: a [StartRequest], a
+// [SignalRequest] or a [LifeRequest].
 type Request interface {
 	command(source string, now time.Time) (*events.Command, error)
 }

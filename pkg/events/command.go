@@ -19,6 +19,8 @@ type Command struct {
 	Event   string          `json:"event,omitempty"` // signal: its name
 	Payload json.RawMessage `json:"payload,omitempty"`
 	Result  *TaskResult     `json:"result,omitempty"` // claim, heartbeat, result
+	Reason  string          `json:"reason,omitempty"` // of those who look after instances: why, for the history and the audit
+	Skip    bool            `json:"skip,omitempty"`   // retry of an incident: drop what led to it instead
 
 	IdempotencyKey   string                  `json:"idempotency_key,omitempty"`
 	CorrelationID    UUID                    `json:"correlation_id,omitzero"` // Nil: the instance's own, for a start the command id
@@ -53,6 +55,7 @@ func (c *Command) Validate() error {
 		c.checkTarget(),
 		checkLength("key", c.Key, MaxKeyLength),
 		checkLength("idempotency_key", c.IdempotencyKey, MaxKeyLength),
+		checkLength("reason", c.Reason, MaxReasonLength),
 		checkEnum("priority", c.Priority, TaskPriorities()),
 		checkPayload("payload", c.Payload),
 		validateValues("metadata", c.Metadata),

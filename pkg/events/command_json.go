@@ -17,6 +17,7 @@ import (
 //
 //	{"command":"start","type":"quake","key":"ci37868143","input":{"mag":2.0}}
 //	{"command":"signal","type":"quake","key":"ci37868143","event":"reviewed","data":{}}
+//	{"command":"cancel","type":"quake","key":"ci37868143","reason":"felt by nobody"}
 //	{"command":"result","type":"quake","instance_id":"…","task_id":"…","attempt":1,"state":"completed","data":{}}
 type commandJSON struct {
 	Command          CommandType                `json:"command"`
@@ -33,6 +34,8 @@ type commandJSON struct {
 	Error            *Error                     `json:"error,omitempty"`
 	NodeID           string                     `json:"node_id,omitempty"`
 	ExecutionTime    int64                      `json:"execution_time_ms,omitempty"`
+	Reason           string                     `json:"reason,omitempty"`
+	Skip             bool                       `json:"skip,omitempty"`
 	CommandID        *string                    `json:"command_id,omitempty"`
 	IdempotencyKey   string                     `json:"idempotency_key,omitempty"`
 	CorrelationID    *string                    `json:"correlation_id,omitempty"`
@@ -85,6 +88,8 @@ func (j *commandJSON) checkShape() error {
 		{"state", j.State != "", "result"},
 		{"error", j.Error != nil, "result"},
 		{"execution_time_ms", j.ExecutionTime != 0, "result"},
+		{"reason", j.Reason != "", "pause resume cancel terminate retry reset migrate"},
+		{"skip", j.Skip, "retry"},
 	} {
 		if u.given && !strings.Contains(u.by, string(j.Command)) {
 			return fieldErrorf(u.field, "is not a field of command %q (only of %s)", j.Command, strings.ReplaceAll(u.by, " ", ", "))
@@ -98,6 +103,7 @@ func (j *commandJSON) command() (Command, error) {
 	c := Command{
 		Command: j.Command, WorkflowType: j.Type, Key: j.Key, Version: j.Version, Event: j.Event, Payload: j.Input,
 		IdempotencyKey: j.IdempotencyKey, ExpectedSequence: j.ExpectedSequence, Priority: j.Priority, Source: j.Source,
+		Reason: j.Reason, Skip: j.Skip,
 	}
 	if j.Data != nil {
 		c.Payload = j.Data
@@ -176,6 +182,7 @@ func EncodeCommandJSON(c *Command) ([]byte, error) {
 		Event: c.Event, CommandID: orAbsent(c.CommandID), IdempotencyKey: c.IdempotencyKey,
 		CorrelationID: orAbsent(c.CorrelationID), CausationID: orAbsent(c.CausationID),
 		ExpectedSequence: c.ExpectedSequence, Priority: c.Priority, Source: c.Source,
+		Reason: c.Reason, Skip: c.Skip,
 	}
 	if c.Command == CommandStart {
 		j.Input = c.Payload

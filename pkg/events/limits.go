@@ -12,6 +12,7 @@ const (
 	MaxTypeLength    = 100       // bytes of a workflow type
 	MaxKeyLength     = 512       // bytes of a business key or an idempotency key
 	MaxNameLength    = 256       // bytes of a signal, queue or task name
+	MaxReasonLength  = 1024      // bytes of the reason that a command gives
 	MaxPayloadLength = 256 << 10 // bytes of one JSON payload
 )
 
