@@ -60,3 +60,10 @@ func (a *app) lifeCommand(what events.CommandType, short, long, example string) 
 	w.flags(cmd)
 	return cmd
 }
+
+// asksForEnd reports whether a request asks that the workflow ends before it is
+// done, so that this end is no failure.
+func asksForEnd(r client.Request) bool {
+	l, ok := r.(client.LifeRequest)
+	return ok && (l.Command == events.CommandCancel || l.Command == events.CommandTerminate)
+}

@@ -124,7 +124,7 @@ func (a *app) command(ctx context.Context, r client.Request, w *waiting) error {
 		if err != nil {
 			return err
 		}
-		return a.decided(ctx, c, d, until)
+		return a.decided(ctx, c, d, until, asksForEnd(r))
 	})
 }
 
@@ -149,7 +149,7 @@ func (a *app) send(ctx context.Context, c *client.Client, r client.Request) erro
 }
 
 // decided shows what a command led to, and for how the instance stands.
-func (a *app) decided(ctx context.Context, c *client.Client, d client.Decision, until string) error {
+func (a *app) decided(ctx context.Context, c *client.Client, d client.Decision, until string, wantsEnd bool) error {
 	id := d.Receipt.InstanceID.String()
 	if o := d.Outcome; o != nil {
 		a.print.say("%s", outcomeText(o))
@@ -166,6 +166,9 @@ func (a *app) decided(ctx context.Context, c *client.Client, d client.Decision, 
 	}
 	if err := a.showInstance(&s); err != nil {
 		return err
+	}
+	if wantsEnd && (s.State == events.WorkflowCancelled || s.State == events.WorkflowCompensated) {
+		return nil // as it was asked for
 	}
 	return ended(&s)
 }

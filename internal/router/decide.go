@@ -59,8 +59,9 @@ func decide(in input, snap *events.Snapshot) (d decision, err error) {
 		return start(in)
 	case events.CommandSignal:
 		return step(in, snap, fsm.Input{Kind: fsm.InputEvent, Name: c.Event, Data: c.Payload}, outsideCause(c))
-	case events.CommandPause, events.CommandResume, events.CommandCancel, events.CommandTerminate,
-		events.CommandRetry, events.CommandReset, events.CommandMigrate:
+	case events.CommandPause, events.CommandResume, events.CommandCancel, events.CommandTerminate, events.CommandRetry:
+		return life(in, snap)
+	case events.CommandReset, events.CommandMigrate:
 		return answer(in, snap, events.OutcomeRejected, CodeUndecidable, "not yet"), nil
 	default:
 		kind := map[events.CommandType]fsm.InputKind{
@@ -97,7 +98,7 @@ func refuse(in input, snap *events.Snapshot) (decision, bool) {
 	case snap != nil && mustExpect(c, snap):
 		return answer(in, snap, events.OutcomeRejected, CodeExpectationMissing, fmt.Sprintf(
 			"isolation is %s: say in expected_sequence what you have read, it is at %d now", snap.Isolation, snap.SequenceNumber)), true
-	case snap != nil && in.machine == nil:
+	case snap != nil && in.machine == nil && !isLife(c):
 		return answer(in, snap, events.OutcomeRejected, CodeUnknownVersion,
 			fmt.Sprintf("version %d of %q, which the instance runs on, is not deployed here", snap.Version, snap.WorkflowType)), true
 	}
@@ -115,7 +116,7 @@ func sequenceOf(snap *events.Snapshot) int64 {
 // again. Reports of executors need none: their attempt number tells.
 func seenNames(in input) []events.UUID {
 	c := in.command
-	if c == nil || c.Command != events.CommandStart && c.Command != events.CommandSignal {
+	if c == nil || c.Command == events.CommandClaim || c.Command == events.CommandHeartbeat || c.Command == events.CommandResult {
 		return nil
 	}
 	var names []events.UUID

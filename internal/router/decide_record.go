@@ -143,7 +143,7 @@ func domain(e *events.Event, name string) {
 func (r *recorder) record(effect fsm.Effect) {
 	switch e := effect.(type) {
 	case fsm.Started:
-		r.next.State = events.WorkflowRunning
+		r.become(events.WorkflowRunning)
 		r.event(events.EventWorkflowStarted, fields{"active": events.Strings(e.Active)}, nil)
 	case fsm.Transitioned:
 		r.transitioned(e)
@@ -158,8 +158,8 @@ func (r *recorder) record(effect fsm.Effect) {
 	case fsm.Logged:
 		r.made.logs = append(r.made.logs, e.Message)
 	case fsm.CompensationStarted:
-		r.next.State = events.WorkflowCompensating
-		r.event(events.EventCompensationStarted, fields{"invocations": events.Strings(e.Invocations)}, nil)
+		r.become(events.WorkflowCompensating)
+		r.event(events.EventCompensationStarted, r.why(fields{"invocations": events.Strings(e.Invocations)}), nil)
 	case fsm.CompensationEnded:
 		if e.Error != nil {
 			r.event(events.EventCompensationFailed, errorFields(fields{}, e.Error), nil)
@@ -274,8 +274,9 @@ func (r *recorder) ended(e fsm.Ended) {
 	if e.Error != nil {
 		errorFields(data, e.Error)
 	}
-	r.next.State, r.next.Output, r.next.Error, r.next.FinishedAt = e.State, e.Output, e.Error, r.in.now
-	r.event(endEvents[e.Outcome], data, e.Output)
+	r.become(e.State)
+	r.next.Output, r.next.Error, r.next.FinishedAt = e.Output, e.Error, r.in.now
+	r.event(endEvents[e.Outcome], r.why(data), e.Output)
 }
 
 // park records an incident. Nothing of the step counts, except that a timer

@@ -27,6 +27,7 @@ import (
 //	report          claim, heartbeat or a result of a task, by its invocation
 //	timers          fires what is due at now=…s
 //	snapshot        where the instance stands
+//	undeploy        the definition is not known here any more, until deploy
 //
 // Run with -rewrite to accept what is decided now.
 func TestDecide(t *testing.T) {
@@ -55,6 +56,7 @@ var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 type script struct {
 	t       *testing.T
 	machine *fsm.Machine
+	away    *fsm.Machine // while it is not deployed
 	snap    *events.Snapshot
 	now     time.Time
 	said    int
@@ -77,6 +79,13 @@ func (s *script) run(d *datadriven.TestData) string {
 		return s.decide(c)
 	case "report":
 		return s.decide(s.report(d))
+	case "undeploy":
+		s.away = s.machine
+		s.machine = nil
+		return ""
+	case "deploy":
+		s.machine = s.away
+		return ""
 	case "timers":
 		return s.fire()
 	case "snapshot":
@@ -113,7 +122,10 @@ func (s *script) report(d *datadriven.TestData) events.Command {
 		c.Command, r.State = events.CommandResult, events.TaskFailed
 		r.Error = &events.Error{Code: "BROKEN", Message: "it broke", Retryable: d.Input != "final"}
 	default:
-		c.Command, r.State, c.Payload = events.CommandResult, events.TaskCompleted, json.RawMessage(d.Input)
+		c.Command, r.State = events.CommandResult, events.TaskCompleted
+		if d.Input != "" {
+			c.Payload = json.RawMessage(d.Input)
+		}
 	}
 	return c
 }
@@ -126,7 +138,7 @@ func (s *script) decide(c events.Command) string {
 		return err.Error()
 	}
 	in := input{command: &c, explicit: explicit, machine: s.machine, now: s.now, source: "r1"}
-	if c.Version != 0 && c.Version != s.machine.Version() {
+	if c.Version != 0 && s.machine != nil && c.Version != s.machine.Version() {
 		in.machine = nil
 	}
 	return s.apply(in)
