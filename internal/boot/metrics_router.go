@@ -20,6 +20,7 @@ func (s *metricSet) router() router.Metrics {
 		restored := m.counter("leat_router_restored_total", "Records read to restore partitions")
 		restore := m.seconds("leat_router_restore_seconds", "Time to restore a partition")
 		disagreed := m.counter("leat_router_checkpoint_disagreements_total", "Partitions whose group offset and checkpoint differ: an alarm")
+		mended := m.counter("leat_router_mended_total", "Transactions that kafka forgot to end and the router ended: an alarm")
 		return router.Metrics{
 			Shard: shardMetrics(m, "leat_router"),
 			Committed: func(commands, timers, n int, d time.Duration) {
@@ -43,6 +44,7 @@ func (s *metricSet) router() router.Metrics {
 				restored.WithLabelValues().Add(float64(n))
 				restore.WithLabelValues().Observe(d.Seconds())
 			},
+			Mended:    func() { mended.WithLabelValues().Inc() },
 			Disagreed: func() { disagreed.WithLabelValues().Inc() },
 		}
 	})

@@ -59,15 +59,17 @@ func (e *TransactionError) Stale() bool {
 // Transactor is one transactional producer: one transaction at a time. It is
 // not safe for concurrent use.
 type Transactor struct {
-	client  *kgo.Client
-	id      string
-	version int16 // the cluster's transaction.version
-	topicID func(string) [16]byte
+	client   *kgo.Client
+	id       string
+	version  int16 // the cluster's transaction.version
+	outcomes *Outcomes
+	topicID  func(string) [16]byte
 }
 
 // TransactorConfig tunes transactors.
 type TransactorConfig struct {
-	Timeout time.Duration // after which the broker aborts a transaction that nobody ends; default 10 s
+	Timeout  time.Duration // after which the broker aborts a transaction that nobody ends; default 10 s
+	Outcomes *Outcomes     // told how transactions end; nil: nobody is
 }
 
 // NewTransactor takes over transactional id: whatever an earlier owner has open
@@ -98,12 +100,36 @@ func NewTransactor(ctx context.Context, c Config, id string, t TransactorConfig)
 	if err != nil {
 		return nil, err
 	}
+	if version < 2 {
+		t.Outcomes = nil // its transactions cannot be told apart
+	}
+	noteLast(ctx, kadm.NewClient(client), id, t.Outcomes)
 	if _, _, err := client.ProducerID(ctx); err != nil {
 		client.Close()
 		return nil, fmt.Errorf("take over transactional id %s: %w", id, err)
 	}
 	ids := topicIDs{admin: kadm.NewClient(client), known: make(map[string][16]byte)}
-	return &Transactor{client: client, id: id, version: version, topicID: ids.get}, nil
+	return &Transactor{client: client, id: id, version: version, outcomes: t.Outcomes, topicID: ids.get}, nil
+}
+
+// noteLast notes how the id's last transaction ended, before the takeover makes
+// the coordinator forget it.
+func noteLast(ctx context.Context, admin *kadm.Client, id string, outcomes *Outcomes) {
+	if outcomes == nil {
+		return
+	}
+	described, err := admin.DescribeTransactions(ctx, id)
+	if err != nil {
+		return // a new id has none, and what is not known is not mended
+	}
+	for _, d := range described {
+		switch d.State {
+		case "PrepareCommit", "CompleteCommit":
+			outcomes.note(id, d.ProducerID, d.ProducerEpoch-1, true)
+		case "PrepareAbort", "CompleteAbort":
+			outcomes.note(id, d.ProducerID, d.ProducerEpoch-1, false)
+		}
+	}
 }
 
 // transactionVersion asks the cluster for its finalized transaction.version;
@@ -135,13 +161,18 @@ func (t *Transactor) Commit(ctx context.Context, records []*Record, fence Fence)
 	if err := t.produce(ctx, records); err != nil {
 		return t.abort(ctx, "produce", err)
 	}
-	if err := t.fence(ctx, fence); err != nil {
+	id, epoch, err := t.client.ProducerID(ctx)
+	if err == nil {
+		err = t.fence(ctx, fence, id, epoch)
+	}
+	if err != nil {
 		return t.abort(ctx, "fence", err)
 	}
 	if err := t.client.EndTransaction(ctx, kgo.TryCommit); err != nil {
 		// It may or may not have been committed: only the log can tell.
 		return &TransactionError{Step: "commit", Err: err}
 	}
+	t.outcomes.note(t.id, id, epoch, true)
 	return nil
 }
 
@@ -180,11 +211,7 @@ func (t *Transactor) produce(ctx context.Context, records []*Record) error {
 	}
 }
 
-func (t *Transactor) fence(ctx context.Context, f Fence) error {
-	id, epoch, err := t.client.ProducerID(ctx)
-	if err != nil {
-		return fmt.Errorf("producer id: %w", err)
-	}
+func (t *Transactor) fence(ctx context.Context, f Fence, id int64, epoch int16) error {
 	if t.version < 2 {
 		if err := t.addOffsets(ctx, f.Group, id, epoch); err != nil {
 			return err

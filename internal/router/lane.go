@@ -37,6 +37,7 @@ type lane struct {
 
 	producers [2]*kafka.Transactor // nil: to be made before the next transaction
 	turn      int                  // which of them is next
+	outcomes  kafka.Outcomes       // of what they did
 
 	mu    sync.Mutex
 	timer map[shard.Partition]time.Time // earliest due timer of each open partition
@@ -160,7 +161,7 @@ func (l *lane) producer(ctx context.Context) (*kafka.Transactor, error) {
 			continue
 		}
 		id := fmt.Sprintf("%sleat-router-%s-%d", l.config.Names.Prefix, l.config.Slot, i)
-		p, err := kafka.NewTransactor(ctx, l.config.Kafka, id, kafka.TransactorConfig{})
+		p, err := kafka.NewTransactor(ctx, l.config.Kafka, id, kafka.TransactorConfig{Outcomes: &l.outcomes})
 		if err != nil {
 			return nil, err
 		}

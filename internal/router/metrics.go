@@ -18,6 +18,7 @@ type Metrics struct {
 	Moved        func()                   // a command was sent to its instance's partition
 	TimerFired   func(late time.Duration) // after its due time
 	Restored     func(records int, took time.Duration)
+	Mended       func() // a transaction that the broker forgot to end was ended: an alarm
 	Disagreed    func() // the group's offset and the checkpoint differ: an alarm
 }
 
@@ -66,5 +67,11 @@ func (m Metrics) restored(records int, took time.Duration) {
 func (m Metrics) disagreed() {
 	if m.Disagreed != nil {
 		m.Disagreed()
+	}
+}
+
+func (m Metrics) mended() {
+	if m.Mended != nil {
+		m.Mended()
 	}
 }

@@ -118,6 +118,7 @@ func (r *Router) Run(ctx context.Context) error {
 	group.Go(func() error { return r.registry.Run(running) })
 	group.Go(func() error { return r.serveTypes(running) })
 	group.Go(func() error { return r.shard.Run(running) })
+	group.Go(func() error { return r.mend(running, &lane.outcomes) })
 	err = group.Wait()
 	lane.closeProducers()
 	return errors.Join(err, db.Close())
