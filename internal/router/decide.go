@@ -219,22 +219,41 @@ func step(in input, snap *events.Snapshot, what fsm.Input, cause []events.UUID) 
 		return d, nil
 	}
 	r.next.Chart, r.next.Error = chart, nil // what parked it before is over
+	if what.Kind == fsm.InputEvent && !begins(effects, what.Name) {
+		// No state was left or entered: data may have changed, and the sender
+		// finds in the history that the signal was taken.
+		r.transitioned(fsm.Transitioned{Event: what.Name, Active: snap.Chart.Active})
+	}
 	for _, effect := range effects {
 		r.record(effect)
 	}
-	if len(r.made.events) == 0 && (what.Kind == fsm.InputEvent || !sameReading(&snap.Chart, &chart)) {
-		// A transition without a target: data may have changed, and the sender
-		// finds in the history that the signal was taken.
-		if in.timer != nil {
-			what.Name = in.timer.Event
-		}
-		r.transitioned(fsm.Transitioned{Event: what.Name, Active: chart.Active})
+	if in.timer != nil && len(r.made.events) == 0 && !snap.State.Finished() {
+		// A timer that led to nothing is over all the same; without this event the
+		// history would not say so.
+		r.transitioned(fsm.Transitioned{Event: timerName(in.timer), Active: chart.Active})
 	}
 	return r.bounded()
 }
 
 func instanceOf(s *events.Snapshot) fsm.Instance {
 	return fsm.Instance{ID: s.InstanceID, Type: s.WorkflowType, Key: s.Key, Version: s.Version}
+}
+
+// begins reports whether the effects begin with the transition that event led to.
+func begins(effects []fsm.Effect, event string) bool {
+	if len(effects) == 0 {
+		return false
+	}
+	first, ok := effects[0].(fsm.Transitioned)
+	return ok && first.Event == event
+}
+
+// timerName is what the history calls a timer that led to nothing.
+func timerName(t *events.Timer) string {
+	if t.Event != "" {
+		return t.Event
+	}
+	return string(t.Kind) + "." + t.Ref
 }
 
 func onlyIgnored(effects []fsm.Effect) (fsm.Ignored, bool) {

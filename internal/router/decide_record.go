@@ -128,6 +128,11 @@ func (r *recorder) metadata() fields {
 		r.meta = fields{events.MetadataVersion: events.Long(int64(r.next.Version))}
 		if r.in.command != nil {
 			r.meta[events.MetadataCommandID] = events.String(r.in.command.CommandID.String())
+			askedFor(r.meta, r.in.command)
+		}
+		if t := r.in.timer; t != nil {
+			r.meta[events.MetadataTimer] = events.Long(t.ID)
+			r.meta[events.MetadataTimerDue] = events.String(t.Due.UTC().Format(time.RFC3339Nano))
 		}
 	}
 	return r.meta
@@ -252,6 +257,9 @@ func (r *recorder) taskChanged(t fsm.TaskChanged) {
 	}
 	if t.Error != nil {
 		errorFields(data, t.Error)
+		if t.Error.Retryable && kind == events.EventTaskFailed { // task.retry says so by itself
+			data[dataRetryable] = events.Boolean(true)
+		}
 	}
 	r.event(kind, data, t.Result)
 }
@@ -291,7 +299,11 @@ func (r *recorder) park(i *fsm.Incident) {
 	}
 	data := errorFields(fields{}, e)
 	data["file"], data["line"], data["column"] = events.String(i.File), events.Long(int64(i.Line)), events.Long(int64(i.Col))
-	r.event(events.EventErrorOccurred, data, nil)
+	var payload json.RawMessage
+	if c := r.in.command; c != nil && c.Command != events.CommandStart { // workflow.created has a start's
+		data[dataParked], payload = parkedInput(c), c.Payload
+	}
+	r.event(events.EventErrorOccurred, data, payload)
 }
 
 // idempotencyKey names the newest event of the instance for its readers.

@@ -54,12 +54,14 @@ func TestDecide(t *testing.T) {
 var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 type script struct {
-	t       *testing.T
-	machine *fsm.Machine
-	away    *fsm.Machine // while it is not deployed
-	snap    *events.Snapshot
-	now     time.Time
-	said    int
+	t        *testing.T
+	machine  *fsm.Machine
+	away     *fsm.Machine // while it is not deployed
+	snap     *events.Snapshot
+	history  []events.Event
+	deployed []*fsm.Machine
+	now      time.Time
+	said     int
 }
 
 func (s *script) run(d *datadriven.TestData) string {
@@ -69,7 +71,8 @@ func (s *script) run(d *datadriven.TestData) string {
 		if err != nil {
 			return err.Error()
 		}
-		s.machine, s.snap = machine, nil
+		s.machine, s.snap, s.history = machine, nil, nil
+		s.deployed = append(s.deployed[:0], machine)
 		return findings.String()
 	case "say":
 		c, err := events.DecodeCommandJSON([]byte(d.Input))
@@ -163,6 +166,8 @@ func (s *script) apply(in input) string {
 	if d.next != nil {
 		s.snap = d.next
 	}
+	s.history = append(s.history, d.events...)
+	checkReplay(s.t, s.history, s.snap, s.deployed...)
 	return describe(s.t, d)
 }
 

@@ -14,7 +14,12 @@ const MaxCausalDepth = 128
 
 // Metadata keys that the router sets. Other keys are the producer's own.
 const (
-	MetadataCommandID   = "command_id"   // the command that was decided (always set)
+	MetadataCommandID   = "command_id"   // the command that was decided; without one a timer was
+	MetadataCommand     = "command"      // its type, when it is of those who look after instances; with their
+	MetadataReason      = "reason"       // reason
+	MetadataRequestedBy = "requested_by" // and name
+	MetadataTimer       = "timer"        // the timer that fired: its ordinal in the instance
+	MetadataTimerDue    = "timer_due"    // when it was due
 	MetadataDomainEvent = "domain_event" // name of a signal or of an `emit` action
 	MetadataVersion     = "version"      // definition version that decided
 )

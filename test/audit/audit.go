@@ -20,6 +20,7 @@ import (
 	"github.com/leat-io/leat/internal/avro"
 	"github.com/leat-io/leat/internal/kafka"
 	"github.com/leat-io/leat/pkg/events"
+	"github.com/leat-io/leat/pkg/fsm"
 	"github.com/leat-io/leat/pkg/topics"
 )
 
@@ -39,6 +40,7 @@ type Books struct {
 	Dead     []Dead
 
 	names        topics.Names
+	machines     map[int32]*fsm.Machine // by version
 	workflowType string
 	partitions   int32
 	checkpoints  map[int32]int64     // newest of each partition
@@ -73,7 +75,7 @@ type Dead struct {
 // there is an error; task queues are found in the histories.
 func Read(ctx context.Context, brokers []string, names topics.Names, workflowType string) (*Books, error) {
 	b := &Books{
-		names: names, workflowType: workflowType, checkpoints: make(map[int32]int64), ends: make(map[partition]int64), Events: make(map[events.UUID][]Event),
+		names: names, workflowType: workflowType, machines: make(map[int32]*fsm.Machine), checkpoints: make(map[int32]int64), ends: make(map[partition]int64), Events: make(map[events.UUID][]Event),
 		States: make(map[events.UUID][]events.Snapshot), Outcomes: make(map[events.UUID][]events.Outcome),
 	}
 	client, err := kgo.NewClient(kgo.SeedBrokers(brokers...))
@@ -94,6 +96,7 @@ func Read(ctx context.Context, brokers []string, names topics.Names, workflowTyp
 		names.State(workflowType):    b.takeState,
 		names.Outcomes(workflowType): b.takeOutcome,
 		names.DeadLetters(commands):  b.takeDead,
+		names.Definitions():          b.takeDefinition,
 	}); err != nil {
 		return nil, err
 	}
@@ -344,6 +347,7 @@ func (b *Books) Wrong() []string {
 		b.checkCauses(id, list)
 		b.checkTasks(id, list)
 		b.checkState(id, list)
+		b.checkReplay(id, list)
 	}
 	for id := range b.States {
 		if len(b.Events[id]) == 0 {

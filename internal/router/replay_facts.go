@@ -1,0 +1,186 @@
+package router
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/leat-io/leat/pkg/events"
+)
+
+// fact is one input that a history records: what was decided on, when, and under
+// which version. A decision's first event says what its input was, so that a
+// history can be decided again; see facts for how.
+type fact struct {
+	Sequence int64           `json:"sequence"` // of the first event that it led to
+	Count    int             `json:"count"`    // of the events that it led to
+	Now      time.Time       `json:"now"`
+	Version  int32           `json:"version"`
+	Source   string          `json:"source,omitempty"`
+	Command  *events.Command `json:"command,omitempty"`
+	Timer    *firedTimer     `json:"timer,omitempty"` // instead of a command
+	ResetTo  int64           `json:"reset_to,omitempty"`
+}
+
+// firedTimer is a timer as the events of its decision name it.
+type firedTimer struct {
+	ID  int64     `json:"id"`
+	Due time.Time `json:"due"`
+}
+
+// facts reads the inputs out of a history, which begins with its first event.
+//
+// Events of one decision name the same command or the same timer. What came in
+// follows from the first of them: workflow.created is a start, task.started a
+// claim, task.completed, task.failed and task.retry a result, state.transitioned
+// a signal; of what a person asked for, the metadata say it. What leaves no event (heartbeats,
+// ignored signals) changes nothing that a decision depends on, but for the due
+// time of a heartbeat's timer, which the timer's decision records.
+func facts(history []events.Event) ([]fact, error) {
+	var list []fact
+	for i := range history {
+		e := &history[i]
+		if want := int64(i + 1); e.SequenceNumber != want {
+			return nil, fmt.Errorf("the history has sequence %d where %d is due: it has to be whole, from the first event on", e.SequenceNumber, want)
+		}
+		if i > 0 && sameDecision(&history[i-1], e) {
+			list[len(list)-1].Count++
+			continue
+		}
+		f, err := readFact(e)
+		if err != nil {
+			return nil, fmt.Errorf("event %d (%s): %w", e.SequenceNumber, e.EventType, err)
+		}
+		list = append(list, f)
+	}
+	return list, nil
+}
+
+func sameDecision(a, b *events.Event) bool {
+	return a.Metadata[events.MetadataCommandID].Equal(b.Metadata[events.MetadataCommandID]) &&
+		a.Metadata[events.MetadataTimer].Equal(b.Metadata[events.MetadataTimer])
+}
+
+func readFact(e *events.Event) (fact, error) {
+	f := fact{
+		Sequence: e.SequenceNumber, Count: 1, Now: e.Timestamp, Source: e.Source,
+		Version: int32(e.Metadata[events.MetadataVersion].Int()), //nolint:gosec // versions are int32
+	}
+	if id := e.Metadata[events.MetadataTimer]; id.Kind() != events.KindNone {
+		due, err := time.Parse(time.RFC3339Nano, e.Metadata[events.MetadataTimerDue].Str())
+		f.Timer = &firedTimer{ID: id.Int(), Due: due}
+		return f, err
+	}
+	c := &events.Command{
+		WorkflowType: e.WorkflowType, InstanceID: e.InstanceID, CausationID: e.CausationID, Timestamp: e.Timestamp,
+		Priority: events.PriorityNormal, Source: e.Source,
+	}
+	f.Command = c
+	id, err := events.ParseUUID(e.Metadata[events.MetadataCommandID].Str())
+	if err != nil {
+		return f, fmt.Errorf("it names neither a command nor a timer: %w", err)
+	}
+	c.CommandID = id
+	if kind := e.Metadata[events.MetadataCommand]; kind.Kind() != events.KindNone {
+		c.Command = events.CommandType(kind.Str())
+		c.Reason, c.Source = e.Metadata[events.MetadataReason].Str(), e.Metadata[events.MetadataRequestedBy].Str()
+		return f, nil
+	}
+	return f, readCommand(&f, e)
+}
+
+// askedFor adds to the metadata what a person asked for, who and why: what
+// follows from that does not tell.
+func askedFor(meta fields, c *events.Command) {
+	if !isLife(c) {
+		return
+	}
+	meta[events.MetadataCommand] = events.String(string(c.Command))
+	if c.Reason != "" {
+		meta[events.MetadataReason] = events.String(c.Reason)
+	}
+	if c.Source != "" {
+		meta[events.MetadataRequestedBy] = events.String(c.Source)
+	}
+}
+
+// readCommand fills the command that led to e, the first event of its decision.
+func readCommand(f *fact, e *events.Event) error {
+	c := f.Command
+	switch e.EventType {
+	case events.EventWorkflowCreated:
+		c.Command, c.Payload, c.Key, c.CorrelationID = events.CommandStart, e.Payload, e.Data["key"].Str(), e.CorrelationID
+		c.Version, c.Priority = f.Version, events.TaskPriority(e.Data["priority"].Str())
+	case events.EventTaskStarted:
+		c.Command = events.CommandClaim
+		return readReport(c, e)
+	case events.EventTaskCompleted:
+		c.Command, c.Payload = events.CommandResult, e.Payload
+		return readReport(c, e)
+	case events.EventTaskFailed, events.EventTaskRetry:
+		c.Command = events.CommandResult
+		if err := readReport(c, e); err != nil {
+			return err
+		}
+		c.Result.State = events.TaskFailed
+		c.Result.Error = &events.Error{
+			Code: e.Data["error_code"].Str(), Message: e.Data["error_message"].Str(),
+			Retryable: e.EventType == events.EventTaskRetry || e.Data[dataRetryable].Bool(),
+		}
+	case events.EventStateTransitioned:
+		c.Command, c.Event, c.Payload = events.CommandSignal, e.Data["event"].Str(), e.Payload
+	case events.EventErrorOccurred:
+		return readParked(c, e)
+	default:
+		return errors.New("it is not known what leads to it")
+	}
+	return nil
+}
+
+func readReport(c *events.Command, e *events.Event) error {
+	id, err := events.ParseUUID(e.Data["task_id"].Str())
+	if err != nil {
+		return fmt.Errorf("task_id: %w", err)
+	}
+	c.Result = &events.TaskResult{
+		TaskID: id, Attempt: int32(e.Data["attempt"].Int()), NodeID: e.Data["node_id"].Str(), //nolint:gosec // attempts are int32
+	}
+	if c.Command == events.CommandResult {
+		c.Result.State = events.TaskCompleted
+	}
+	return nil
+}
+
+// dataParked is where error.occurred keeps the command that led to it, without
+// its payload, which is the event's own. dataRetryable is what task.failed says
+// of an error that another attempt could have mended.
+const (
+	dataParked    = "input"
+	dataRetryable = "error_retryable"
+)
+
+// parked is the part of a command that a decision depends on.
+type parked struct {
+	Command events.CommandType `json:"command"`
+	Event   string             `json:"event,omitempty"`
+	Result  *events.TaskResult `json:"result,omitempty"`
+}
+
+// parkedInput is the command that led to an incident, for error.occurred.
+func parkedInput(c *events.Command) events.ContextValue {
+	text, err := json.Marshal(parked{c.Command, c.Event, c.Result})
+	if err != nil {
+		return events.String(string(c.Command))
+	}
+	return events.String(string(text))
+}
+
+func readParked(c *events.Command, e *events.Event) error {
+	var kept parked
+	if err := json.Unmarshal([]byte(e.Data[dataParked].Str()), &kept); err != nil {
+		return fmt.Errorf("%s: %w", dataParked, err)
+	}
+	c.Command, c.Event, c.Result, c.Payload = kept.Command, kept.Event, kept.Result, e.Payload
+	return nil
+}
