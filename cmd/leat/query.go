@@ -40,7 +40,8 @@ func (a *app) listCommand() *cobra.Command {
 	var workflow string
 	cmd := &cobra.Command{
 		Use: "list", Short: "List workflows, newest first", Args: cobra.NoArgs,
-		Example: "  leat list\n  leat list --type order --state charging\n  leat list --type order --workflow-state failed --limit 0 -o jsonl",
+		Example: "  leat list\n  leat list --type order --state charging\n  leat list --type order --workflow-state failed --limit 0 -o jsonl\n" +
+			"  leat list --type order --where 'amount > 100' --where 'sku ^= A'   # names that the definition declares under search",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			r.WorkflowState = events.WorkflowState(workflow)
 			if workflow != "" && !slices.Contains(events.WorkflowStates(), r.WorkflowState) {
@@ -54,11 +55,14 @@ func (a *app) listCommand() *cobra.Command {
 	flags.StringVar(&r.Type, "type", "", "workflow type (default: all)")
 	flags.StringVar(&r.State, "state", "", "active state of the definition")
 	flags.StringVar(&workflow, "workflow-state", "", "state of life: running, completed, failed, …")
+	flags.StringArrayVar(&r.Where, "where", nil, whereHelp)
 	flags.IntVar(&r.Limit, "limit", 100, "how many at most; 0 for all")
 	_ = cmd.RegisterFlagCompletionFunc("type", a.completeType)
 	_ = cmd.RegisterFlagCompletionFunc("workflow-state", cobra.FixedCompletions(workflowStates(), cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
+
+const whereHelp = "condition on searchable data: NAME, one of = < <= > >= ^= (begins with), value; may be repeated"
 
 func workflowStates() []string {
 	var names []string
@@ -178,13 +182,14 @@ func (a *app) follow(ctx context.Context, c *client.Client, workflowType, name s
 }
 
 func (a *app) countCommand() *cobra.Command {
-	return &cobra.Command{
+	var where []string
+	cmd := &cobra.Command{
 		Use: "count TYPE", Short: "Count workflows by state", Args: cobra.ExactArgs(1),
-		Example:           "  leat count quake\n  leat count quake -o json",
+		Example:           "  leat count quake\n  leat count quake -o json\n  leat count quake --where 'magnitude >= 5'",
 		ValidArgsFunction: a.completeType,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.with(cmd.Context(), needsReader, false, func(ctx context.Context, c *client.Client) error {
-				n, err := c.Counts(ctx, args[0])
+				n, err := c.Counts(ctx, args[0], where...)
 				if err != nil {
 					return err
 				}
@@ -192,10 +197,15 @@ func (a *app) countCommand() *cobra.Command {
 					return a.print.value(n, nil)
 				}
 				a.print.table(countRows(n))
+				if n.Partial {
+					a.print.say("there are more than conditions are checked for: these are some of them")
+				}
 				return nil
 			})
 		},
 	}
+	cmd.Flags().StringArrayVar(&where, "where", nil, whereHelp)
+	return cmd
 }
 
 func countRows(n client.Counts) rows {

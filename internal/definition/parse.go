@@ -187,8 +187,18 @@ func (r *reader) limits(n *node, def *fsm.Definition) {
 
 func (r *reader) search(n *node, def *fsm.Definition) {
 	for _, name := range r.names(n, "a searchable name") {
-		if !slices.ContainsFunc(def.Data, func(v fsm.Variable) bool { return v.Name == name.ID }) {
-			r.errorf(name.Pos, "unknown-data", "%q is not declared under data", name.ID)
+		i := slices.IndexFunc(def.Data, func(v fsm.Variable) bool { return v.Name == name.ID })
+		switch {
+		case i < 0:
+			known := make([]string, 0, len(def.Data))
+			for _, v := range def.Data {
+				known = append(known, v.Name)
+			}
+			r.errorf(name.Pos, "unknown-data", "%q is not declared under data%s", name.ID, fsm.Suggest(name.ID, known))
+		case def.Data[i].Kind == events.KindMap:
+			r.errorf(name.Pos, "wrong-kind", "%q is a map, which cannot be searched", name.ID)
+		case slices.Contains(def.Search, name.ID):
+			r.errorf(name.Pos, "duplicate-id", "%q is searchable already", name.ID)
 		}
 		def.Search = append(def.Search, name.ID)
 	}

@@ -16,10 +16,16 @@ type TypePath struct {
 	Type string `path:"type" doc:"Workflow type."`
 }
 
+type countsInput struct {
+	TypePath
+	Where []string `query:"where,explode" doc:"Count only instances whose data satisfy this, as in the list of instances. Events are not counted then."`
+}
+
 type countsOutput struct {
 	Body struct {
 		Counts
-		AsOf time.Time `json:"as_of,omitzero" doc:"When the newest record that is counted was written."`
+		Partial bool      `json:"partial,omitempty" doc:"Too many instances to look at for where: the counts are of some of them."`
+		AsOf    time.Time `json:"as_of,omitzero" doc:"When the newest record that is counted was written."`
 	}
 }
 
@@ -40,13 +46,21 @@ func (p *Projector) routeCounts(api huma.API) {
 	}, p.definitions)
 }
 
-func (p *Projector) counts(_ context.Context, in *TypePath) (*countsOutput, error) {
+func (p *Projector) counts(_ context.Context, in *countsInput) (*countsOutput, error) {
 	if err := checkType(in.Type); err != nil {
+		return nil, err
+	}
+	conditions, err := p.conditions(in.Type, in.Where)
+	if err != nil {
 		return nil, err
 	}
 	out := &countsOutput{}
 	out.Body.AsOf = p.asOf(in.Type)
-	err := p.read(func(db *store.DB) (err error) {
+	err = p.read(func(db *store.DB) (err error) {
+		if len(conditions) > 0 {
+			out.Body.Counts, out.Body.Partial, err = countWhere(db, in.Type, conditions, maxCounted)
+			return err
+		}
 		out.Body.Counts, err = countsOf(db, in.Type)
 		return err
 	})

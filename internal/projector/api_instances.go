@@ -20,13 +20,14 @@ type InstancePath struct {
 func (i InstancePath) ref() (ref, error) { return ref{i.Type, i.ID}, checkType(i.Type) }
 
 type listInput struct {
-	Type     string `query:"type" doc:"Workflow type; all types, one after the other, when absent."`
-	Workflow string `query:"workflow_state" doc:"Only instances in this workflow state."`
-	State    string `query:"state" doc:"Only instances whose chart is in this state."`
-	Key      string `query:"key" maxLength:"512" doc:"Only instances whose business key begins so; in the order of keys."`
-	Order    string `query:"order" enum:"newest,oldest" default:"newest" doc:"By time of creation."`
-	Limit    int    `query:"limit" minimum:"1" maximum:"1000" default:"100"`
-	Cursor   string `query:"cursor" maxLength:"4096" doc:"next_cursor of the page before."`
+	Type     string   `query:"type" doc:"Workflow type; all types, one after the other, when absent."`
+	Workflow string   `query:"workflow_state" doc:"Only instances in this workflow state."`
+	State    string   `query:"state" doc:"Only instances whose chart is in this state."`
+	Key      string   `query:"key" maxLength:"512" doc:"Only instances whose business key begins so; in the order of keys."`
+	Where    []string `query:"where,explode" doc:"Only instances whose data satisfy this: NAME, one of = < <= > >= ^= (begins with), and a value, such as amount > 100. The definition declares the name under search. May be repeated; type is required then. Unless one of them is an equality, the list is in the order of the first one's values."`
+	Order    string   `query:"order" enum:"newest,oldest" default:"newest" doc:"By time of creation."`
+	Limit    int      `query:"limit" minimum:"1" maximum:"1000" default:"100"`
+	Cursor   string   `query:"cursor" maxLength:"4096" doc:"next_cursor of the page before."`
 }
 
 type listOutput struct {
@@ -67,9 +68,13 @@ func (p *Projector) list(_ context.Context, in *listInput) (*listOutput, error) 
 			return nil, err
 		}
 	}
+	var err error
+	if filter.Where, err = p.conditions(in.Type, in.Where); err != nil {
+		return nil, err
+	}
 	out := &listOutput{}
 	out.Body.Items = make([]*events.Snapshot, 0)
-	err := p.read(func(db *store.DB) error {
+	err = p.read(func(db *store.DB) error {
 		page, next, err := listInstances(db, filter)
 		if errors.Is(err, errCursor) {
 			return badRequest("The page cannot be found", err)

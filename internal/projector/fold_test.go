@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -76,9 +77,36 @@ func (w *world) step(t *rapid.T, of name, state, history *log) {
 		if old := w.snapshots[of]; old != nil {
 			s.Key, s.CreatedAt = old.Key, old.CreatedAt
 		}
+		s.Search = []string{"n", "s", "l", "b", "absent"}
+		s.Chart.Data = drawData(t)
 	})
 	state.snapshot(s)
 	w.snapshots[of] = s
+}
+
+func drawData(t *rapid.T) map[string]events.ContextValue {
+	long := strings.Repeat("long", maxIndexed/4)
+	return map[string]events.ContextValue{
+		"n": rapid.SampledFrom([]events.ContextValue{
+			events.Long(-3), events.Long(0), events.Long(2), events.Double(-0.5), events.Double(2), events.Double(2.5), events.Long(1 << 60), events.Long(1<<60 + 1),
+		}).Draw(t, "n"),
+		"s": events.String(rapid.SampledFrom([]string{"", "a", "ab", "b\x00", "b", long + "1", long + "2"}).Draw(t, "s")),
+		"l": events.Strings(rapid.SliceOfN(rapid.SampledFrom([]string{"a", "ab", "abc", "b", long + "1", long + "2"}), 0, 3).Draw(t, "l")),
+		"b": events.Boolean(rapid.Bool().Draw(t, "b")),
+	}
+}
+
+// conditionsOfTests read conditions without a definition.
+func conditionsOfTests(texts ...string) (list []where) {
+	kinds := map[string]events.Kind{"n": events.KindDouble, "s": events.KindString, "l": events.KindStrings, "b": events.KindBoolean, "absent": events.KindLong}
+	for _, text := range texts {
+		c := must(events.ParseCondition(text))
+		if err := c.Check(kinds[c.Name]); err != nil {
+			panic(err)
+		}
+		list = append(list, where{c, kinds[c.Name]})
+	}
+	return list
 }
 
 func drawStates(t *rapid.T) []string {
@@ -232,6 +260,7 @@ func (w *world) checkInstance(t *rapid.T, db *store.DB, of name, want *events.Sn
 
 // checkLists reads every list page by page.
 func (w *world) checkLists(t *rapid.T, db *store.DB, workflowType string) {
+	long := strings.Repeat("long", maxIndexed/4)
 	for _, f := range []Filter{
 		{},
 		{Oldest: true},
@@ -241,7 +270,23 @@ func (w *world) checkLists(t *rapid.T, db *store.DB, workflowType string) {
 		{KeyPrefix: "b\x00"},
 		{State: "open", Workflow: events.WorkflowFailed},
 		{KeyPrefix: "a", State: "open"},
+		{Where: conditionsOfTests("n = 2")},
+		{Where: conditionsOfTests("n = 1152921504606846976"), Oldest: true},
+		{Where: conditionsOfTests("n > -1")},
+		{Where: conditionsOfTests("n >= 0", "n < 2.5"), State: "open"},
+		{Where: conditionsOfTests("n <= 0")},
+		{Where: conditionsOfTests("s = ab")},
+		{Where: conditionsOfTests("s = " + long + "1")},
+		{Where: conditionsOfTests("s ^= a")},
+		{Where: conditionsOfTests("s ^= ''")},
+		{Where: conditionsOfTests("s > a"), KeyPrefix: "a"},
+		{Where: conditionsOfTests("l = ab")},
+		{Where: conditionsOfTests("l = " + long + "2")},
+		{Where: conditionsOfTests("l ^= a"), Workflow: events.WorkflowRunning},
+		{Where: conditionsOfTests("l <= ab", "b = true")},
+		{Where: conditionsOfTests("absent = 1")},
 	} {
+		inOrder := f.KeyPrefix == "" && (len(f.Where) == 0 || f.Where[0].Op == events.Equals && len(f.Where[0].Value) <= maxIndexed)
 		f.Type, f.Limit = workflowType, 2
 		var want, got []string
 		for of, s := range w.snapshots {
@@ -256,13 +301,18 @@ func (w *world) checkLists(t *rapid.T, db *store.DB, workflowType string) {
 			for _, i := range page {
 				s := must(i.snapshot())
 				got = append(got, s.InstanceID.String())
-				if previous != nil && f.KeyPrefix == "" && previous.created.Before(i.created) != f.Oldest && !previous.created.Equal(i.created) {
+				if previous != nil && inOrder && previous.created.Before(i.created) != f.Oldest && !previous.created.Equal(i.created) {
 					t.Fatalf("list %+v is out of order", f)
 				}
 				previous = i
 			}
 			if f.Cursor = next; next == "" {
 				break
+			}
+		}
+		if len(f.Where) > 0 && f.KeyPrefix == "" && f.State == "" && f.Workflow == "" {
+			if n, partial, err := countWhere(db, workflowType, f.Where, maxCounted); err != nil || partial || n.Instances != int64(len(want)) {
+				t.Fatalf("count %+v gives %+v, want %d: %v", f.Where, n, len(want), err)
 			}
 		}
 		slices.Sort(want)

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/leat-io/leat/internal/store"
@@ -24,6 +25,9 @@ func indexKeys(workflowType string, id events.UUID, c *card) [][]byte {
 	}
 	if c.key != "" {
 		keys = append(keys, append(appendText(typed(prefixKey, workflowType), c.key), id[:]...))
+	}
+	for _, s := range c.search {
+		keys = append(keys, searchKeys(workflowType, id, c, s)...)
 	}
 	return keys
 }
@@ -64,9 +68,12 @@ type Filter struct {
 	Workflow  events.WorkflowState
 	State     string // an active or final chart state
 	KeyPrefix string // of the business key; the list is in the order of keys then
-	Oldest    bool   // oldest first, else newest first
-	Limit     int
-	Cursor    string
+	// Where are conditions on data, all of which hold. The list is in the order
+	// of values when the first of them is not an equality and no key is given.
+	Where  []where
+	Oldest bool // oldest first, else newest first
+	Limit  int
+	Cursor string
 }
 
 // maxExamined bounds the work for one page. A filter that matches almost
@@ -119,36 +126,59 @@ func find(list []string, s string) int {
 	return len(list)
 }
 
-// index is the beginning of the index keys that hold every match: the filter's
-// most selective index.
-func (f *Filter) index(workflowType string) []byte {
+// span is the range of index keys in which every match is, in the filter's most
+// selective index. Forward says that the list is in the order of the index, and
+// not in that of creation.
+func (f *Filter) span(workflowType string) (from, to []byte, forward bool) {
+	equality := slices.IndexFunc(f.Where, func(w where) bool { return w.Op == events.Equals })
 	switch {
+	case equality >= 0:
+		from, to = f.Where[equality].span(workflowType)
+		// A list of strings that is equal to a long text has several such items.
+		return from, to, len(f.Where[equality].Value) > maxIndexed
 	case f.KeyPrefix != "":
-		return escape(typed(prefixKey, workflowType), f.KeyPrefix)
+		from, to = span(escape(typed(prefixKey, workflowType), f.KeyPrefix))
+		return from, to, true
+	case len(f.Where) > 0:
+		from, to = f.Where[0].span(workflowType)
+		return from, to, true
 	case f.State != "":
-		return appendText(typed(prefixChart, workflowType), f.State)
+		from, to = span(appendText(typed(prefixChart, workflowType), f.State))
 	case f.Workflow != "":
-		return appendText(typed(prefixWorkflow, workflowType), string(f.Workflow))
+		from, to = span(appendText(typed(prefixWorkflow, workflowType), string(f.Workflow)))
 	default:
-		return typed(prefixCreated, workflowType)
+		from, to = span(typed(prefixCreated, workflowType))
 	}
+	return from, to, false
 }
 
 func (f *Filter) covers(workflowType string, key []byte) bool {
-	prefix := f.index(workflowType)
-	return bytes.HasPrefix(key, prefix) && len(key) >= len(prefix)+idLength
+	from, to, _ := f.span(workflowType)
+	return bytes.Compare(key, from) >= 0 && bytes.Compare(key, to) < 0 && len(key) >= len(typed(0, workflowType))+idLength
 }
 
 func (f *Filter) matches(c *card) bool {
 	return (f.Workflow == "" || c.workflow == f.Workflow) &&
 		(f.State == "" || c.active(f.State)) &&
-		strings.HasPrefix(c.key, f.KeyPrefix)
+		strings.HasPrefix(c.key, f.KeyPrefix) &&
+		!slices.ContainsFunc(f.Where, func(w where) bool { return !w.holds(c) })
+}
+
+// again reports whether the instance was found before, at another entry of the
+// index that is scanned.
+func (f *Filter) again(workflowType string, key []byte, c *card) bool {
+	if key[0] != prefixSearch {
+		return false
+	}
+	used := max(0, slices.IndexFunc(f.Where, func(w where) bool { return w.Op == events.Equals }))
+	return !f.Where[used].first(workflowType, key, c)
 }
 
 type lister struct {
 	db     *store.DB
 	filter Filter
 	left   int
+	visit  func(*instance) // takes what is found, instead of the page
 	page   []*instance
 	last   []byte // key of the newest item, or of the last one looked at
 	next   []byte // nil while there is room
@@ -156,9 +186,9 @@ type lister struct {
 
 // scan adds the matches of one type that come after the index key at.
 func (l *lister) scan(workflowType string, at []byte) error {
-	from, to := span(l.filter.index(workflowType))
+	from, to, forward := l.filter.span(workflowType)
 	scan := l.db.ScanBack
-	if l.filter.Oldest || l.filter.KeyPrefix != "" {
+	if l.filter.Oldest || forward {
 		scan = l.db.Scan
 		if len(at) > 0 {
 			from = behind(at)
@@ -178,11 +208,19 @@ func (l *lister) scan(workflowType string, at []byte) error {
 			return false, err
 		}
 		// The row is read later than the index and may have moved on.
-		if i != nil && l.filter.matches(&i.card) {
-			l.page = append(l.page, i)
+		if i != nil && l.filter.matches(&i.card) && !l.filter.again(workflowType, key, &i.card) {
+			l.found(i)
 		}
 		return true, nil
 	})
+}
+
+func (l *lister) found(i *instance) {
+	if l.visit != nil {
+		l.visit(i)
+		return
+	}
+	l.page = append(l.page, i)
 }
 
 // instanceByKey is the instance that a business key names: the one derived from

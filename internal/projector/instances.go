@@ -22,6 +22,7 @@ type card struct {
 	workflow  events.WorkflowState
 	key       string
 	states    []string // distinct active and final chart states, sorted
+	search    []searchable
 }
 
 // instance is one row of the instances view.
@@ -35,7 +36,7 @@ func cardOf(s *events.Snapshot, partition int32, offset int64) card {
 	slices.Sort(states)
 	return card{
 		sequence: s.SequenceNumber, partition: partition, offset: offset, created: s.CreatedAt,
-		workflow: s.State, key: s.Key, states: slices.Compact(states),
+		workflow: s.State, key: s.Key, states: slices.Compact(states), search: searchablesOf(s),
 	}
 }
 
@@ -68,6 +69,9 @@ func (i *instance) encode() []byte {
 	for _, s := range i.states {
 		size += len(s) + binary.MaxVarintLen32
 	}
+	for _, s := range i.search {
+		size += len(s.name) + len(s.value) + 2*binary.MaxVarintLen32
+	}
 	b := make([]byte, 0, size)
 	b = binary.AppendVarint(b, i.sequence)
 	b = binary.AppendVarint(b, int64(i.partition))
@@ -78,6 +82,10 @@ func (i *instance) encode() []byte {
 	b = binary.AppendUvarint(b, uint64(len(i.states)))
 	for _, s := range i.states {
 		b = appendSized(b, s)
+	}
+	b = binary.AppendUvarint(b, uint64(len(i.search)))
+	for _, s := range i.search {
+		b = appendSized(appendSized(b, s.name), s.value)
 	}
 	return append(b, i.raw...)
 }
@@ -97,6 +105,9 @@ func decodeInstance(b []byte) (*instance, error) {
 	}}
 	for n := r.uvarint(); n > 0 && !r.torn; n-- {
 		i.states = append(i.states, r.text())
+	}
+	for n := r.uvarint(); n > 0 && !r.torn; n-- {
+		i.search = append(i.search, searchable{r.text(), r.text()})
 	}
 	i.raw = r.rest
 	if r.torn {

@@ -11,7 +11,7 @@ import (
 
 // layout is the version of everything below; a store with another one is
 // rebuilt from the topics.
-const layout = 1
+const layout = 2
 
 // The first byte of a key says which view it belongs to. A workflow type, which
 // has no zero byte, and a zero byte follow in all but positions.
@@ -25,6 +25,7 @@ const (
 	prefixHead     = 'q' // type, instance                 → newest sequence in the history
 	prefixChart    = 's' // type, state, created, instance → nothing
 	prefixWorkflow = 'w' // type, state, created, instance → nothing
+	prefixSearch   = 'x' // type, name, value, created, instance → nothing
 )
 
 const (

@@ -122,6 +122,9 @@ func (c *Client) listAPI(ctx context.Context, r ListRequest) (page Page, err err
 			query.Set(name, value)
 		}
 	}
+	if len(r.Where) > 0 {
+		query["where"] = r.Where
+	}
 	err = c.call(ctx, http.MethodGet, "/api/v1/instances", query, nil, nil, &page)
 	return page, err
 }
@@ -149,8 +152,12 @@ func (c *Client) historyAPI(ctx context.Context, workflowType, idOrKey string, r
 	return list, nil
 }
 
-func (c *Client) countsAPI(ctx context.Context, workflowType string) (n Counts, err error) {
-	err = c.call(ctx, http.MethodGet, "/api/v1/types/"+url.PathEscape(workflowType)+"/counts", nil, nil, nil, &n)
+func (c *Client) countsAPI(ctx context.Context, workflowType string, where []string) (n Counts, err error) {
+	query := url.Values{}
+	if len(where) > 0 {
+		query["where"] = where
+	}
+	err = c.call(ctx, http.MethodGet, "/api/v1/types/"+url.PathEscape(workflowType)+"/counts", query, nil, nil, &n)
 	return n, err
 }
 

@@ -141,14 +141,18 @@ func (c *Client) listDirect(ctx context.Context, r ListRequest) (Page, error) {
 			return Page{}, invalid(errors.New("the cursor is not one of this list"))
 		}
 	}
+	wanted, err := readConditions(r.Where)
+	if err != nil {
+		return Page{}, err
+	}
 	page := Page{Items: []Instance{}}
-	err := c.all(ctx, r.Type, func(s *Instance) {
-		if (r.WorkflowState == "" || s.State == r.WorkflowState) && (r.State == "" || slices.Contains(s.Chart.Active, r.State)) &&
+	err = c.all(ctx, r.Type, func(s *Instance) {
+		if wanted.hold(s) && (r.WorkflowState == "" || s.State == r.WorkflowState) && (r.State == "" || slices.Contains(s.Chart.Active, r.State)) &&
 			(after == nil || newerFirst(at(s), *after) > 0) {
 			page.Items = append(page.Items, *s)
 		}
 	})
-	if err != nil {
+	if err := cmp.Or(err, wanted.unknown(r.Type)); err != nil {
 		return Page{}, err
 	}
 	slices.SortFunc(page.Items, func(a, b Instance) int { return newerFirst(at(&a), at(&b)) })
@@ -165,16 +169,23 @@ func newerFirst(a, b cursor) int {
 	return cmp.Or(cmp.Compare(b.Created, a.Created), bytes.Compare(a.ID[:], b.ID[:]))
 }
 
-func (c *Client) countsDirect(ctx context.Context, workflowType string) (Counts, error) {
+func (c *Client) countsDirect(ctx context.Context, workflowType string, where []string) (Counts, error) {
+	wanted, err := readConditions(where)
+	if err != nil {
+		return Counts{}, err
+	}
 	n := Counts{Workflow: make(map[events.WorkflowState]int64), State: make(map[string]int64)}
-	err := c.all(ctx, workflowType, func(s *Instance) {
+	err = c.all(ctx, workflowType, func(s *Instance) {
+		if !wanted.hold(s) {
+			return
+		}
 		n.Instances++
 		n.Workflow[s.State]++
 		for _, state := range s.Chart.Active {
 			n.State[state]++
 		}
 	})
-	return n, err
+	return n, cmp.Or(err, wanted.unknown(workflowType))
 }
 
 // historyDirect reads the instance's partition of the event store.

@@ -39,6 +39,7 @@ type ListRequest struct {
 	Type          string               // required without a projector
 	WorkflowState events.WorkflowState // "" for any
 	State         string               // of the chart, active; "" for any
+	Where         []string             // conditions on data that the definition declares under search: "amount > 100"
 	Limit         int                  // default 100, at most 1000
 	Cursor        string               // NextCursor of the page before
 }
@@ -117,19 +118,21 @@ type Counts struct {
 	Workflow  map[events.WorkflowState]int64 `json:"workflow_state"` // by workflow state
 	State     map[string]int64               `json:"state"`          // by active state of the chart
 	Instances int64                          `json:"instances"`
+	Partial   bool                           `json:"partial,omitempty"` // there are more than conditions are checked for
 }
 
-// Counts counts the instances of a type. Errors are those of [Client.Get].
-func (c *Client) Counts(ctx context.Context, workflowType string) (Counts, error) {
+// Counts counts the instances of a type that satisfy all conditions, which are
+// those of [ListRequest]. Errors are those of [Client.Get].
+func (c *Client) Counts(ctx context.Context, workflowType string, where ...string) (Counts, error) {
 	if err := events.CheckWorkflowType("type", workflowType); err != nil {
 		return Counts{}, invalid(err)
 	}
 	ctx, cancel := c.bounded(ctx)
 	defer cancel()
 	if c.config.API != "" {
-		return c.countsAPI(ctx, workflowType)
+		return c.countsAPI(ctx, workflowType, where)
 	}
-	return c.countsDirect(ctx, workflowType)
+	return c.countsDirect(ctx, workflowType, where)
 }
 
 // candidates are the instances that idOrKey may name: the id it is, and the one
