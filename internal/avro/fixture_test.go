@@ -13,7 +13,7 @@ import (
 	"github.com/leat-io/leat/pkg/topics"
 )
 
-// record is one of the seven, with its functions under one type.
+// record is one of them, with its functions under one type.
 type record struct {
 	name   string
 	full   func(t testing.TB) any // a pointer to a record in which every field is set
@@ -56,6 +56,9 @@ func records() []record {
 		recordOf("snapshot", func(*events.Snapshot) {}, EncodeSnapshot, AppendSnapshot, DecodeSnapshot),
 		recordOf("checkpoint", func(*events.Checkpoint) {}, EncodeCheckpoint, AppendCheckpoint, DecodeCheckpoint),
 		recordOf("definition", func(*events.DefinitionRecord) {}, EncodeDefinition, AppendDefinition, DecodeDefinition),
+		recordOf("schedule", func(s *events.ScheduleRecord) { s.Every += events.MinScheduleEvery; s.EndAt = s.StartAt.Add(time.Hour) },
+			EncodeSchedule, AppendSchedule, DecodeSchedule),
+		recordOf("progress", func(*events.ScheduleProgress) {}, EncodeProgress, AppendProgress, DecodeProgress),
 	}
 }
 
@@ -149,6 +152,7 @@ func closedSets() map[reflect.Type][]string {
 	addSet(sets, events.IsolationLevels())
 	addSet(sets, events.OutcomeStatuses())
 	addSet(sets, events.TimerKinds())
+	addSet(sets, events.OverlapPolicies())
 	return sets
 }
 

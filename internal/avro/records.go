@@ -198,3 +198,67 @@ func definition(c *codec, d *events.DefinitionRecord) {
 	c.time("deployed_at", &d.DeployedAt)
 	c.optStr("deployed_by", &d.DeployedBy)
 }
+
+func schedule(c *codec, s *events.ScheduleRecord) {
+	c.str("schedule_id", &s.ScheduleID)
+	c.str("workflow_type", &s.WorkflowType)
+	c.int("version", &s.Version)
+	c.strs("cron", &s.Cron)
+	c.millis("every_ms", &s.Every)
+	c.millis("offset_ms", &s.Offset)
+	c.optStr("time_zone", &s.TimeZone)
+	c.millis("jitter_ms", &s.Jitter)
+	c.optTime("start_at", &s.StartAt)
+	c.optTime("end_at", &s.EndAt)
+	enum(c, "overlap", &s.Overlap, &overlapPolicies)
+	c.millis("catchup_ms", &s.Catchup)
+	c.boolean("paused", &s.Paused)
+	c.optStr("note", &s.Note)
+	c.payload("input", &s.Input)
+	c.optStr("key", &s.Key)
+	c.time("since", &s.Since)
+	c.time("created_at", &s.CreatedAt)
+	c.time("updated_at", &s.UpdatedAt)
+	c.optStr("updated_by", &s.UpdatedBy)
+}
+
+func progress(c *codec, p *events.ScheduleProgress) {
+	c.str("schedule_id", &p.ScheduleID)
+	c.optTime("cursor", &p.Cursor)
+	list(c, "running", &p.Running, scheduledRun)
+	list(c, "buffered", &p.Buffered, scheduledDue)
+	list(c, "backfills", &p.Backfills, scheduledBackfill)
+	list(c, "recent", &p.Recent, scheduledStart)
+	c.uuids("seen", &p.Seen)
+	c.long("started", &p.Started)
+	c.long("skipped", &p.Skipped)
+	c.long("missed", &p.Missed)
+	c.long("refused", &p.Refused)
+	optError(c, &p.Error)
+	c.time("updated_at", &p.UpdatedAt)
+}
+
+func scheduledRun(c *codec, r *events.ScheduledRun) {
+	c.time("due", &r.Due)
+	c.time("started_at", &r.StartedAt)
+	c.uuid("instance_id", &r.InstanceID)
+	optEnum(c, "asked", &r.Asked, &overlapPolicies)
+}
+
+func scheduledStart(c *codec, r *events.ScheduledStart) {
+	c.time("due", &r.Due)
+	c.time("started_at", &r.StartedAt)
+	c.uuid("instance_id", &r.InstanceID)
+}
+
+func scheduledDue(c *codec, d *events.ScheduledDue) {
+	c.time("due", &d.Due)
+	enum(c, "overlap", &d.Overlap, &overlapPolicies)
+	c.boolean("manual", &d.Manual)
+}
+
+func scheduledBackfill(c *codec, b *events.ScheduledBackfill) {
+	c.time("after", &b.After)
+	c.time("until", &b.Until)
+	enum(c, "overlap", &b.Overlap, &overlapPolicies)
+}

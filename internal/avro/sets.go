@@ -37,6 +37,7 @@ var (
 	isolationLevels = setOf(events.IsolationLevels())
 	outcomeStatuses = setOf(events.OutcomeStatuses())
 	timerKinds      = setOf(events.TimerKinds())
+	overlapPolicies = setOf(events.OverlapPolicies())
 )
 
 // enum is a text of a closed set; any other is refused both ways.

@@ -99,6 +99,9 @@ func (n Names) DeadLetters(source string) string {
 // Definitions holds every deployed version of every definition.
 func (n Names) Definitions() string { return n.Prefix + "workflow.definitions" }
 
+// Schedules holds every schedule.
+func (n Names) Schedules() string { return n.Prefix + "workflow.schedules" }
+
 // TypeOfCommands is the workflow type whose commands topic has this name.
 func (n Names) TypeOfCommands(topic string) (workflowType string, ok bool) {
 	rest, ok := strings.CutPrefix(topic, n.Prefix+"workflow.")
@@ -123,7 +126,7 @@ func (n Names) Type(workflowType string, partitions int32) []Spec {
 		},
 		{
 			Name: n.State(workflowType), Partitions: partitions, Cleanup: Compact,
-			Key: "instance id, !ckpt", Writers: "router", Readers: "router, projector",
+			Key: "instance id, !ckpt, !schedule/<id>", Writers: "router", Readers: "router, projector",
 		},
 		{
 			Name: n.Outcomes(workflowType), Partitions: registryPartitions, Cleanup: Delete, Retention: 24 * time.Hour,
@@ -154,10 +157,16 @@ func (n Names) DeadLetter(source string) Spec {
 
 // Shared lists the topics that do not belong to a type or a queue.
 func (n Names) Shared() []Spec {
-	return []Spec{{
-		Name: n.Definitions(), Partitions: registryPartitions, Cleanup: Compact,
-		Key: "type@version", Writers: "deployers", Readers: "all",
-	}}
+	return []Spec{
+		{
+			Name: n.Definitions(), Partitions: registryPartitions, Cleanup: Compact,
+			Key: "type@version", Writers: "deployers", Readers: "all",
+		},
+		{
+			Name: n.Schedules(), Partitions: registryPartitions, Cleanup: Compact,
+			Key: "schedule id", Writers: "clients", Readers: "router",
+		},
+	}
 }
 
 // QueueOf is the queue of a task name: what stands before the first dot.

@@ -1,0 +1,221 @@
+package events
+
+import (
+	"encoding/json"
+	"strings"
+	"time"
+)
+
+// OverlapPolicy says what becomes of a due of a schedule while an instance that
+// the schedule started is still at work.
+type OverlapPolicy string
+
+// The six overlap policies.
+const (
+	OverlapSkip           OverlapPolicy = "skip"            // it is left out
+	OverlapBufferOne      OverlapPolicy = "buffer_one"      // it waits; a second one is left out
+	OverlapBufferAll      OverlapPolicy = "buffer_all"      // it waits, behind the others
+	OverlapCancelOther    OverlapPolicy = "cancel_other"    // it waits until the other has ended, which is told to cancel
+	OverlapTerminateOther OverlapPolicy = "terminate_other" // the same, and the other is told to terminate
+	OverlapAllowAll       OverlapPolicy = "allow_all"       // both run
+)
+
+// OverlapPolicies lists the closed set.
+func OverlapPolicies() []OverlapPolicy {
+	return []OverlapPolicy{
+		OverlapSkip, OverlapBufferOne, OverlapBufferAll, OverlapCancelOther, OverlapTerminateOther, OverlapAllowAll,
+	}
+}
+
+// ScheduleRecord is a schedule, on the compacted topic workflow.schedules under
+// its id: which instances begin by themselves, and when. A tombstone deletes it.
+// The router that owns the schedule's partition of the type drives it.
+type ScheduleRecord struct {
+	ScheduleID   string `json:"schedule_id"`
+	WorkflowType string `json:"workflow_type"`
+	Version      int32  `json:"version,omitempty"` // of the definition; 0 for the newest deployed
+
+	Cron     []string      `json:"cron,omitempty"` // five fields each; any of them makes a due
+	Every    time.Duration `json:"every,omitempty"`
+	Offset   time.Duration `json:"offset,omitempty"`    // of Every, from 1970-01-01T00:00:00Z
+	TimeZone string        `json:"time_zone,omitempty"` // of Cron, by its IANA name; "" is UTC
+	Jitter   time.Duration `json:"jitter,omitempty"`    // a due fires up to this much later, always by the same amount
+	StartAt  time.Time     `json:"start_at,omitzero"`   // no due before
+	EndAt    time.Time     `json:"end_at,omitzero"`     // no due after
+
+	Overlap OverlapPolicy   `json:"overlap"`
+	Catchup time.Duration   `json:"catchup,omitempty"` // a due that could not fire for longer is missed; 0 is DefaultCatchup
+	Paused  bool            `json:"paused,omitempty"`
+	Note    string          `json:"note,omitempty"` // for people
+	Input   json.RawMessage `json:"input,omitempty"`
+	Key     string          `json:"key,omitempty"` // template of the business keys; "" names schedule and due
+
+	// Since is the instant behind which dues count: when the schedule was made,
+	// when its times changed, when it was resumed.
+	Since     time.Time `json:"since"`
+	CreatedAt time.Time `json:"created_at"`
+	UpdatedAt time.Time `json:"updated_at"`
+	UpdatedBy string    `json:"updated_by,omitempty"`
+}
+
+// Bounds of a schedule.
+const (
+	MaxScheduleIDLength = 100
+	MaxCronEntries      = 50
+	MinScheduleEvery    = time.Second
+	// DefaultCatchup forgives any outage that people would call one.
+	DefaultCatchup = 365 * 24 * time.Hour
+	// MaxScheduleBuffer is how many dues may wait for an instance to end.
+	MaxScheduleBuffer = 1000
+	// MaxScheduleRecent is how many of its newest starts a schedule remembers.
+	MaxScheduleRecent = 10
+)
+
+// ScheduleInstanceID is the id under which commands address a schedule: signals
+// `trigger` and `backfill` to it make it start instances. It also says which
+// partition of the workflow type drives the schedule.
+func ScheduleInstanceID(scheduleID string) UUID { return DeriveUUID(Namespace, "schedule/"+scheduleID) }
+
+// The signals that a schedule understands.
+const (
+	ScheduleTrigger  = "trigger"  // start one instance now; payload ScheduleRequest
+	ScheduleBackfill = "backfill" // start those of a past range; payload ScheduleRequest
+)
+
+// ScheduleRequest is the payload of the two signals to a schedule.
+type ScheduleRequest struct {
+	ScheduleID string        `json:"schedule_id"`
+	From       time.Time     `json:"from,omitzero"` // backfill: the first due that is wanted is not before
+	To         time.Time     `json:"to,omitzero"`   // backfill: the last is not after
+	Overlap    OverlapPolicy `json:"overlap,omitempty"`
+}
+
+// CheckScheduleID holds `^[a-zA-Z0-9][a-zA-Z0-9._-]{0,99}$`.
+func CheckScheduleID(field, id string) error {
+	if id == "" {
+		return fieldErrorf(field, "is missing")
+	}
+	ok := len(id) <= MaxScheduleIDLength && !strings.ContainsAny(id[:1], "._-")
+	for i := 0; ok && i < len(id); i++ {
+		c := id[i]
+		ok = c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_' || c == '-' || c == '.'
+	}
+	if !ok {
+		return fieldErrorf(field, "%q does not match ^[a-zA-Z0-9][a-zA-Z0-9._-]{0,99}$", clip(id))
+	}
+	return nil
+}
+
+// Validate checks every field but the language of Cron and the name of TimeZone.
+func (s *ScheduleRecord) Validate() error {
+	return firstError(
+		CheckScheduleID("schedule_id", s.ScheduleID),
+		CheckWorkflowType("workflow_type", s.WorkflowType),
+		s.checkTimes(),
+		checkEnum("overlap", s.Overlap, OverlapPolicies()),
+		s.checkDurations(),
+		checkLength("note", s.Note, MaxMessageLength),
+		checkPayload("input", s.Input),
+		checkLength("key", s.Key, MaxKeyLength-MaxScheduleIDLength),
+		checkTime("since", s.Since),
+		checkTime("created_at", s.CreatedAt),
+		checkTime("updated_at", s.UpdatedAt),
+	)
+}
+
+func (s *ScheduleRecord) checkTimes() error {
+	switch {
+	case s.Version < 0:
+		return fieldErrorf("version", "%d is below 0", s.Version)
+	case len(s.Cron) == 0 && s.Every == 0:
+		return fieldErrorf("cron", "is missing, and so is every: one of them must say when")
+	case len(s.Cron) > MaxCronEntries:
+		return fieldErrorf("cron", "has %d entries, at most %d", len(s.Cron), MaxCronEntries)
+	case s.Every != 0 && s.Every < MinScheduleEvery:
+		return fieldErrorf("every", "is %s, at least %s", s.Every, MinScheduleEvery)
+	case !s.StartAt.IsZero() && !s.EndAt.IsZero() && s.EndAt.Before(s.StartAt):
+		return fieldErrorf("end_at", "is before start_at")
+	}
+	for _, c := range s.Cron {
+		if err := checkName("cron", c); err != nil {
+			return err
+		}
+	}
+	return checkLength("time_zone", s.TimeZone, MaxNameLength)
+}
+
+func (s *ScheduleRecord) checkDurations() error {
+	for _, d := range []struct {
+		field string
+		value time.Duration
+	}{{"offset", s.Offset}, {"jitter", s.Jitter}, {"catchup", s.Catchup}} {
+		if d.value < 0 {
+			return fieldErrorf(d.field, "%s is below 0", d.value)
+		}
+	}
+	return nil
+}
+
+// ScheduleProgressPrefix stands before the schedule's id in the key of a
+// [ScheduleProgress] in a state topic.
+const ScheduleProgressPrefix = "!schedule/"
+
+// Internal reports whether the key of a record of a state topic is not that of
+// an instance: a checkpoint, or the progress of a schedule. Who reads instances
+// leaves those out.
+func Internal(key string) bool { return strings.HasPrefix(key, "!") }
+
+// ScheduleProgress is how far a schedule is, on workflow.<type>.state. It is
+// written in the transaction that starts the instances, so that each due is
+// decided once.
+type ScheduleProgress struct {
+	ScheduleID string              `json:"schedule_id"`
+	Cursor     time.Time           `json:"cursor,omitzero"`     // the newest due that is decided
+	Running    []ScheduledRun      `json:"running,omitempty"`   // instances that have not ended, oldest first
+	Buffered   []ScheduledDue      `json:"buffered,omitempty"`  // dues that wait for them
+	Backfills  []ScheduledBackfill `json:"backfills,omitempty"` // ranges that were asked for and are not done
+	Recent     []ScheduledStart    `json:"recent,omitempty"`    // the newest starts, newest last
+	Seen       []UUID              `json:"seen,omitempty"`      // commands that were decided, newest last
+
+	Started   int64     `json:"started"`         // instances
+	Skipped   int64     `json:"skipped"`         // dues left out by the overlap policy
+	Missed    int64     `json:"missed"`          // dues older than the catch-up window
+	Refused   int64     `json:"refused"`         // dues whose start was refused
+	Error     *Error    `json:"error,omitempty"` // of the newest start, when it was refused
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// ScheduledStart is a start in the memory of a schedule.
+type ScheduledStart struct {
+	Due        time.Time `json:"due"`
+	StartedAt  time.Time `json:"started_at"`
+	InstanceID UUID      `json:"instance_id"`
+}
+
+// ScheduledRun is an instance that a schedule started and that has not ended.
+type ScheduledRun struct {
+	Due        time.Time `json:"due"`
+	StartedAt  time.Time `json:"started_at"`
+	InstanceID UUID      `json:"instance_id"`
+	// Asked is the policy by which it was told to make room, "" while it was not.
+	Asked OverlapPolicy `json:"asked,omitempty"`
+}
+
+// ScheduledDue is a due that waits.
+type ScheduledDue struct {
+	Due     time.Time     `json:"due"`
+	Overlap OverlapPolicy `json:"overlap"`
+	Manual  bool          `json:"manual,omitempty"` // asked for by a person: a pause does not hold it
+}
+
+// ScheduledBackfill is a range of dues that was asked for.
+type ScheduledBackfill struct {
+	After   time.Time     `json:"after"` // what is left: dues after this,
+	Until   time.Time     `json:"until"` // and not after this
+	Overlap OverlapPolicy `json:"overlap"`
+}
+
+// Validate checks the fields that no other record vouches for.
+func (p *ScheduleProgress) Validate() error {
+	return firstError(CheckScheduleID("schedule_id", p.ScheduleID), checkTime("updated_at", p.UpdatedAt))
+}
