@@ -22,7 +22,7 @@ var layers = map[string]layer{
 	"pkg/spi/spitest": {inside: "pkg"},
 
 	// What people import and that talks to Kafka.
-	"pkg/client":   {inside: "pkg internal/kafka internal/avro internal/definition internal/problem"},
+	"pkg/client":   {inside: "pkg internal/kafka internal/avro internal/definition internal/problem internal/schedule"},
 	"pkg/executor": {inside: "pkg internal/executor internal/kafka internal/avro"},
 
 	"schemas": {},
@@ -46,7 +46,7 @@ var layers = map[string]layer{
 
 	// The three workers and what they share. They reach a library only through its home.
 	"internal/shard":     {inside: "pkg internal/kafka"},
-	"internal/router":    {inside: "pkg internal/shard internal/kafka internal/store internal/avro internal/registry", outside: "golang.org/x/sync/errgroup"},
+	"internal/router":    {inside: "pkg internal/shard internal/kafka internal/store internal/avro internal/registry internal/schedule", outside: "golang.org/x/sync/errgroup"},
 	"internal/projector": {inside: "pkg internal/shard internal/kafka internal/store internal/avro internal/definition internal/registry internal/problem", outside: "github.com/danielgtaylor/huma/v2"},
 	"internal/executor":  {inside: "pkg internal/kafka internal/avro internal/shard internal/problem"},
 	"internal/console":   {},

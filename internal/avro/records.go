@@ -234,7 +234,7 @@ func progress(c *codec, p *events.ScheduleProgress) {
 	c.long("skipped", &p.Skipped)
 	c.long("missed", &p.Missed)
 	c.long("refused", &p.Refused)
-	optError(c, &p.Error)
+	optError(c, "error", &p.Error)
 	c.time("updated_at", &p.UpdatedAt)
 }
 

@@ -37,7 +37,7 @@ var errNothing = errors.New("nothing to fold")
 // none that a router wrote.
 func decode(from source, r *kafka.Record) (change, error) {
 	c := change{source: from, partition: r.Partition, offset: r.Offset, raw: r.Value}
-	if from.state && string(r.Key) == events.CheckpointKey {
+	if from.state && events.Internal(string(r.Key)) {
 		return c, errNothing
 	}
 	var (

@@ -77,8 +77,6 @@ func (s *Schedules) follow(ctx context.Context) error {
 	}
 	defer fetcher.Close()
 	s.mu.Lock()
-	s.caught = true
-	s.revision++ // what is not there now was deleted
 	from := s.next
 	s.mu.Unlock()
 	s.changed()
@@ -108,7 +106,8 @@ func (s *Schedules) Sync(ctx context.Context) error {
 		return fmt.Errorf("look for newer schedules: %w", err)
 	}
 	s.mu.Lock()
-	from := max(s.next, bounds.Start)
+	s.next = max(s.next, bounds.Start)
+	from := s.next
 	s.mu.Unlock()
 	err = reader.ReadTo(ctx, s.partition(), from, bounds.End, func(record *kafka.Record) error {
 		s.apply(ctx, record)
@@ -116,6 +115,13 @@ func (s *Schedules) Sync(ctx context.Context) error {
 	})
 	if err != nil {
 		return fmt.Errorf("look for newer schedules: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.next = max(s.next, bounds.End) // the end may be of markers or of what was compacted away
+	if !s.caught {
+		s.caught = true
+		s.revision++
 	}
 	return nil
 }

@@ -58,7 +58,7 @@ func newRing(tb testing.TB) *ringBench {
 	}
 	tb.Cleanup(func() { _ = db.Close() })
 	return &ringBench{
-		lane: newLane(config, nil, &book{db: db}), machine: machine, now: time.UnixMicro(1_790_000_000_000_000).UTC(),
+		lane: newLane(config, nil, nil, &book{db: db}), machine: machine, now: time.UnixMicro(1_790_000_000_000_000).UTC(),
 		at: instance{
 			partition: shard.Partition{Topic: topics.Names{}.Commands("ring"), Partition: 3},
 			id:        events.InstanceIDForKey("ring", "order-42"),

@@ -32,6 +32,7 @@ const (
 	tagInstance = 'i' // instance id → snapshot record
 	tagTimer    = 't' // due, instance id, timer id → nothing
 	tagPosition = 'o' // → position
+	tagSchedule = 's' // schedule id → progress record
 )
 
 func partitionKey(tag byte, p shard.Partition) []byte {
@@ -139,7 +140,7 @@ func (b *book) position(p shard.Partition) (at position, ok bool, err error) {
 func (b *book) wipe(p shard.Partition) error {
 	batch := b.db.NewBatch()
 	defer batch.Close()
-	for _, tag := range []byte{tagInstance, tagTimer, tagPosition} {
+	for _, tag := range []byte{tagInstance, tagTimer, tagPosition, tagSchedule} {
 		prefix := partitionKey(tag, p)
 		batch.DeleteRange(prefix, after(prefix))
 	}

@@ -18,7 +18,7 @@ func TestPanicCostsOneDecision(t *testing.T) {
 	if d.next != nil || d.events != nil || d.outcome != nil {
 		t.Errorf("something is left of the decision: %+v", d)
 	}
-	lane := newLane(Config{}, nil, &book{})
+	lane := newLane(Config{}, nil, nil, &book{})
 	broken := &transaction{lane: lane}
 	if err := broken.add(instance{}, &entry{}, decision{signals: []fsm.SendSignal{{}}}); err == nil {
 		t.Error("no error of a decision that cannot be written")

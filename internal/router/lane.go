@@ -34,6 +34,7 @@ type lane struct {
 	registry *registry.Registry
 	book     *book
 	cache    *cache
+	agenda   *agenda
 
 	producers [2]*kafka.Transactor // nil: to be made before the next transaction
 	turn      int                  // which of them is next
@@ -47,8 +48,8 @@ type lane struct {
 	behind map[shard.Partition]int64
 }
 
-func newLane(c Config, r *registry.Registry, b *book) *lane {
-	return &lane{config: c, registry: r, book: b, cache: newCache(cacheSize), timer: make(map[shard.Partition]time.Time), behind: make(map[shard.Partition]int64)}
+func newLane(c Config, r *registry.Registry, specs *registry.Schedules, b *book) *lane {
+	return &lane{config: c, registry: r, book: b, agenda: newAgenda(b, specs), cache: newCache(cacheSize), timer: make(map[shard.Partition]time.Time), behind: make(map[shard.Partition]int64)}
 }
 
 const (
@@ -70,7 +71,11 @@ func (l *lane) Process(ctx context.Context, b *shard.Batch) error {
 	if err := l.fireDue(ctx, t); err != nil {
 		return errors.Join(shard.ErrRetry, err)
 	}
+	if err := t.schedules(ctx); err != nil {
+		return errors.Join(shard.ErrRetry, err)
+	}
 	if len(t.touched) == 0 {
+		t.settleSchedules()
 		return nil
 	}
 	if err := t.finish(); err != nil {
@@ -130,6 +135,7 @@ func (l *lane) commit(ctx context.Context, t *transaction) error {
 		l.cache.clear()
 		return errors.Join(shard.ErrReopen, err)
 	}
+	t.settleSchedules()
 	return l.noteTimers(t)
 }
 
@@ -220,9 +226,11 @@ func (l *lane) NextWake() time.Time {
 		if _, behind := l.behind[p]; behind {
 			continue
 		}
-		if !due.IsZero() && (next.IsZero() || due.Before(next)) {
-			next = due
+		wake, stale := l.agenda.wake(p)
+		if workflowType, _ := l.config.Names.TypeOfCommands(p.Topic); stale && l.registry.Partitions(workflowType) > 0 {
+			return l.config.Clock() // what the topic says is to be taken in
 		}
+		next = earlier(next, earlier(due, wake))
 	}
 	return next
 }
@@ -234,5 +242,15 @@ func (l *lane) Close(p shard.Partition) {
 	delete(l.timer, p)
 	delete(l.behind, p)
 	l.mu.Unlock()
+	l.agenda.forget(p)
 	l.cache.clear()
+}
+
+// isBehind says whether commands that were there when p was opened are not
+// decided yet.
+func (l *lane) isBehind(p shard.Partition) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, behind := l.behind[p]
+	return behind
 }

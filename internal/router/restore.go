@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/leat-io/leat/internal/avro"
@@ -25,6 +26,7 @@ const (
 // committed offset has to agree with it.
 func (l *lane) Open(ctx context.Context, p shard.Partition, committed int64) (next int64, err error) {
 	began := time.Now()
+	l.agenda.forget(p)
 	workflowType, _ := l.config.Names.TypeOfCommands(p.Topic)
 	reader, err := kafka.NewReader(l.config.Kafka)
 	if err != nil {
@@ -134,6 +136,9 @@ func (r *restorer) visit(record *kafka.Record) error {
 		r.at.input = checkpoint.NextOffset
 		return nil
 	}
+	if id, ok := strings.CutPrefix(string(record.Key), events.ScheduleProgressPrefix); ok {
+		return r.progress(id, record)
+	}
 	id, err := events.ParseUUID(string(record.Key))
 	if err != nil {
 		return fmt.Errorf("key at offset %d: %w", record.Offset, err)
@@ -157,6 +162,18 @@ func (r *restorer) visit(record *kafka.Record) error {
 	}
 	r.book.put(r.batch, r.partition, old, &snap, record.Value)
 	r.old[id] = &snap
+	r.size += len(record.Value)
+	return r.maybeFlush()
+}
+
+// progress takes in how far a schedule is.
+func (r *restorer) progress(id string, record *kafka.Record) error {
+	if record.Value != nil {
+		if _, err := avro.DecodeProgress(record.Value); err != nil {
+			return fmt.Errorf("progress of schedule %s at offset %d: %w", id, record.Offset, err)
+		}
+	}
+	r.book.putProgress(r.batch, r.partition, id, record.Value)
 	r.size += len(record.Value)
 	return r.maybeFlush()
 }

@@ -64,11 +64,12 @@ func (c Config) withDefaults() (Config, error) {
 
 // Router is one worker. Run may be called once; Ready at any time.
 type Router struct {
-	config   Config
-	registry *registry.Registry
-	admin    *kafka.Admin
-	shard    *shard.Shard
-	served   chan struct{} // one token: the set of types may have changed
+	config    Config
+	registry  *registry.Registry
+	schedules *registry.Schedules
+	admin     *kafka.Admin
+	shard     *shard.Shard
+	served    chan struct{} // one token: the set of types may have changed
 }
 
 // New makes a router. It speaks to no broker yet.
@@ -82,9 +83,9 @@ func New(c Config) (*Router, error) {
 		return nil, err
 	}
 	r := &Router{config: c, admin: admin, served: make(chan struct{}, 1)}
-	r.registry = registry.New(registry.Config{
-		Kafka: c.Kafka, Names: c.Names, ReplicationFactor: c.ReplicationFactor, Logger: c.Logger,
-	})
+	topics := registry.Config{Kafka: c.Kafka, Names: c.Names, ReplicationFactor: c.ReplicationFactor, Logger: c.Logger}
+	r.registry = registry.New(topics)
+	r.schedules = registry.NewSchedules(topics, func() { r.shard.Wake() })
 	return r, nil
 }
 
@@ -102,7 +103,7 @@ func (r *Router) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	lane := newLane(r.config, r.registry, &book{db: db})
+	lane := newLane(r.config, r.registry, r.schedules, &book{db: db})
 	r.shard = shard.New(shard.Config{
 		Kafka: r.config.Kafka, Clock: r.config.Clock, Logger: r.config.Logger, Metrics: r.config.Metrics.Shard,
 		Group: shard.Group{Name: r.config.Group, InstanceID: r.config.Slot, SessionTimeout: r.config.SessionTimeout},
@@ -116,6 +117,7 @@ func (r *Router) Run(ctx context.Context) error {
 	lane.takeOver(ctx)
 	group, running := errgroup.WithContext(ctx)
 	group.Go(func() error { return r.registry.Run(running) })
+	group.Go(func() error { return r.schedules.Run(running) })
 	group.Go(func() error { return r.serveTypes(running) })
 	group.Go(func() error { return r.shard.Run(running) })
 	group.Go(func() error { return r.mend(running, &lane.outcomes) })

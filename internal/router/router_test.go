@@ -95,7 +95,13 @@ func (w *world) say(key, format string, args ...any) {
 // router starts a router; the returned func stops it and waits.
 func (w *world) router(slot string) (stop func()) {
 	w.t.Helper()
+	return w.routerWith(slot, func(*router.Config) {})
+}
+
+func (w *world) routerWith(slot string, change func(*router.Config)) (stop func()) {
+	w.t.Helper()
 	c := router.Config{Kafka: w.config, Names: w.names, Slot: slot, SessionTimeout: 2 * time.Second}
+	change(&c)
 	if os.Getenv("LEAT_TEST_LOG") != "" {
 		c.Logger = slog.New(slog.NewTextHandler(w.t.Output(), nil))
 	}

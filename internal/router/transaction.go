@@ -25,7 +25,9 @@ type transaction struct {
 	touched          map[shard.Partition]bool
 	records          []*kafka.Record
 	stale            []staleTimer
-	synced           bool // the registry was brought up to date for this transaction
+	driven           map[scheduleAt]*driven
+	orphans          []scheduleAt // schedules that are no more, and whose progress goes
+	synced           bool         // the registry was brought up to date for this transaction
 	commands, timers int
 }
 
@@ -70,6 +72,13 @@ func (t *transaction) command(ctx context.Context, r *kafka.Record) error {
 	e, err := t.instance(at)
 	if err != nil {
 		return err
+	}
+	if id := scheduleAsked(in.command); id != "" {
+		d, err := t.askSchedule(ctx, p, id, in)
+		if err != nil {
+			return err
+		}
+		return t.add(at, e, d)
 	}
 	version := in.command.Version
 	if e.cur != nil {
@@ -229,6 +238,7 @@ func (t *transaction) apply(batch *store.Batch) {
 			t.lane.cache.put(at, e.cur)
 		}
 	}
+	t.applySchedules(batch)
 	for _, s := range t.stale {
 		batch.Delete(timerKey(s.partition, s.ref))
 	}

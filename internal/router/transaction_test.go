@@ -35,7 +35,7 @@ func TestTimerOfAnUnknownVersionIsKept(t *testing.T) {
 	if err := batch.Commit(); err != nil {
 		t.Fatal(err)
 	}
-	l := newLane(config, registry.New(registry.Config{Kafka: kafka.Config{Brokers: []string{"127.0.0.1:1"}}}), b)
+	l := newLane(config, registry.New(registry.Config{Kafka: kafka.Config{Brokers: []string{"127.0.0.1:1"}}}), nil, b)
 	stopping, cancel := context.WithCancel(t.Context())
 	cancel()
 	tx := l.begin(&shard.Batch{Open: map[shard.Partition]int64{p: 0}})

@@ -139,6 +139,7 @@ func (t *transaction) finish() error {
 		}
 		t.records = append(t.records, kafka.NewRecordAt(t.stateTopic(at.partition), at.partition.Partition, e.key, e.record))
 	}
+	t.finishSchedules()
 	for p := range t.touched {
 		value, err := avro.EncodeCheckpoint(&events.Checkpoint{
 			Partition: p.Partition, NextOffset: t.batch.Open[p], Source: t.lane.config.Slot, Timestamp: t.now,

@@ -58,7 +58,8 @@ func (s *Shard) poll(ctx context.Context) []*kafka.Record {
 	defer cancel()
 	s.mu.Lock()
 	s.interrupt = cancel
-	waiting := len(s.opened) > 0
+	waiting := len(s.opened) > 0 || s.woken // what came after NextWake was asked must not wait for records
+	s.woken = false
 	s.mu.Unlock()
 	if waiting {
 		return nil

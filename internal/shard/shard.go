@@ -73,6 +73,7 @@ type Shard struct {
 	ending    map[Partition]<-chan struct{} // closed when no opener of an earlier time runs
 	opened    []*part                       // opened, and waiting for the run loop to begin reading
 	interrupt context.CancelFunc
+	woken     bool            // Wake was called since the last poll began
 	running   context.Context //nolint:containedctx // the life of Run, for what its callbacks start
 
 	openers sync.WaitGroup
@@ -187,6 +188,7 @@ func (s *Shard) Member() *kafka.Member {
 func (s *Shard) Wake() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.woken = true
 	if s.interrupt != nil {
 		s.interrupt()
 	}

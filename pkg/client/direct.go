@@ -116,7 +116,7 @@ func (c *Client) all(ctx context.Context, workflowType string, visit func(*Insta
 	if err := c.scan(ctx, workflowType, topic, nil, func(r *kafka.Record) error {
 		if r.Value == nil {
 			delete(newest, string(r.Key))
-		} else if string(r.Key) != events.CheckpointKey {
+		} else if !events.Internal(string(r.Key)) {
 			newest[string(r.Key)] = r.Value
 		}
 		return nil

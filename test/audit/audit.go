@@ -267,6 +267,13 @@ func (b *Books) takeEvent(r *kgo.Record) error {
 }
 
 func (b *Books) takeState(r *kgo.Record) error {
+	if strings.HasPrefix(string(r.Key), events.ScheduleProgressPrefix) {
+		if r.Value == nil {
+			return nil
+		}
+		_, err := avro.DecodeProgress(r.Value)
+		return err
+	}
 	if string(r.Key) == events.CheckpointKey {
 		c, err := avro.DecodeCheckpoint(r.Value)
 		if err != nil {

@@ -312,7 +312,7 @@ class Checker:
         newest = {}
         log = Log(brokers, STATE, self.schemas)
         for m in log.read_all():
-            if m.key() == b"!ckpt" or m.value() is None:
+            if m.key().startswith(b"!") or m.value() is None:
                 continue
             state = self.schemas.decode(m.value())
             if state["instance_id"] in self.greetings:

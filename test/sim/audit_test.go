@@ -144,6 +144,9 @@ func (b *books) takeEvent(r *kgo.Record) error {
 }
 
 func (b *books) takeState(r *kgo.Record) error {
+	if strings.HasPrefix(string(r.Key), events.ScheduleProgressPrefix) {
+		return nil
+	}
 	if string(r.Key) == events.CheckpointKey {
 		c, err := avro.DecodeCheckpoint(r.Value)
 		if err != nil {
