@@ -81,6 +81,10 @@ func (c *compiler) errorf(pos Pos, rule, format string, args ...any) {
 	c.findings = append(c.findings, Finding{Pos: pos, Severity: SeverityError, Rule: rule, Text: fmt.Sprintf(format, args...)})
 }
 
+func (c *compiler) warnf(pos Pos, rule, format string, args ...any) {
+	c.findings = append(c.findings, Finding{Pos: pos, Severity: SeverityWarning, Rule: rule, Text: fmt.Sprintf(format, args...)})
+}
+
 // number gives s and all below it their numbers, in document order.
 func (c *compiler) number(s *State, parent, depth int) int {
 	i := len(c.m.states)
@@ -170,10 +174,15 @@ func (c *compiler) historyTarget(s *state) {
 		c.errorf(s.def.Pos, "missing-target", "history state %q has no target: where to go when there is no history yet", s.id)
 	}
 	for n, target := range s.target.targets {
-		if !c.m.within(target, s.parent) {
-			c.errorf(s.def.Target[n].Pos, "bad-target", "target %q of history state %q is not inside %q",
-				c.m.states[target].id, s.id, c.m.states[s.parent].id)
+		switch other := &c.m.states[target]; {
+		case !c.m.within(target, s.parent):
+			c.errorf(s.def.Target[n].Pos, "bad-target", "target %q of history state %q is not inside %q", other.id, s.id, c.m.states[s.parent].id)
+		case other.kind == History && other.parent == s.parent:
+			c.errorf(s.def.Target[n].Pos, "bad-target", "target %q of history state %q is a history state as well: neither knows where to go", other.id, s.id)
 		}
+	}
+	if s.parent == root {
+		c.warnf(s.def.Pos, "useless-history", "history state %q remembers nothing: the top level is never left", s.id)
 	}
 }
 
@@ -203,8 +212,10 @@ func (c *compiler) targets(t *transition, def *Transition) {
 }
 
 // together reports whether two targets lie in different regions: the state that
-// contains both is parallel.
+// contains both is parallel. A history state leads anywhere within its parent, so
+// it counts as its parent.
 func (c *compiler) together(i, j int) bool {
+	i, j = c.place(i), c.place(j)
 	if i == j {
 		return false
 	}
@@ -213,6 +224,13 @@ func (c *compiler) together(i, j int) bool {
 		ancestor = c.m.states[ancestor].parent
 	}
 	return ancestor >= 0 && ancestor != i && ancestor != j && c.m.states[ancestor].kind == Parallel
+}
+
+func (c *compiler) place(i int) int {
+	if c.m.states[i].kind == History {
+		return c.m.states[i].parent
+	}
+	return i
 }
 
 func (c *compiler) suggest(id string) string {

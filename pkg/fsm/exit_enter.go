@@ -8,8 +8,7 @@ func (s *step) exitStates() {
 	leaving := s.entrySet // a scratch set here
 	leaving.clear()
 	found := false
-	for _, t := range s.enabled {
-		domain := s.domain(t)
+	for _, domain := range s.domains {
 		if domain == noDomain {
 			continue
 		}
@@ -56,7 +55,7 @@ func (s *step) enterStates() {
 	s.entrySet.clear()
 	s.defaults.clear()
 	found := false
-	for _, t := range s.enabled {
+	for n, t := range s.enabled {
 		if len(t.targets) == 0 {
 			continue
 		}
@@ -64,9 +63,12 @@ func (s *step) enterStates() {
 		for _, target := range t.targets {
 			s.addDescendants(target)
 		}
-		domain := s.domain(t)
+		domain := s.domains[n]
 		for _, target := range s.effectiveTargets(t.targets, t) {
 			s.addAncestors(target, domain)
+		}
+		if domain == root && s.m.states[root].kind == Parallel {
+			s.addRegions(&s.m.states[root]) // all regions were left, and the root itself is never entered again
 		}
 	}
 	if found {
@@ -164,30 +166,29 @@ func (s *step) enterFinal(final *state) {
 		}
 	}
 	s.raise(&event{name: "done.state." + parent.id, data: data})
-	if s.m.states[parent.parent].kind != Parallel || !s.inFinal(parent.parent) {
-		return
-	}
-	if parent.parent == root {
+	if s.m.states[root].kind == Parallel && s.m.inFinal(s.config, root) {
 		s.running = false
 		return
 	}
-	s.raise(&event{name: "done.state." + s.m.states[parent.parent].id})
+	if s.m.states[parent.parent].kind == Parallel && s.m.inFinal(s.config, parent.parent) {
+		s.raise(&event{name: "done.state." + s.m.states[parent.parent].id})
+	}
 }
 
 // inFinal reports whether a state is done (appendix D: isInFinalState).
-func (s *step) inFinal(i int) bool {
-	state := &s.m.states[i]
+func (m *Machine) inFinal(config set, i int) bool {
+	state := &m.states[i]
 	switch state.kind {
 	case Compound:
 		for _, child := range state.children {
-			if s.m.states[child].kind == Final && s.config.has(child) {
+			if m.states[child].kind == Final && config.has(child) {
 				return true
 			}
 		}
 		return false
 	case Parallel:
 		for _, child := range state.children {
-			if !s.inFinal(child) {
+			if !m.inFinal(config, child) {
 				return false
 			}
 		}

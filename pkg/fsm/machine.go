@@ -259,18 +259,19 @@ func (m *Machine) finished(active []string) bool {
 	return ok && m.states[i].kind == Final && m.states[i].parent == root
 }
 
-// regionsFinal is finished for a parallel root: each region is in a final child.
+// regionsFinal is finished for a parallel root: all its regions are done.
 func (m *Machine) regionsFinal(active []string) bool {
-	if len(active) != len(m.states[root].children) {
-		return false
-	}
+	config := newSet(len(m.states))
 	for _, id := range active {
 		i, ok := m.index[id]
-		if !ok || m.states[i].kind != Final || m.states[m.states[i].parent].parent != root {
+		if !ok {
 			return false
 		}
+		for ; i >= 0; i = m.states[i].parent {
+			config.add(i)
+		}
 	}
-	return true
+	return m.inFinal(config, root)
 }
 
 // within reports whether state i is a descendant of state of.

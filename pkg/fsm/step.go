@@ -63,6 +63,8 @@ type step struct {
 
 	enabled    []*transition
 	enabledBuf [4]*transition
+	domains    []int // of the enabled transitions, in a microstep
+	domainsBuf [4]int
 
 	event    *event
 	internal []*event
@@ -242,9 +244,16 @@ func (s *step) settle() {
 	}
 }
 
-// microstep takes the enabled transitions: leaves, acts, enters.
+// microstep takes the enabled transitions: leaves, acts, enters. What they leave
+// and enter is bounded by the same domain: it is computed once, because leaving
+// changes what a history state remembers. (Appendix D computes it twice, and then
+// a first visit to a deep history from inside ends in no legal configuration.)
 func (s *step) microstep() {
 	s.reacted = true
+	s.domains = s.domainsBuf[:0]
+	for _, t := range s.enabled {
+		s.domains = append(s.domains, s.domain(t))
+	}
 	s.exitStates()
 	for _, t := range s.enabled {
 		s.act(t)

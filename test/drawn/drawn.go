@@ -4,6 +4,7 @@ package drawn
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 type chartGen struct {
 	t     *rapid.T
 	ids   []string
+	paths map[string][]*tree // from the root to the state itself
 	out   strings.Builder
 	names int
 }
@@ -59,6 +61,30 @@ func (g *chartGen) shape(depth int, parentKind string) *tree {
 	return s
 }
 
+// place notes where a state is.
+func (g *chartGen) place(s *tree, above []*tree) {
+	path := append(slices.Clip(above), s)
+	g.paths[s.id] = path
+	for _, child := range s.children {
+		g.place(child, path)
+	}
+}
+
+// target draws one state, or two that lie in different regions of a parallel one.
+func (g *chartGen) target() string {
+	one, two := g.ids[g.pick("target", len(g.ids))], g.ids[g.pick("second", len(g.ids))]
+	a, b := g.paths[one], g.paths[two]
+	for i := 0; i < min(len(a), len(b)); i++ {
+		if a[i] != b[i] {
+			if a[i-1].kind == "parallel" && a[i].kind != "history" && b[i].kind != "history" && g.pick("both", 2) == 0 {
+				return fmt.Sprintf("[%s, %s]", one, two)
+			}
+			break
+		}
+	}
+	return one
+}
+
 func (g *chartGen) write(s *tree, indent string) {
 	fmt.Fprintf(&g.out, "%s%s:\n", indent, s.id)
 	indent += "  "
@@ -83,32 +109,35 @@ func (g *chartGen) write(s *tree, indent string) {
 	fmt.Fprintf(&g.out, "%son:\n", indent)
 	for _, e := range []string{"e1", "e2", "e3"} {
 		if g.pick("has", 2) == 0 {
-			fmt.Fprintf(&g.out, "%s  %s: {target: %s, internal: %v, assign: {n: data.n + 1}}\n", indent, e, g.ids[g.pick("target", len(g.ids))], g.pick("internal", 2) == 0)
+			fmt.Fprintf(&g.out, "%s  %s: {target: %s, internal: %v, assign: {n: data.n + 1}}\n", indent, e, g.target(), g.pick("internal", 2) == 0)
 		}
 	}
 	fmt.Fprintf(&g.out, "%s  e4: {actions: [{raise: e1}, {send: {event: e2, delay: 3s, id: x}}]}\n", indent)
 	if g.pick("after", 3) == 0 {
-		fmt.Fprintf(&g.out, "%safter: {2s: %s}\n", indent, g.ids[g.pick("target", len(g.ids))])
+		fmt.Fprintf(&g.out, "%safter: {2s: %s}\n", indent, g.target())
 	}
 	switch g.pick("work", 4) {
 	case 0:
-		fmt.Fprintf(&g.out, "%sinvoke: {task: q.t, retry: {maxAttempts: 2}, timeout: 5s, onDone: %s, onError: {actions: [{cancel: x}]}}\n", indent, g.ids[g.pick("target", len(g.ids))])
+		fmt.Fprintf(&g.out, "%sinvoke: {task: q.t, retry: {maxAttempts: 2}, timeout: 5s, onDone: %s, onError: {actions: [{cancel: x}]}}\n", indent, g.target())
 	case 1:
-		fmt.Fprintf(&g.out, "%stasks: {a: {task: q.a}, b: {task: q.b, needs: [a]}}\n%sonDone: %s\n%sonError: {actions: []}\n", indent, indent, g.ids[g.pick("target", len(g.ids))], indent)
+		fmt.Fprintf(&g.out, "%stasks: {a: {task: q.a}, b: {task: q.b, needs: [a]}}\n%sonDone: %s\n%sonError: {actions: []}\n", indent, indent, g.target(), indent)
 	}
 }
 
 // Machine draws a definition.
 func Machine(t *rapid.T) *fsm.Machine {
-	g := &chartGen{t: t}
-	var top []*tree
+	g := &chartGen{t: t, paths: make(map[string][]*tree)}
+	rootKind := []string{"flat", "flat", "flat", "parallel"}[g.pick("root", 4)]
+	root := &tree{kind: rootKind}
 	for range 2 + g.pick("top", 3) {
-		top = append(top, g.shape(1, "compound"))
+		root.children = append(root.children, g.shape(1, rootKind))
 	}
-	g.out.WriteString("leat: v1\ntype: flat\nversion: 1\ncompensation: {on: [failed]}\ndata: {n: {type: long, default: 0}}\nstates:\n")
-	for _, s := range top {
+	g.place(root, nil)
+	g.out.WriteString("leat: v1\ntype: " + rootKind + "\nversion: 1\ncompensation: {on: [failed]}\ndata: {n: {type: long, default: 0}}\nstates:\n")
+	for _, s := range root.children {
 		g.write(s, "  ")
 	}
+	t.Log(g.out.String())
 	m, _, err := definition.Parse("drawn.yaml", []byte(g.out.String()))
 	if err != nil {
 		t.Skip(err.Error()) // such as a default that cannot be
