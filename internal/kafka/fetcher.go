@@ -112,6 +112,7 @@ func (f *Fetcher) Remove(p TopicPartition) {
 			}
 			return mine
 		})
+		tell(f.taken) // there may be room now
 	})
 }
 

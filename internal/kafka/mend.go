@@ -13,10 +13,10 @@ import (
 // whose end the brokers forgot. Safe for concurrent use.
 //
 // It speaks of transaction.version 2 only, where each transaction of a producer
-// has an epoch of its own.
+// has an epoch of its own; elsewhere it stays empty.
 type Outcomes struct {
 	mu        sync.Mutex
-	ids       map[string]int64 // transactional id → producer id
+	tells     bool // the cluster has transaction.version 2
 	committed map[ended]bool
 	order     []ended // oldest first
 }
@@ -30,16 +30,28 @@ type ended struct {
 // maxOutcomes is some ten seconds of a busy lane: the Mender looks more often.
 const maxOutcomes = 16384
 
-func (o *Outcomes) note(id string, producer int64, epoch int16, committed bool) {
+// begin says what the cluster can.
+func (o *Outcomes) begin(version int16) {
 	if o == nil {
 		return
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.committed == nil {
-		o.ids, o.committed = make(map[string]int64), make(map[ended]bool)
+	o.tells = version >= 2
+}
+
+func (o *Outcomes) note(producer int64, epoch int16, committed bool) {
+	if o == nil {
+		return
 	}
-	o.ids[id] = producer
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.tells {
+		return
+	}
+	if o.committed == nil {
+		o.committed = make(map[ended]bool)
+	}
 	at := ended{producer, epoch}
 	if _, known := o.committed[at]; !known {
 		o.order = append(o.order, at)
@@ -51,23 +63,22 @@ func (o *Outcomes) note(id string, producer int64, epoch int16, committed bool) 
 	}
 }
 
+// noteLast notes what a coordinator says of the newest transaction of an id. It
+// gives the next epoch away when it decides the end.
+func (o *Outcomes) noteLast(d kadm.DescribedTransaction) {
+	switch d.State {
+	case "PrepareCommit", "CompleteCommit":
+		o.note(d.ProducerID, d.ProducerEpoch-1, true)
+	case "PrepareAbort", "CompleteAbort":
+		o.note(d.ProducerID, d.ProducerEpoch-1, false)
+	}
+}
+
 func (o *Outcomes) of(producer int64, epoch int16) (committed, known bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	committed, known = o.committed[ended{producer, epoch}]
 	return committed, known
-}
-
-// idOf is the transactional id of a producer, "" for one of somebody else.
-func (o *Outcomes) idOf(producer int64) string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	for id, p := range o.ids {
-		if p == producer {
-			return id
-		}
-	}
-	return ""
 }
 
 // Mender writes the markers of transactions that have ended and that partitions
@@ -78,13 +89,15 @@ func (o *Outcomes) idOf(producer int64) string {
 type Mender struct {
 	admin    *Admin
 	outcomes *Outcomes
+	ids      []string
 	prefix   string
 	stood    map[TopicPartition]int64 // where committed records ended at the last look, if they ended early
 }
 
-// NewMender makes a mender of the topics that begin with prefix.
-func NewMender(a *Admin, o *Outcomes, prefix string) *Mender {
-	return &Mender{admin: a, outcomes: o, prefix: prefix, stood: make(map[TopicPartition]int64)}
+// NewMender makes a mender of the transactions of ids, in the topics that begin
+// with prefix.
+func NewMender(a *Admin, o *Outcomes, prefix string, ids ...string) *Mender {
+	return &Mender{admin: a, outcomes: o, ids: ids, prefix: prefix, stood: make(map[TopicPartition]int64)}
 }
 
 // Mended is a transaction that was ended.
@@ -95,6 +108,9 @@ type Mended struct {
 	Committed       bool
 	Partitions      []TopicPartition
 }
+
+// open is a transaction that a partition keeps open.
+type open = map[TopicPartition]kadm.DescribedProducer
 
 // Look ends the transactions that were open at the last look too, and whose end
 // is known. Call it every few seconds.
@@ -107,8 +123,9 @@ func (m *Mender) Look(ctx context.Context) ([]Mended, error) {
 	if err != nil || len(before) == 0 {
 		return nil, err
 	}
-	if before, err = m.overAtCoordinator(ctx, before); err != nil || len(before) == 0 {
-		return nil, err
+	described, err := m.admin.admin.DescribeTransactions(ctx, m.ids...)
+	if err != nil {
+		return nil, fmt.Errorf("describe transactions: %w", err)
 	}
 	// What the coordinator had ended before it was asked, and is open still, will
 	// never be ended by it.
@@ -116,7 +133,32 @@ func (m *Mender) Look(ctx context.Context) ([]Mended, error) {
 	if err != nil {
 		return nil, err
 	}
-	return m.end(ctx, before, after)
+	var done []Mended
+	for _, d := range described {
+		if d.Err == nil {
+			m.outcomes.noteLast(d)
+			mended, err := m.end(ctx, d, forgotten(d, before, after))
+			if done = append(done, mended...); err != nil {
+				return done, err
+			}
+		}
+	}
+	return done, nil
+}
+
+// forgotten are the transactions that were open before their coordinator said
+// that it is done with them, and are open after.
+func forgotten(d kadm.DescribedTransaction, before, after open) open {
+	all := make(open)
+	for at, p := range before {
+		now := after[at]
+		over := d.ProducerEpoch > p.ProducerEpoch+1 || d.ProducerEpoch == p.ProducerEpoch+1 && strings.HasPrefix(d.State, "Complete")
+		if p.ProducerID == d.ProducerID && over &&
+			now.ProducerID == p.ProducerID && now.ProducerEpoch == p.ProducerEpoch && now.CurrentTxnStartOffset == p.CurrentTxnStartOffset {
+			all[at] = p
+		}
+	}
+	return all
 }
 
 // standing lists the partitions whose committed records end before the log, at
@@ -159,75 +201,51 @@ func (m *Mender) standing(ctx context.Context) (suspects kadm.TopicsSet, err err
 	return suspects, nil
 }
 
-// open lists the open transactions of partitions, those whose outcome is known.
-func (m *Mender) open(ctx context.Context, of kadm.TopicsSet) (map[TopicPartition]kadm.DescribedProducer, error) {
+// open lists what partitions keep open.
+func (m *Mender) open(ctx context.Context, of kadm.TopicsSet) (open, error) {
 	described, err := m.admin.admin.DescribeProducers(ctx, of)
 	if err != nil {
 		return nil, fmt.Errorf("describe producers: %w", err)
 	}
-	open := make(map[TopicPartition]kadm.DescribedProducer)
+	all := make(open)
 	described.EachProducer(func(p kadm.DescribedProducer) {
-		if _, known := m.outcomes.of(p.ProducerID, p.ProducerEpoch); known && p.CurrentTxnStartOffset >= 0 {
-			open[TopicPartition{Topic: p.Topic, Partition: p.Partition}] = p
+		if p.CurrentTxnStartOffset >= 0 {
+			all[TopicPartition{Topic: p.Topic, Partition: p.Partition}] = p
 		}
 	})
-	return open, nil
+	return all, nil
 }
 
-// overAtCoordinator keeps the transactions that their coordinator is done with.
-func (m *Mender) overAtCoordinator(ctx context.Context, open map[TopicPartition]kadm.DescribedProducer) (map[TopicPartition]kadm.DescribedProducer, error) {
-	over := make(map[TopicPartition]kadm.DescribedProducer)
-	for at, p := range open {
-		described, err := m.admin.admin.DescribeTransactions(ctx, m.outcomes.idOf(p.ProducerID))
-		if err != nil {
-			return nil, fmt.Errorf("describe transactions: %w", err)
-		}
-		for _, d := range described {
-			// The coordinator gives the next epoch away when it decides the end.
-			if d.Err == nil && d.ProducerID == p.ProducerID &&
-				(d.ProducerEpoch > p.ProducerEpoch+1 || d.ProducerEpoch == p.ProducerEpoch+1 && strings.HasPrefix(d.State, "Complete")) {
-				over[at] = p
-			}
-		}
-	}
-	return over, nil
-}
-
-// end writes the markers of transactions that were open before and are after.
-func (m *Mender) end(ctx context.Context, before, after map[TopicPartition]kadm.DescribedProducer) (done []Mended, err error) {
-	byTransaction := make(map[ended]*Mended)
-	topics := make(map[ended]kadm.TopicsSet)
-	coordinator := make(map[ended]int32)
-	for at, p := range before {
-		if now := after[at]; now.ProducerID != p.ProducerID || now.ProducerEpoch != p.ProducerEpoch || now.CurrentTxnStartOffset != p.CurrentTxnStartOffset {
+// end writes the markers of one producer's transactions, of those whose outcome
+// is known.
+func (m *Mender) end(ctx context.Context, d kadm.DescribedTransaction, all open) (done []Mended, err error) {
+	byEpoch := make(map[int16]*kadm.TxnMarkers)
+	for at, p := range all {
+		committed, known := m.outcomes.of(p.ProducerID, p.ProducerEpoch)
+		if !known {
 			continue
 		}
-		id := ended{p.ProducerID, p.ProducerEpoch}
-		if byTransaction[id] == nil {
-			committed, _ := m.outcomes.of(p.ProducerID, p.ProducerEpoch)
-			byTransaction[id] = &Mended{
-				TransactionalID: m.outcomes.idOf(p.ProducerID), ProducerID: p.ProducerID, Epoch: p.ProducerEpoch, Committed: committed,
-			}
+		markers := byEpoch[p.ProducerEpoch]
+		if markers == nil {
+			markers = &kadm.TxnMarkers{ProducerID: p.ProducerID, ProducerEpoch: p.ProducerEpoch + 1, Commit: committed}
+			byEpoch[p.ProducerEpoch] = markers
 		}
-		byTransaction[id].Partitions = append(byTransaction[id].Partitions, at)
-		set := topics[id]
-		set.Add(at.Topic, at.Partition)
-		topics[id] = set
-		coordinator[id] = max(coordinator[id], p.CoordinatorEpoch)
+		markers.Topics.Add(at.Topic, at.Partition)
+		markers.CoordinatorEpoch = max(markers.CoordinatorEpoch, p.CoordinatorEpoch)
 	}
-	for id, mended := range byTransaction {
-		responses, err := m.admin.admin.WriteTxnMarkers(ctx, kadm.TxnMarkers{
-			ProducerID: id.producer, ProducerEpoch: id.epoch + 1, Commit: mended.Committed, CoordinatorEpoch: coordinator[id], Topics: topics[id],
-		})
+	for epoch, markers := range byEpoch {
+		responses, err := m.admin.admin.WriteTxnMarkers(ctx, *markers)
+		mended := Mended{TransactionalID: d.TxnID, ProducerID: d.ProducerID, Epoch: epoch, Committed: markers.Commit}
 		responses.EachPartition(func(r kadm.TxnMarkersPartitionResponse) {
 			if err == nil && r.Err != nil {
 				err = fmt.Errorf("%s/%d: %w", r.Topic, r.Partition, r.Err)
 			}
+			mended.Partitions = append(mended.Partitions, TopicPartition{Topic: r.Topic, Partition: r.Partition})
 		})
 		if err != nil {
-			return done, fmt.Errorf("write the markers of producer %d, epoch %d (this needs ALTER or CLUSTER_ACTION on the cluster): %w", id.producer, id.epoch, err)
+			return done, fmt.Errorf("write the markers of %s, epoch %d (this needs ALTER or CLUSTER_ACTION on the cluster): %w", d.TxnID, epoch, err)
 		}
-		done = append(done, *mended)
+		done = append(done, mended)
 	}
 	return done, nil
 }

@@ -100,9 +100,7 @@ func NewTransactor(ctx context.Context, c Config, id string, t TransactorConfig)
 	if err != nil {
 		return nil, err
 	}
-	if version < 2 {
-		t.Outcomes = nil // its transactions cannot be told apart
-	}
+	t.Outcomes.begin(version)
 	noteLast(ctx, kadm.NewClient(client), id, t.Outcomes)
 	if _, _, err := client.ProducerID(ctx); err != nil {
 		client.Close()
@@ -123,12 +121,7 @@ func noteLast(ctx context.Context, admin *kadm.Client, id string, outcomes *Outc
 		return // a new id has none, and what is not known is not mended
 	}
 	for _, d := range described {
-		switch d.State {
-		case "PrepareCommit", "CompleteCommit":
-			outcomes.note(id, d.ProducerID, d.ProducerEpoch-1, true)
-		case "PrepareAbort", "CompleteAbort":
-			outcomes.note(id, d.ProducerID, d.ProducerEpoch-1, false)
-		}
+		outcomes.noteLast(d)
 	}
 }
 
@@ -172,7 +165,7 @@ func (t *Transactor) Commit(ctx context.Context, records []*Record, fence Fence)
 		// It may or may not have been committed: only the log can tell.
 		return &TransactionError{Step: "commit", Err: err}
 	}
-	t.outcomes.note(t.id, id, epoch, true)
+	t.outcomes.note(id, epoch, true)
 	return nil
 }
 

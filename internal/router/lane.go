@@ -166,14 +166,17 @@ func (l *lane) producer(ctx context.Context) (*kafka.Transactor, error) {
 		if l.producers[i] != nil {
 			continue
 		}
-		id := fmt.Sprintf("%sleat-router-%s-%d", l.config.Names.Prefix, l.config.Slot, i)
-		p, err := kafka.NewTransactor(ctx, l.config.Kafka, id, kafka.TransactorConfig{Outcomes: &l.outcomes})
+		p, err := kafka.NewTransactor(ctx, l.config.Kafka, l.transactionalID(i), kafka.TransactorConfig{Outcomes: &l.outcomes})
 		if err != nil {
 			return nil, err
 		}
 		l.producers[i] = p
 	}
 	return l.producers[l.turn], nil
+}
+
+func (l *lane) transactionalID(i int) string {
+	return fmt.Sprintf("%sleat-router-%s-%d", l.config.Names.Prefix, l.config.Slot, i)
 }
 
 // takeOver ends whatever the slot has open, by itself or by an earlier run, so

@@ -14,8 +14,8 @@ const mendEvery = 5 * time.Second
 
 // mend ends them until ctx ends. It is beside the lane: what it mends are
 // transactions that the lane is done with.
-func (r *Router) mend(ctx context.Context, outcomes *kafka.Outcomes) error {
-	mender := kafka.NewMender(r.admin, outcomes, r.config.Names.Prefix)
+func (r *Router) mend(ctx context.Context, l *lane) error {
+	mender := kafka.NewMender(r.admin, &l.outcomes, r.config.Names.Prefix, l.transactionalID(0), l.transactionalID(1))
 	failed := ""
 	for {
 		if kafka.Pause(ctx, mendEvery); ctx.Err() != nil {

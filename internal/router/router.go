@@ -120,7 +120,7 @@ func (r *Router) Run(ctx context.Context) error {
 	group.Go(func() error { return r.schedules.Run(running) })
 	group.Go(func() error { return r.serveTypes(running) })
 	group.Go(func() error { return r.shard.Run(running) })
-	group.Go(func() error { return r.mend(running, &lane.outcomes) })
+	group.Go(func() error { return r.mend(running, lane) })
 	err = group.Wait()
 	lane.closeProducers()
 	return errors.Join(err, db.Close())

@@ -126,9 +126,16 @@ func (s *Shard) process(ctx context.Context, records []*kafka.Record) error {
 }
 
 // again puts records in front of those that wait to be tried again, also those
-// that only move the position. The turn is held.
+// that only move the position. Those of partitions that were given up since they
+// were read are not among them: in another life of the partition, which may
+// begin before them, they would be taken for what comes next. The turn is held.
 func (s *Shard) again(records []*kafka.Record) {
-	s.carry = append(slices.Clone(records), s.carry...)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.carry = append(slices.DeleteFunc(slices.Clone(records), func(r *kafka.Record) bool {
+		p := s.parts[Partition{Topic: r.Topic, Partition: r.Partition}]
+		return p == nil || !p.serving
+	}), s.carry...)
 }
 
 func (s *Shard) due() bool {

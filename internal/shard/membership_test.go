@@ -121,3 +121,82 @@ func TestPartitionThatComesBackIsOpenedOnce(t *testing.T) {
 		time.Sleep(time.Millisecond)
 	}
 }
+
+// behind is a worker whose partitions begin anew at every opening, as those of
+// an executor do that has committed nothing yet.
+type behind struct {
+	*journal
+	lives [][]int64 // what was processed, by opening
+	retry bool      // refuse batches with records
+}
+
+func (w *behind) Open(ctx context.Context, p shard.Partition, committed int64) (int64, error) {
+	_, err := w.journal.Open(ctx, p, committed)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.lives = append(w.lives, nil)
+	w.retry = false
+	return 0, err
+}
+
+func (w *behind) Process(_ context.Context, b *shard.Batch) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	defer w.changed.Broadcast()
+	if w.retry && len(b.Records) > 0 {
+		w.wake = time.Time{}
+		return shard.ErrRetry
+	}
+	for _, r := range b.Records {
+		life := &w.lives[len(w.lives)-1]
+		*life = append(*life, r.Offset)
+	}
+	return nil
+}
+
+// TestRecordsOfAnEarlierLifeAreForgotten loses a partition while records of it
+// wait to be tried again, and gets it back from an earlier offset on: what lies
+// between must not be passed over.
+func TestRecordsOfAnEarlierLifeAreForgotten(t *testing.T) {
+	broker, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, topic),
+		kfake.GroupMinSessionTimeout(time.Second), kfake.BrokerConfigs(map[string]string{"group.initial.rebalance.delay.ms": "0"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(broker.Close)
+	c := kafka.Config{Brokers: broker.ListenAddrs()}
+	producer, err := kafka.NewProducer(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer producer.Close()
+	send := func(n int) {
+		t.Helper()
+		for range n {
+			if err := producer.Send(t.Context(), kafka.NewRecordAt(topic, 0, nil, []byte("x"))); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	w := &behind{journal: newJournal()}
+	send(3)
+	run(t, member(c, "slot"), w)
+	w.await(t, "the first life has read", func() bool { return len(w.lives) == 1 && len(w.lives[0]) == 3 })
+	w.mu.Lock()
+	w.retry, w.wake = true, time.Now() // the wake is taken back when a batch is refused
+	w.mu.Unlock()
+	send(2)
+	w.await(t, "a batch is refused", func() bool { return w.wake.IsZero() })
+	broker.ControlKey(kmsg.Heartbeat.Int16(), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		resp := req.ResponseKind().(*kmsg.HeartbeatResponse) //nolint:forcetypeassert // by protocol
+		resp.ErrorCode = kerr.UnknownMemberID.Code
+		return resp, nil, true
+	})
+	w.await(t, "the second life has read", func() bool { return len(w.lives) == 2 && len(w.lives[1]) >= 2 })
+	w.await(t, "it has read everything", func() bool { return len(w.lives[1]) == 5 })
+	for i, offset := range w.lives[1] {
+		if offset != int64(i) {
+			t.Fatalf("the second life has read %v", w.lives[1])
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/leat-io/leat/internal/kafka"
@@ -161,6 +162,7 @@ func (s *Shard) end(id Partition) {
 	ready := p.ready
 	s.mu.Unlock()
 	p.cancel()
+	s.carry = slices.DeleteFunc(s.carry, func(r *kafka.Record) bool { return r.Topic == id.Topic && r.Partition == id.Partition })
 	if p.serving {
 		s.fetcher.Remove(id)
 	}

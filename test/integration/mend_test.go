@@ -47,7 +47,7 @@ func TestTransactionsThatKafkaForgotAreEnded(t *testing.T) {
 		}
 	}
 	var outcomes kafka.Outcomes
-	mender := kafka.NewMender(admin, &outcomes, "m.")
+	mender := kafka.NewMender(admin, &outcomes, "m.", "mine")
 	look := func() []kafka.Mended {
 		t.Helper()
 		mended, err := mender.Look(ctx)
