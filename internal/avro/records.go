@@ -133,7 +133,47 @@ func snapshot(c *codec, s *events.Snapshot) {
 	c.strs("search", &s.Search)
 	c.long("changed_at", &s.ChangedAt)
 	c.optTime("forgotten_at", &s.ForgottenAt)
+	optRecord(c, "paused", &s.Paused, pause)
+	list(c, "held", &s.Held, heldInput)
+	optRecord(c, "incident", &s.Incident, incident)
 	chart(c, &s.Chart)
+}
+
+func pause(c *codec, p *events.Pause) {
+	enum(c, "from", &p.From, &workflowStates)
+	c.time("at", &p.At)
+	c.optStr("reason", &p.Reason)
+	c.optStr("by", &p.By)
+}
+
+func heldInput(c *codec, h *events.HeldInput) {
+	optRecord(c, "command", &h.Command, command)
+	c.long("timer_id", &h.TimerID)
+	c.time("at", &h.At)
+}
+
+func incident(c *codec, i *events.Incident) {
+	c.str("code", &i.Code)
+	c.str("message", &i.Message)
+	c.str("file", &i.File)
+	c.int("line", &i.Line)
+	c.int("column", &i.Column)
+	c.time("at", &i.At)
+	c.optUUID("task_id", &i.TaskID)
+	optRecord(c, "input", &i.Input, heldInput)
+}
+
+// optRecord is a record that may be null.
+func optRecord[T any](c *codec, field string, p **T, record func(*codec, *T)) {
+	if !c.some(field, *p != nil) {
+		return
+	}
+	if !c.encode {
+		*p = new(T)
+	}
+	c.enter(field)
+	record(c, *p)
+	c.leave()
 }
 
 func seenCommand(c *codec, s *events.SeenCommand) {
@@ -153,6 +193,7 @@ func chart(c *codec, s *events.Chart) {
 	c.long("counter", &s.Counter)
 	optEnum(c, "outcome", &s.Outcome, &workflowStates)
 	optError(c, "outcome_error", &s.OutcomeError)
+	c.strs("before", &s.Before)
 	c.leave()
 }
 
@@ -167,6 +208,7 @@ func taskStatus(c *codec, t *events.TaskStatus) {
 	c.payload("input", &t.Input)
 	c.payload("result", &t.Result)
 	optError(c, "error", &t.Error)
+	c.int("spent", &t.Spent)
 	c.optTime("scheduled_at", &t.ScheduledAt)
 	c.optTime("started_at", &t.StartedAt)
 	c.uuids("cause", &t.Cause)

@@ -25,8 +25,8 @@ func TestSchemasSayEverything(t *testing.T) {
 		walkSchema(t, r.name, node, values)
 		want := map[string][]string{}
 		eachText(r.name, reflect.ValueOf(r.full(t)).Elem(), func(path string, v reflect.Value) {
-			if set, closed := closedSets()[v.Type()]; closed {
-				want[path] = set
+			if set, closed := closedSets()[v.Type()]; closed && !strings.HasPrefix(path, "snapshot.incident.input.") {
+				want[path] = set // that one is named there: it is the record of snapshot.held
 			}
 		})
 		if diff := cmp.Diff(want, values); diff != "" {

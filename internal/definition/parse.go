@@ -168,7 +168,8 @@ func (r *reader) compensation(n *node, def *fsm.Definition) {
 	if n.get("on") == nil {
 		def.Compensation.On = []events.WorkflowState{events.WorkflowFailed, events.WorkflowCancelled, events.WorkflowTimeout}
 	}
-	def.Compensation.Reverse = choice(r, n.get("order"), "compensation.order", "reverse", "forward") == "reverse"
+	order := choice(r, n.get("order"), "compensation.order", "reverse", "forward", "parallel")
+	def.Compensation.Reverse, def.Compensation.AtOnce = order == "reverse", order == "parallel"
 }
 
 func (r *reader) limits(n *node, def *fsm.Definition) {

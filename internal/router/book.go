@@ -101,6 +101,9 @@ func (b *book) put(batch *store.Batch, p shard.Partition, old, next *events.Snap
 			batch.Delete(timerKey(p, refOf(old, i)))
 		}
 	}
+	if next.Holding() {
+		return // nothing fires until it goes on, and then what is overdue fires first
+	}
 	for i := range next.Chart.Timers {
 		batch.Set(timerKey(p, refOf(next, i)), nil)
 	}

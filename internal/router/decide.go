@@ -29,6 +29,7 @@ type input struct {
 	machine  *fsm.Machine // nil when the wanted version is not deployed
 	now      time.Time    // one instant for a whole transaction, in microseconds
 	source   string       // the deciding router's slot
+	replay   bool         // of a history, which says by itself when what was held was decided
 }
 
 // decision is what follows from an input. The zero decision changes nothing.
@@ -38,6 +39,7 @@ type decision struct {
 	signals []fsm.SendSignal
 	next    *events.Snapshot // nil when the instance stays as it is
 	outcome *events.Outcome
+	later   []events.Outcome // of commands that were held until now
 	logs    []string
 }
 
@@ -48,12 +50,24 @@ type decision struct {
 func decide(in input, snap *events.Snapshot) (d decision, err error) {
 	defer rescue(&err)
 	if in.timer != nil {
-		return step(in, snap, fsm.Input{Kind: fsm.InputTimer, TimerID: in.timer.ID}, in.timer.Cause)
+		return decideTimer(in, snap)
 	}
-	c := in.command
 	if d, done := refuse(in, snap); done {
 		return d, nil
 	}
+	return dispatch(in, snap)
+}
+
+func decideTimer(in input, snap *events.Snapshot) (decision, error) {
+	if snap.Holding() {
+		return decision{}, nil // it fires when the instance goes on
+	}
+	return step(in, snap, fsm.Input{Kind: fsm.InputTimer, TimerID: in.timer.ID}, in.timer.Cause)
+}
+
+// dispatch decides a command that nothing speaks against.
+func dispatch(in input, snap *events.Snapshot) (decision, error) {
+	c := in.command
 	switch c.Command {
 	case events.CommandStart:
 		return start(in)
@@ -98,6 +112,10 @@ func refuse(in input, snap *events.Snapshot) (decision, bool) {
 	case snap != nil && mustExpect(c, snap):
 		return answer(in, snap, events.OutcomeRejected, CodeExpectationMissing, fmt.Sprintf(
 			"isolation is %s: say in expected_sequence what you have read, it is at %d now", snap.Isolation, snap.SequenceNumber)), true
+	case holds(c, snap) && in.replay && c.Command == events.CommandResult:
+		return absorbOne(in, snap), true
+	case holds(c, snap):
+		return hold(in, snap), true
 	case snap != nil && in.machine == nil && !isLife(c):
 		return answer(in, snap, events.OutcomeRejected, CodeUnknownVersion,
 			fmt.Sprintf("version %d of %q, which the instance runs on, is not deployed here", snap.Version, snap.WorkflowType)), true
@@ -145,7 +163,8 @@ func remember(seen []events.SeenCommand, in input, sequence int64) []events.Seen
 	if len(names) == 0 {
 		return seen
 	}
-	kept := append(make([]events.SeenCommand, 0, len(seen)+len(names)), seen...)
+	kept := slices.DeleteFunc(append(make([]events.SeenCommand, 0, len(seen)+len(names)), seen...),
+		func(s events.SeenCommand) bool { return slices.Contains(names, s.Name) }) // what was held comes again
 	for _, name := range names {
 		kept = append(kept, events.SeenCommand{Name: name, Sequence: sequence})
 	}
@@ -200,11 +219,13 @@ func step(in input, snap *events.Snapshot, what fsm.Input, cause []events.UUID) 
 	what.Instance = instanceOf(snap)
 	chart, effects, err := in.machine.Step(snap.Chart, what)
 	r := newRecorder(in, snap, cause)
-	if what.Kind == fsm.InputStart {
+	if what.Kind == fsm.InputStart && snap.SequenceNumber == 0 {
 		r.created(in.command)
 	}
 	var incident *fsm.Incident
 	switch {
+	case errors.As(err, &incident) && isLife(in.command) && what.Kind != fsm.InputStart:
+		return answer(in, snap, events.OutcomeRejected, incident.Code, "it would lead to an incident: "+incident.Error()), nil
 	case errors.As(err, &incident):
 		r.park(incident)
 		return r.bounded()
@@ -218,7 +239,7 @@ func step(in input, snap *events.Snapshot, what fsm.Input, cause []events.UUID) 
 		}
 		return d, nil
 	}
-	r.next.Chart, r.next.Error = chart, nil // what parked it before is over
+	r.next.Chart = chart
 	if what.Kind == fsm.InputEvent && !begins(effects, what.Name) {
 		// No state was left or entered: data may have changed, and the sender
 		// finds in the history that the signal was taken.

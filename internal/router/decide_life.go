@@ -31,18 +31,25 @@ func isLife(c *events.Command) bool { return c != nil && wanted[c.Command] != ""
 
 // possible lists what can be asked of an instance as it stands.
 func possible(s *events.Snapshot) []events.CommandType {
-	switch s.State {
-	case events.WorkflowPending, events.WorkflowInitializing:
-		return []events.CommandType{events.CommandCancel, events.CommandTerminate}
-	case events.WorkflowRunning, events.WorkflowWaitingForDependency:
-		return []events.CommandType{events.CommandCancel, events.CommandTerminate}
-	case events.WorkflowPaused:
-		return []events.CommandType{events.CommandCancel, events.CommandTerminate}
-	case events.WorkflowCompensating:
-		return []events.CommandType{events.CommandTerminate}
-	default:
+	var can []events.CommandType
+	switch {
+	case !s.ForgottenAt.IsZero():
 		return nil
+	case s.State == events.WorkflowPaused:
+		return []events.CommandType{events.CommandResume, events.CommandCancel, events.CommandTerminate}
+	case s.State == events.WorkflowCompensating:
+		can = []events.CommandType{events.CommandPause, events.CommandTerminate}
+	case s.State.Finished():
+	case s.State == events.WorkflowPending:
+		can = []events.CommandType{events.CommandCancel, events.CommandTerminate}
+	default:
+		can = []events.CommandType{events.CommandPause, events.CommandCancel, events.CommandTerminate}
 	}
+	waits := slices.ContainsFunc(s.Chart.Tasks, func(t events.TaskStatus) bool { return t.State == events.TaskRetrying })
+	if s.Incident != nil || waits || fsm.LegalWorkflow(s.State, events.WorkflowRetrying) {
+		can = append(can, events.CommandRetry)
+	}
+	return can
 }
 
 // life decides a command that changes where an instance stands in its life.
@@ -51,15 +58,25 @@ func life(in input, snap *events.Snapshot) (decision, error) {
 	if !slices.Contains(possible(snap), c.Command) {
 		return illegal(in, snap), nil
 	}
-	if c.Command == events.CommandTerminate {
-		return terminate(in, snap), nil
+	switch c.Command {
+	case events.CommandTerminate:
+		return dropHeld(in, terminate(in, snap)), nil
+	case events.CommandPause:
+		return pause(in, snap), nil
 	}
 	if in.machine == nil {
 		return answer(in, snap, events.OutcomeRejected, CodeUnknownVersion, fmt.Sprintf(
 			"version %d of %q, which the instance runs on, is not deployed here: deploy it, or end the instance with `leat terminate`",
 			snap.Version, snap.WorkflowType)), nil
 	}
-	return cancel(in, snap)
+	switch c.Command {
+	case events.CommandResume:
+		return resume(in, snap)
+	case events.CommandRetry:
+		return retry(in, snap)
+	default:
+		return cancel(in, snap)
+	}
 }
 
 // illegal refuses a command and says what else could be asked.
@@ -80,10 +97,17 @@ func illegal(in input, snap *events.Snapshot) decision {
 // wrong keeps it from ending.
 func cancel(in input, snap *events.Snapshot) (decision, error) {
 	if len(snap.Chart.Active) == 0 {
-		return terminate(in, snap), nil // it never began: there is nothing to leave
+		return dropHeld(in, terminate(in, snap)), nil // it never began: there is nothing to leave
 	}
-	return step(in, snap, fsm.Input{Kind: fsm.InputStop, Stop: fsm.Stop{State: events.WorkflowCancelled, Error: endError(in.command)}},
+	done := absorb(in, snap)
+	next := *done.next
+	next.Incident, next.Error, next.Paused = nil, nil, nil
+	d, err := step(in, &next, fsm.Input{Kind: fsm.InputStop, Stop: fsm.Stop{State: events.WorkflowCancelled, Error: endError(in.command)}},
 		outsideCause(in.command))
+	if err != nil || d.next == nil {
+		return d, err
+	}
+	return release(in, dropHeld(in, join(done, d)))
 }
 
 // endError says who ended an instance from outside, and why.
@@ -105,6 +129,7 @@ func endError(c *events.Command) *events.Error {
 // for every instance, whatever is wrong with it.
 func terminate(in input, snap *events.Snapshot) decision {
 	r := newRecorder(in, snap, outsideCause(in.command))
+	r.next.Paused, r.next.Incident = nil, nil
 	chart := &r.next.Chart
 	chart.Outcome, chart.OutcomeError, chart.Timers = events.WorkflowCancelled, endError(in.command), nil
 	var done []events.TaskStatus
@@ -140,6 +165,9 @@ func (r *recorder) why(data fields) fields {
 	if c.Command == events.CommandTerminate {
 		data["terminated"] = events.Boolean(true)
 	}
+	if c.Skip {
+		data["skip"] = events.Boolean(true)
+	}
 	return data
 }
 
@@ -150,4 +178,27 @@ func (r *recorder) become(to events.WorkflowState) {
 		panic(fmt.Sprintf("illegal transition of an instance [%s -> %s]", from, to))
 	}
 	r.next.State = to
+}
+
+// pause makes an instance hold what happens to it.
+func pause(in input, snap *events.Snapshot) decision {
+	r := newRecorder(in, snap, outsideCause(in.command))
+	r.next.Paused = &events.Pause{From: snap.State, At: in.now, Reason: in.command.Reason, By: in.command.Source}
+	r.become(events.WorkflowPaused)
+	r.event(events.EventWorkflowPaused, r.why(fields{"from": events.String(string(snap.State))}), nil)
+	return r.decision()
+}
+
+// resume lets a paused instance go on: what it held is decided at once, and the
+// timers that became due fire as soon as they are known to be.
+func resume(in input, snap *events.Snapshot) (decision, error) {
+	r := newRecorder(in, snap, outsideCause(in.command))
+	to := events.WorkflowRunning
+	if snap.Paused != nil {
+		to = snap.Paused.From
+	}
+	r.next.Paused = nil
+	r.become(to)
+	r.event(events.EventWorkflowResumed, r.why(fields{"state": events.String(string(to))}), nil)
+	return release(in, r.decision())
 }

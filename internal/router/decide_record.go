@@ -166,11 +166,14 @@ func (r *recorder) record(effect fsm.Effect) {
 		r.become(events.WorkflowCompensating)
 		r.event(events.EventCompensationStarted, r.why(fields{"invocations": events.Strings(e.Invocations)}), nil)
 	case fsm.CompensationEnded:
-		if e.Error != nil {
-			r.event(events.EventCompensationFailed, errorFields(fields{}, e.Error), nil)
-		} else {
-			r.event(events.EventCompensationCompleted, nil, nil)
+		r.event(events.EventCompensationCompleted, nil, nil)
+		if e.GoesOn {
+			r.become(events.WorkflowRunning)
 		}
+	case fsm.CompensationFailed:
+		r.notUndone(e)
+	case fsm.Retried:
+		r.retried(e)
 	case fsm.Ended:
 		r.ended(e)
 	case fsm.DependencyResolved:
@@ -287,15 +290,17 @@ func (r *recorder) ended(e fsm.Ended) {
 	r.event(endEvents[e.Outcome], r.why(data), e.Output)
 }
 
-// park records an incident. Nothing of the step counts, except that a timer
-// which led to it is over: it would lead to it again for ever.
+// park records an incident. Nothing of the step counts; what led to it is kept,
+// to be decided again when a person says so.
 func (r *recorder) park(i *fsm.Incident) {
 	e := &events.Error{Code: i.Code, Message: i.Error()}
 	r.next.Error = e
+	r.next.Incident = &events.Incident{
+		Code: i.Code, Message: i.Message, File: i.File, Line: int32(i.Line), Column: int32(i.Col), At: r.in.now, //nolint:gosec // files are bounded
+		Input: &events.HeldInput{Command: r.in.command, At: r.in.now},
+	}
 	if r.in.timer != nil {
-		r.next.Chart.Timers = slices.DeleteFunc(slices.Clone(r.next.Chart.Timers), func(t events.Timer) bool {
-			return t.ID == r.in.timer.ID
-		})
+		r.next.Incident.Input.TimerID = r.in.timer.ID
 	}
 	data := errorFields(fields{}, e)
 	data["file"], data["line"], data["column"] = events.String(i.File), events.Long(int64(i.Line)), events.Long(int64(i.Col))

@@ -100,7 +100,7 @@ func (p *replayer) machine(recorded int32) (*fsm.Machine, error) {
 
 // decide decides one fact and goes on from there.
 func (p *replayer) decide(f *fact) (decision, error) {
-	in := input{now: f.Now, source: f.Source}
+	in := input{now: f.Now, source: f.Source, replay: true}
 	if f.Command != nil {
 		// It was accepted, so what its sender expected was so.
 		c, expected := *f.Command, sequenceOf(p.snap)
@@ -284,7 +284,11 @@ func Stands(recorded, replayed *events.Snapshot) string {
 
 func plainSnapshot(s *events.Snapshot) map[string]json.RawMessage {
 	c := *s
-	c.Seen = nil
+	c.Seen, c.Held = nil, nil
+	if c.Incident != nil {
+		incident := *c.Incident
+		incident.Input, c.Incident = nil, &incident
+	}
 	c.Chart.Timers = slices.Clone(c.Chart.Timers)
 	for i := range c.Chart.Timers {
 		if t := &c.Chart.Timers[i]; t.Kind == events.TimerHeartbeat {

@@ -84,6 +84,7 @@ func readFact(e *events.Event) (fact, error) {
 	c.CommandID = id
 	if kind := e.Metadata[events.MetadataCommand]; kind.Kind() != events.KindNone {
 		c.Command = events.CommandType(kind.Str())
+		c.Skip = e.Metadata[events.MetadataSkip].Bool()
 		c.Reason, c.Source = e.Metadata[events.MetadataReason].Str(), e.Metadata[events.MetadataRequestedBy].Str()
 		return f, nil
 	}
@@ -97,6 +98,9 @@ func askedFor(meta fields, c *events.Command) {
 		return
 	}
 	meta[events.MetadataCommand] = events.String(string(c.Command))
+	if c.Skip {
+		meta[events.MetadataSkip] = events.Boolean(true)
+	}
 	if c.Reason != "" {
 		meta[events.MetadataReason] = events.String(c.Reason)
 	}

@@ -174,6 +174,9 @@ func (t *transaction) fire(ctx context.Context, p shard.Partition, limit int) (f
 		if err != nil {
 			return fired, err
 		}
+		if e.cur != nil && e.cur.Holding() {
+			continue // it was paused in this transaction; the timer is indexed again when it goes on
+		}
 		timer := findTimer(e.cur, ref)
 		if timer == nil {
 			t.stale = append(t.stale, staleTimer{p, ref})

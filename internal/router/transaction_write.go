@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
 
 	"github.com/leat-io/leat/internal/avro"
@@ -36,6 +37,9 @@ func (t *transaction) add(at instance, e *entry, d decision) error {
 	}
 	if d.outcome != nil {
 		t.lane.config.Metrics.outcome(d.outcome.Status)
+	}
+	for i := range d.later {
+		t.lane.config.Metrics.outcome(d.later[i].Status)
 	}
 	return nil
 }
@@ -70,7 +74,12 @@ func (t *transaction) encode(at instance, key []byte, d decision) (state []byte,
 			return nil, fmt.Errorf("signal %s: %w", s.Event, err)
 		}
 	}
-	if o := d.outcome; o != nil {
+	outcomes := d.later
+	if d.outcome != nil {
+		outcomes = append(slices.Clip(outcomes), *d.outcome)
+	}
+	for i := range outcomes {
+		o := &outcomes[i]
 		value, err := avro.EncodeOutcome(o)
 		if err := t.put(kafka.NewRecord(names.Outcomes(o.WorkflowType), []byte(o.CommandID.String()), value), err); err != nil {
 			return nil, fmt.Errorf("outcome: %w", err)

@@ -265,15 +265,16 @@ func CommandTypes() []CommandType {
 // OutcomeStatus says why a command led to no event of its own.
 type OutcomeStatus string
 
-// The four outcomes.
+// The five outcomes.
 const (
 	OutcomeDuplicate OutcomeStatus = "duplicate" // decided before; the outcome names that decision
 	OutcomeConflict  OutcomeStatus = "conflict"  // expected_sequence did not match
 	OutcomeRejected  OutcomeStatus = "rejected"  // cannot be done; code and message say why
 	OutcomeIgnored   OutcomeStatus = "ignored"   // legal, but nothing in the instance reacts to it
+	OutcomeHeld      OutcomeStatus = "held"      // kept until a paused or parked instance goes on
 )
 
 // OutcomeStatuses lists the closed set.
 func OutcomeStatuses() []OutcomeStatus {
-	return []OutcomeStatus{OutcomeDuplicate, OutcomeConflict, OutcomeRejected, OutcomeIgnored}
+	return []OutcomeStatus{OutcomeDuplicate, OutcomeConflict, OutcomeRejected, OutcomeIgnored, OutcomeHeld}
 }

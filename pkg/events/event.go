@@ -17,6 +17,7 @@ const (
 	MetadataCommandID   = "command_id"   // the command that was decided; without one a timer was
 	MetadataCommand     = "command"      // its type, when it is of those who look after instances; with their
 	MetadataReason      = "reason"       // reason
+	MetadataSkip        = "skip"         // a retry that drops what led to the incident
 	MetadataRequestedBy = "requested_by" // and name
 	MetadataTimer       = "timer"        // the timer that fired: its ordinal in the instance
 	MetadataTimerDue    = "timer_due"    // when it was due

@@ -30,6 +30,10 @@ type Snapshot struct {
 	Limits    map[string]int64  `json:"resource_limits,omitempty"`
 	Search    []string          `json:"search,omitempty"` // names in Chart.Data that lists can be filtered by
 
+	Paused   *Pause      `json:"paused,omitempty"`   // while State is paused
+	Incident *Incident   `json:"incident,omitempty"` // what parks the instance
+	Held     []HeldInput `json:"held,omitempty"`     // what waits for it to go on, in the order in which it came
+
 	// ChangedAt is the sequence of the newest event after which the
 	// configuration, the data or a payload was another; 0 when the isolation
 	// level asks for none of that.
@@ -66,6 +70,9 @@ type Chart struct {
 	// reach a final state, and Active is where it stood.
 	Outcome      WorkflowState `json:"outcome,omitempty"`
 	OutcomeError *Error        `json:"outcome_error,omitempty"`
+	// Before is where an instance stood before it came to a final state: a retry
+	// enters these states again.
+	Before []string `json:"before,omitempty"`
 }
 
 // TaskStatus is one invocation of an active state, pending or ended.
@@ -80,6 +87,7 @@ type TaskStatus struct {
 	Input       json.RawMessage `json:"input,omitempty"`  // evaluated once, the same for every attempt
 	Result      json.RawMessage `json:"result,omitempty"` // kept while a sibling may need it
 	Error       *Error          `json:"error,omitempty"`  // of the newest failed attempt
+	Spent       int32           `json:"spent,omitempty"`  // attempts that no longer count, because a person retried the task
 	ScheduledAt time.Time       `json:"scheduled_at,omitzero"`
 	StartedAt   time.Time       `json:"started_at,omitzero"`
 	Cause       []UUID          `json:"cause,omitempty"` // chain to the event that asked for it; the router's

@@ -58,6 +58,7 @@ type Compensation struct {
 	Pos     Pos
 	On      []events.WorkflowState // failed, cancelled, timeout
 	Reverse bool                   // newest first
+	AtOnce  bool                   // all at the same time
 }
 
 // StateType is the kind of a state.

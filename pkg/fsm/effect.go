@@ -123,9 +123,23 @@ type TimerFired struct{ events.Timer }
 // invocations named, in this order. The instance is compensating until Ended.
 type CompensationStarted struct{ Invocations []string }
 
-// CompensationEnded says how undoing went; Error is that of the first
-// invocation that failed for good.
-type CompensationEnded struct{ Error *events.Error }
+// CompensationFailed says that a task that undoes has failed for good. Undoing
+// stands still until a person retries or skips it.
+type CompensationFailed struct {
+	TaskID     events.UUID
+	Invocation string
+	Error      *events.Error
+}
+
+// CompensationEnded says that all is undone.
+type CompensationEnded struct{ GoesOn bool } // the instance was not at its end
+
+// Retried says that an instance left its end and stands again in the states in
+// which it was before.
+type Retried struct {
+	Active  []string // atomic and final states, document order
+	Entered []string // in the order in which they were entered
+}
 
 // Ended is the last effect of an instance.
 type Ended struct {
@@ -147,6 +161,7 @@ const (
 	UnknownTask    = "UNKNOWN_TASK"
 	UnknownTimer   = "UNKNOWN_TIMER"
 	Finished       = "FINISHED"
+	NothingToRetry = "NOTHING_TO_RETRY"
 )
 
 func (Started) effect()             {}
@@ -164,7 +179,9 @@ func (TimerSet) effect()            {}
 func (TimerCancelled) effect()      {}
 func (TimerFired) effect()          {}
 func (CompensationStarted) effect() {}
+func (CompensationFailed) effect()  {}
 func (CompensationEnded) effect()   {}
+func (Retried) effect()             {}
 func (Ended) effect()               {}
 func (Ignored) effect()             {}
 

@@ -31,6 +31,9 @@ func (s *step) finish() {
 			s.incident = e.cause
 		}
 	}
+	if LegalWorkflow(outcome.state, events.WorkflowRetrying) {
+		s.chart.Before = s.before
+	}
 	s.cancelTimers(func(*events.Timer) bool { return true })
 	s.config.clear()
 	if final >= 0 {
@@ -41,8 +44,19 @@ func (s *step) finish() {
 	if s.begins(&outcome) {
 		return
 	}
-	s.chart.Tasks = nil
+	s.keepDone(outcome.state)
 	s.end(outcome.state, &outcome)
+}
+
+// keepDone forgets all tasks but, when the instance may be retried, those whose
+// work may have to be undone some day.
+func (s *step) keepDone(outcome events.WorkflowState) {
+	s.ownTasks()
+	s.chart.Tasks = slices.DeleteFunc(s.chart.Tasks, func(t events.TaskStatus) bool {
+		inv := s.m.invs[invocationKey(t.StateID, t.Invocation)]
+		return !LegalWorkflow(outcome, events.WorkflowRetrying) || !s.m.undoes ||
+			t.State != events.TaskCompleted || inv == nil || inv.compensate == nil
+	})
 }
 
 // end is the last effect: state is where the instance stands then, and outcome
@@ -100,16 +114,25 @@ func (s *step) ending(final int) ending {
 // begins starts undoing when the definition asks for it at this outcome and
 // there is something to undo.
 func (s *step) begins(outcome *ending) bool {
-	policy := s.m.def.Compensation
-	if policy == nil || !slices.Contains(policy.On, outcome.state) || s.incident != nil {
+	policy, seen := s.m.def.Compensation, len(s.internal)
+	if s.incident != nil {
 		return false
 	}
-	return s.undo(nil, policy.Reverse)
+	begun := policy != nil && slices.Contains(policy.On, outcome.state) && s.undo(nil, policy.Reverse)
+	for _, e := range s.internal[seen:] {
+		if e.cause != nil && s.incident == nil {
+			s.incident = e.cause // of the first undoing task's input
+		}
+	}
+	return begun || s.undoing() // an action may have begun it
 }
 
-// compensate undoes completed work among the given invocations, newest first,
-// while the instance goes on.
-func (s *step) compensate(among []*invocation) { s.undo(among, true) }
+// compensate undoes completed work among the given invocations, newest first
+// unless the definition says otherwise, while the instance goes on.
+func (s *step) compensate(among []*invocation) {
+	policy := s.m.def.Compensation
+	s.undo(among, policy == nil || policy.Reverse)
+}
 
 // undo replaces completed tasks that can be undone by the tasks that undo them,
 // and starts the first of these. Nil stands for all. It reports whether there
@@ -128,7 +151,7 @@ func (s *step) undo(among []*invocation, reverse bool) bool {
 			}
 			t.Error = &events.Error{Code: "COMPENSATED", Message: "its work is undone"} // while its state needs it
 		}
-		if among != nil || s.isUndoing(&t) {
+		if among != nil || isUndoing(&t) {
 			kept = append(kept, t)
 		}
 	}
@@ -148,90 +171,4 @@ func (s *step) undo(among []*invocation, reverse bool) bool {
 	s.emit(CompensationStarted{Invocations: names})
 	s.undoStart()
 	return true
-}
-
-func (s *step) isUndoing(t *events.TaskStatus) bool {
-	return len(t.Invocation) > len(compensatePrefix) && t.Invocation[:len(compensatePrefix)] == compensatePrefix &&
-		!t.State.Finished()
-}
-
-// undoStart issues the first pending undoing task, unless one is under way.
-func (s *step) undoStart() {
-	for i := 0; i < len(s.chart.Tasks); i++ {
-		t := &s.chart.Tasks[i]
-		if !s.isUndoing(t) {
-			continue
-		}
-		if t.State != events.TaskPending {
-			return
-		}
-		inv := s.m.invs[invocationKey(t.StateID, t.Invocation)]
-		input, err := s.evalTemplate(inv.input)
-		if err != nil {
-			s.abandon(i, err)
-			continue
-		}
-		s.chart.Tasks[i].Input = input
-		s.issue(i, inv)
-		return
-	}
-}
-
-// undoNext goes on with undoing after the end: the next task, or the outcome.
-func (s *step) undoNext() {
-	s.internal = nil
-	s.undoStart()
-	for _, e := range s.internal {
-		if e.cause != nil {
-			s.incident = e.cause
-			return
-		}
-	}
-	for i := range s.chart.Tasks {
-		if s.isUndoing(&s.chart.Tasks[i]) {
-			return
-		}
-	}
-	outcome := ending{state: events.WorkflowCompleted}
-	if s.stopped() {
-		outcome = s.stopping()
-	} else if final := s.topFinal(); final >= 0 {
-		outcome = s.ending(final)
-	}
-	var failure *events.Error
-	for i := range s.chart.Tasks {
-		if t := &s.chart.Tasks[i]; failure == nil && t.Error != nil {
-			failure = t.Error
-		}
-	}
-	s.emit(CompensationEnded{Error: failure})
-	state := outcome.state
-	if failure == nil {
-		state = events.WorkflowCompensated
-	}
-	s.cancelTimers(func(*events.Timer) bool { return true })
-	s.chart.Tasks = nil
-	s.end(state, &outcome)
-}
-
-// afterEnd handles an input to an instance that has reached its end: only the
-// undoing of what it did can still go on.
-func (s *step) afterEnd() Effect {
-	undoing := false
-	for i := range s.chart.Tasks {
-		undoing = undoing || s.isUndoing(&s.chart.Tasks[i])
-	}
-	if undoing && s.in.Kind == InputStop && s.in.Stop.AtOnce {
-		s.stop(s.in.Stop)
-		s.finish()
-		return nil
-	}
-	if !undoing || s.in.Kind == InputStop || s.in.Kind == InputEvent || s.in.Kind == InputStart {
-		return Ignored{Code: Finished, Message: "the instance has ended"}
-	}
-	s.running = true // so that nothing ends twice
-	if s.in.Kind == InputTimer {
-		return s.fire()
-	}
-	return s.report()
 }

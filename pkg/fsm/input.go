@@ -19,6 +19,7 @@ const (
 	InputResult                         // an attempt has ended
 	InputTimer                          // a timer of the chart is due
 	InputStop                           // the instance is ended from outside
+	InputRetry                          // a person wants what failed to be tried again
 )
 
 // Instance is who decides. It is the same in every step of one instance, except
@@ -40,4 +41,5 @@ type Input struct {
 	Task    *events.TaskResult // InputClaim, InputHeartbeat, InputResult
 	TimerID int64              // InputTimer
 	Stop    Stop               // InputStop
+	Skip    bool               // InputRetry: a task that undoes and has failed is given up
 }

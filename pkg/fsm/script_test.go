@@ -63,6 +63,8 @@ func (s *script) run(d *datadriven.TestData) (string, error) {
 		return s.step(fsm.Input{Kind: fsm.InputEvent, Name: arg, Data: data})
 	case "advance":
 		return s.advance(arg)
+	case "retry":
+		return s.step(fsm.Input{Kind: fsm.InputRetry, Skip: d.HasArg("skip")})
 	case "claim", "beat", "done", "fail":
 		return s.report(d, arg, data)
 	default:
@@ -209,7 +211,14 @@ func describe(e fsm.Effect) string {
 	case fsm.CompensationStarted:
 		return fmt.Sprintf("compensate %v\n", e.Invocations)
 	case fsm.CompensationEnded:
-		return fmt.Sprintf("compensated %v\n", e.Error)
+		if e.GoesOn {
+			return "compensated, goes on\n"
+		}
+		return "compensated\n"
+	case fsm.CompensationFailed:
+		return fmt.Sprintf("not undone %s %v\n", e.Invocation, e.Error)
+	case fsm.Retried:
+		return fmt.Sprintf("retried +%v\n", e.Entered)
 	case fsm.Ended:
 		return fmt.Sprintf("ended %s %s %v\n", e.State, e.Output, e.Error)
 	case fsm.Ignored:

@@ -25,7 +25,7 @@ const errorExecution = "error.execution"
 // *[Incident], and then nothing of the step counts, or says that the chart does
 // not belong to this machine.
 func (m *Machine) Step(chart events.Chart, in Input) (events.Chart, []Effect, error) {
-	s := &step{m: m, in: in, now: events.Instant(in.Now), chart: chart, running: true}
+	s := &step{m: m, in: in, now: events.Instant(in.Now), chart: chart, before: chart.Active, running: true}
 	s.effects = s.effectsBuf[:0]
 	if err := s.load(); err != nil {
 		return chart, nil, err
@@ -53,6 +53,8 @@ type step struct {
 	now   time.Time
 	chart events.Chart // a shallow copy: owns says which parts are its own
 	owns  struct{ data, payloads, history, tasks, timers bool }
+
+	before []string // the configuration that it began with
 
 	config   set // the configuration, ancestors included
 	toInvoke set // entered in this macrostep, not yet invoked
@@ -142,6 +144,8 @@ func (s *step) decide() Effect {
 		s.stop(s.in.Stop)
 		s.later()
 		return nil
+	case InputRetry:
+		return s.retryWaiting()
 	default:
 		return s.report()
 	}
@@ -156,9 +160,7 @@ func (s *step) start() {
 		}
 	}
 	s.reacted = true
-	if s.m.limits.runtime > 0 {
-		s.setTimer(events.Timer{Kind: events.TimerRuntime, Due: s.now.Add(s.m.limits.runtime)})
-	}
+	s.armRuntime()
 	s.addDescendants(root)
 	s.enterSet()
 	s.settle()

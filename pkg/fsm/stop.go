@@ -54,6 +54,7 @@ func (s *step) finishStopped() {
 		return
 	}
 	s.abandonTasks()
+	s.keepDone(outcome.state)
 	s.end(outcome.state, &outcome)
 }
 
@@ -67,7 +68,6 @@ func (s *step) abandonTasks() {
 			s.changed(t, from)
 		}
 	}
-	s.chart.Tasks = nil
 }
 
 // expire ends an instance that has run for as long as it may.

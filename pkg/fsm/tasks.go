@@ -80,6 +80,7 @@ func (s *step) issue(at int, inv *invocation) {
 // dispatch asks for the next attempt of a task.
 func (s *step) dispatch(at int, inv *invocation) {
 	t := &s.chart.Tasks[at]
+	mustMove(t.State, events.TaskScheduled)
 	t.Attempt++
 	t.State = events.TaskScheduled
 	t.ScheduledAt, t.StartedAt, t.NodeID = s.clock(), time.Time{}, ""
@@ -89,7 +90,7 @@ func (s *step) dispatch(at int, inv *invocation) {
 		Semantics: inv.def.Semantics, Delivery: inv.def.Delivery, Requires: inv.def.Requires, Timeouts: inv.timeouts,
 	})
 	s.arm(at, events.TimerScheduleToStart, inv.timeouts.ScheduleToStart)
-	if t.Attempt > 1 {
+	if t.Attempt > t.Spent+1 {
 		return
 	}
 	s.arm(at, events.TimerScheduleToClose, inv.timeouts.ScheduleToClose)
@@ -237,14 +238,14 @@ func (s *step) ended(at int, inv *invocation, e *event) {
 		}
 		s.dirty.add(inv.state)
 	}
-	undo := s.isUndo(at)
-	if active && !undo || s.kept(at, inv) || s.m.ended(&s.chart) {
+	if s.isUndo(at) {
+		s.undone(at)
+		return
+	}
+	if active || s.kept(at, inv) || s.m.ended(&s.chart) {
 		return
 	}
 	s.chart.Tasks = slices.Delete(s.chart.Tasks, at, at+1)
-	if undo {
-		s.undoStart()
-	}
 }
 
 // kept reports whether an ended task outlives its state: its work may have to be
@@ -293,7 +294,7 @@ func (s *step) outlives(at int, inv *invocation) bool {
 	t := &s.chart.Tasks[at]
 	switch {
 	case s.isUndo(at):
-		return !t.State.Finished()
+		return isUndoing(t)
 	case t.State.Finished():
 		return s.kept(at, inv)
 	default:
@@ -303,6 +304,7 @@ func (s *step) outlives(at int, inv *invocation) bool {
 
 // changed records a step in a task's life.
 func (s *step) changed(t *events.TaskStatus, from events.TaskState) {
+	mustMove(from, t.State)
 	e := TaskChanged{
 		TaskID: t.TaskID, StateID: t.StateID, Invocation: t.Invocation, Name: t.Name, From: from, To: t.State,
 		Attempt: t.Attempt, Result: t.Result, NodeID: t.NodeID,

@@ -97,7 +97,7 @@ func (s *step) reissue(at int, inv *invocation, failure events.Error, final even
 	if inv.def.Retry != nil && inv.def.Retry.MaxAttempts > 1 {
 		planned = inv.def.Retry.MaxAttempts
 	}
-	if s.chart.Tasks[at].Attempt >= planned+MaxReissues {
+	if t := &s.chart.Tasks[at]; t.Attempt-t.Spent >= planned+MaxReissues {
 		s.failForGood(at, inv, failure, final)
 		return
 	}
@@ -108,11 +108,12 @@ func (s *step) reissue(at int, inv *invocation, failure events.Error, final even
 // failAttempt ends an attempt badly; the retry policy says what follows.
 func (s *step) failAttempt(at int, inv *invocation, failure events.Error, final events.TaskState) {
 	t := &s.chart.Tasks[at]
-	if t.Attempt >= s.m.limits.attempts || !retries(inv.def.Retry, t.Attempt, &failure) {
+	attempt := t.Attempt - t.Spent
+	if attempt >= s.m.limits.attempts || !retries(inv.def.Retry, attempt, &failure) {
 		s.failForGood(at, inv, failure, final)
 		return
 	}
-	due := events.Instant(s.clock().Add(Backoff(inv.def.Retry, t.TaskID, t.Attempt)))
+	due := events.Instant(s.clock().Add(Backoff(inv.def.Retry, t.TaskID, attempt)))
 	s.retrying(at, failure, due)
 	s.setTimer(events.Timer{Kind: events.TimerRetry, Due: due, Ref: t.Invocation, TaskID: t.TaskID})
 }

@@ -1,0 +1,193 @@
+package router
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/leat-io/leat/pkg/events"
+	"github.com/leat-io/leat/pkg/fsm"
+)
+
+// CodeHeldFull answers a signal to an instance that holds as many as it may.
+const CodeHeldFull = "HELD_FULL"
+
+// holds reports whether a command waits until the instance goes on. Claims and
+// heartbeats do not: what executors do goes on meanwhile.
+func holds(c *events.Command, snap *events.Snapshot) bool {
+	return snap != nil && snap.Holding() && (c.Command == events.CommandSignal || c.Command == events.CommandResult)
+}
+
+// hold keeps a command until the instance goes on.
+func hold(in input, snap *events.Snapshot) decision {
+	c := in.command
+	if c.Command == events.CommandResult {
+		if why := stale(snap, c.Result); why != "" {
+			return answer(in, snap, events.OutcomeIgnored, fsm.StaleAttempt, why)
+		}
+	} else if count, size := heldSignals(snap); count >= events.MaxHeldSignals || size+len(c.Payload) > events.MaxHeldLength {
+		return answer(in, snap, events.OutcomeRejected, CodeHeldFull, fmt.Sprintf(
+			"%s, and holds as many signals as it may (%d, %d bytes): let it go on first", whyHolding(snap), count, size))
+	}
+	next := *snap
+	next.Held = append(slices.Clip(snap.Held), events.HeldInput{Command: c, At: in.now})
+	next.Seen = remember(snap.Seen, in, 0)
+	d := decision{next: &next}
+	if c.Command == events.CommandSignal {
+		d.outcome = answer(in, snap, events.OutcomeHeld, held(snap), whyHolding(snap)+"; the signal is decided when it goes on").outcome
+	}
+	return d
+}
+
+// held is the code of an outcome for what is held.
+func held(snap *events.Snapshot) string {
+	if snap.State == events.WorkflowPaused {
+		return "PAUSED"
+	}
+	return "INCIDENT"
+}
+
+func whyHolding(snap *events.Snapshot) string {
+	if snap.State == events.WorkflowPaused {
+		return "the instance is paused"
+	}
+	return "the instance waits for a person to retry its incident"
+}
+
+// stale says why a result is of no open attempt, "" when it is of one that no
+// held result is of.
+func stale(snap *events.Snapshot, r *events.TaskResult) string {
+	for i := range snap.Held {
+		if c := snap.Held[i].Command; c != nil && c.Result != nil && c.Result.TaskID == r.TaskID && c.Result.Attempt == r.Attempt {
+			return fmt.Sprintf("a result of attempt %d of task %s is held already", r.Attempt, r.TaskID)
+		}
+	}
+	for i := range snap.Chart.Tasks {
+		if t := &snap.Chart.Tasks[i]; t.TaskID == r.TaskID && t.Attempt == r.Attempt &&
+			(t.State == events.TaskScheduled || t.State == events.TaskRunning || t.State == events.TaskWaitingForInput) {
+			return ""
+		}
+	}
+	return fmt.Sprintf("attempt %d of task %s is not open", r.Attempt, r.TaskID)
+}
+
+func heldSignals(snap *events.Snapshot) (count, size int) {
+	for i := range snap.Held {
+		if c := snap.Held[i].Command; c != nil && c.Command == events.CommandSignal {
+			count++
+			size += len(c.Payload)
+		}
+	}
+	return count, size
+}
+
+// release decides what an instance held, in the order in which it came, behind
+// what d has decided already; until nothing is left or it holds again.
+func release(in input, d decision) (decision, error) {
+	moved := false
+	for d.next != nil && !d.next.Holding() && len(d.next.Held) > 0 {
+		next := *d.next
+		first := next.Held[0]
+		if next.Held = slices.Clone(next.Held[1:]); len(next.Held) == 0 {
+			next.Held = nil
+		}
+		d.next = &next
+		more, err := again(in, &first, &next, moved)
+		if err != nil {
+			return decision{}, err
+		}
+		moved = moved || len(more.events) > 0
+		d = join(d, more)
+	}
+	return d, nil
+}
+
+// again decides an input that was held. moved says that something was decided
+// since its sender could know where the instance stands.
+func again(in input, h *events.HeldInput, snap *events.Snapshot, moved bool) (decision, error) {
+	sub := input{command: h.Command, machine: in.machine, now: in.now, source: in.source, replay: in.replay}
+	if h.Command == nil {
+		at := slices.IndexFunc(snap.Chart.Timers, func(t events.Timer) bool { return t.ID == h.TimerID })
+		if at < 0 {
+			return decision{}, nil // such as of a state that another version does not have
+		}
+		sub.timer = &snap.Chart.Timers[at]
+		return decideTimer(sub, snap)
+	}
+	c := h.Command
+	sub.explicit = slices.ContainsFunc(snap.Seen, func(s events.SeenCommand) bool { return s.Name == c.CommandID })
+	switch {
+	case snap.State.Finished() && c.Command == events.CommandSignal:
+		return answer(sub, snap, events.OutcomeRejected, CodeFinished, fmt.Sprintf("the instance is %s and takes no more signals", snap.State)), nil
+	case snap.State.Finished():
+		return decision{}, nil
+	case moved && c.ExpectedSequence != nil:
+		return answer(sub, snap, events.OutcomeConflict, CodeSequenceConflict, fmt.Sprintf(
+			"expected_sequence is %d, and what was held before it was decided first", *c.ExpectedSequence)), nil
+	}
+	return dispatch(sub, snap)
+}
+
+// join is a decision that two after each other are.
+func join(a, b decision) decision {
+	a.events, a.tasks = append(a.events, b.events...), append(a.tasks, b.tasks...)
+	a.signals, a.logs = append(a.signals, b.signals...), append(a.logs, b.logs...)
+	a.later = append(a.later, b.later...)
+	if b.outcome != nil {
+		a.later = append(a.later, *b.outcome)
+	}
+	if b.next != nil {
+		a.next = b.next
+	}
+	return a
+}
+
+// dropHeld answers the signals that an instance held and will never decide, and
+// forgets the results of tasks that are not open any more.
+func dropHeld(in input, d decision) decision {
+	next := *d.next
+	next.Held = nil
+	for _, h := range d.next.Held {
+		switch c := h.Command; {
+		case c.Command == events.CommandSignal:
+			d.later = append(d.later, *answer(input{command: c, now: in.now}, &next, events.OutcomeRejected, CodeFinished,
+				fmt.Sprintf("the instance is %s and takes no more signals", next.State)).outcome)
+		case stale(&next, c.Result) == "":
+			next.Held = append(next.Held, h)
+		}
+	}
+	d.next = &next
+	return d
+}
+
+// absorb takes the results that a paused instance holds as facts that it does
+// not react to: it is about to be cancelled, and what was done has to be undone.
+func absorb(in input, snap *events.Snapshot) decision {
+	d := decision{next: snap}
+	for i := range snap.Held {
+		c := snap.Held[i].Command
+		if c == nil || c.Command != events.CommandResult || c.Result.State != events.TaskCompleted {
+			continue
+		}
+		d = join(d, absorbOne(input{command: c, machine: in.machine, now: in.now, source: in.source}, d.next))
+	}
+	return d
+}
+
+func absorbOne(in input, snap *events.Snapshot) decision {
+	at := slices.IndexFunc(snap.Chart.Tasks, func(t events.TaskStatus) bool { return t.TaskID == in.command.Result.TaskID })
+	if at < 0 || snap.Chart.Tasks[at].State.Finished() {
+		return decision{}
+	}
+	r := newRecorder(in, snap, taskCause(snap, in.command.Result.TaskID))
+	chart := &r.next.Chart
+	chart.Tasks = slices.Clone(chart.Tasks)
+	t := &chart.Tasks[at]
+	from := t.State
+	t.State, t.Result, t.Error = events.TaskCompleted, in.command.Payload, nil
+	chart.Timers = slices.DeleteFunc(slices.Clone(chart.Timers), func(timer events.Timer) bool { return timer.TaskID == t.TaskID })
+	r.taskChanged(fsm.TaskChanged{
+		TaskID: t.TaskID, StateID: t.StateID, Invocation: t.Invocation, Name: t.Name, From: from, To: t.State,
+		Attempt: t.Attempt, Result: t.Result, NodeID: in.command.Result.NodeID,
+	})
+	return r.decision()
+}
