@@ -50,11 +50,12 @@ const (
 	DefinitionConflict Code = "LEAT-F003"
 	CasesFailed        Code = "LEAT-F004"
 
-	InstanceMissing Code = "LEAT-W001"
-	WorkflowFailed  Code = "LEAT-W002"
-	CommandRejected Code = "LEAT-W003"
-	CommandConflict Code = "LEAT-W004"
-	CommandInvalid  Code = "LEAT-W005"
+	InstanceMissing   Code = "LEAT-W001"
+	WorkflowFailed    Code = "LEAT-W002"
+	CommandRejected   Code = "LEAT-W003"
+	CommandConflict   Code = "LEAT-W004"
+	CommandInvalid    Code = "LEAT-W005"
+	InstanceForgotten Code = "LEAT-W006"
 
 	ProjectorAway Code = "LEAT-A001"
 	BadAnswer     Code = "LEAT-A002"
@@ -100,11 +101,12 @@ var registry = map[Code]Kind{
 	DefinitionConflict: {ExitConflict, "This version is deployed with other content", "a deployed version never changes: raise `version` in the file"},
 	CasesFailed:        {ExitError, "Test cases failed", "see the lines above"},
 
-	InstanceMissing: {ExitNotFound, "There is no such instance", "leat list --type TYPE shows what there is"},
-	WorkflowFailed:  {ExitWorkflow, "The workflow ended in failure", "leat history TYPE KEY shows how it came to that"},
-	CommandRejected: {ExitError, "The router rejected the command", "see the reason"},
-	CommandConflict: {ExitConflict, "The instance is not where the command expected it", "read the instance again and decide anew"},
-	CommandInvalid:  {ExitUsage, "The command cannot be sent as it is", "correct the field that is named"},
+	InstanceMissing:   {ExitNotFound, "There is no such instance", "leat list --type TYPE shows what there is"},
+	InstanceForgotten: {ExitNotFound, "The retention of the instance is over", "leat history TYPE KEY --brokers ADDRESS reads its events from the topic"},
+	WorkflowFailed:    {ExitWorkflow, "The workflow ended in failure", "leat history TYPE KEY shows how it came to that"},
+	CommandRejected:   {ExitError, "The router rejected the command", "see the reason"},
+	CommandConflict:   {ExitConflict, "The instance is not where the command expected it", "read the instance again and decide anew"},
+	CommandInvalid:    {ExitUsage, "The command cannot be sent as it is", "correct the field that is named"},
 
 	ProjectorAway: {ExitUnavailable, "The projector does not answer", "start one (`leat dev`, or bin/projector), or name yours with --api"},
 	BadAnswer:     {ExitError, "The projector gave an answer that cannot be used", "check that --api points to a projector of this version"},

@@ -1,6 +1,7 @@
 package projector
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -62,7 +63,7 @@ func (p *Projector) stream(_ context.Context, in *streamInput) (*huma.StreamResp
 		if head, err := headOf(db, r.workflowType, id); err != nil {
 			return err
 		} else if i == nil && head == 0 {
-			return missing(r)
+			return cmp.Or(r.notForgotten(db, id), missing(r))
 		}
 		of = name{r.workflowType, id}
 		return nil

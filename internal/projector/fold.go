@@ -25,8 +25,8 @@ type change struct {
 	id        events.UUID
 	partition int32
 	offset    int64
-	raw       []byte // nil: the instance is gone (a tombstone on the state topic)
-	sequence  int64  // of an event
+	raw       []byte // nil: the instance is gone (forgotten, or a tombstone on the state topic)
+	sequence  int64  // of an event, or of the last one of an instance that is forgotten
 	card      card   // of a snapshot
 }
 
@@ -52,6 +52,9 @@ func decode(from source, r *kafka.Record) (change, error) {
 		var s events.Snapshot
 		if s, err = avro.DecodeSnapshot(r.Value); err == nil {
 			c.id, c.card, said = s.InstanceID, cardOf(&s, r.Partition, r.Offset), s.WorkflowType
+			if !s.ForgottenAt.IsZero() {
+				c.raw, c.sequence = nil, s.SequenceNumber
+			}
 		}
 	default:
 		var e events.Event
@@ -170,7 +173,14 @@ type row struct {
 	seen        bool      // a record changed it
 }
 
-type head struct{ stored, now int64 }
+// head is the newest sequence of a history. One that is forgotten holds no
+// events, and takes none that were written before that.
+type head struct {
+	stored, now  int64
+	wasForgotten bool // as stored
+	forgotten    bool
+	added        int64 // events that this pass stores
+}
 
 func (b *pass) apply(c *change) error {
 	if c.state {
@@ -192,6 +202,11 @@ func (b *pass) applySnapshot(c *change) error {
 		b.order = append(b.order, of)
 	}
 	switch {
+	case c.raw == nil && c.sequence > 0:
+		if err := b.forget(c); err != nil {
+			return err
+		}
+		fallthrough
 	case c.raw == nil:
 		r.seen = r.seen || r.now != nil
 		r.now = nil
@@ -204,23 +219,48 @@ func (b *pass) applySnapshot(c *change) error {
 }
 
 func (b *pass) applyEvent(c *change) error {
-	of := name{c.workflowType, c.id}
-	h := b.heads[of]
-	if h == nil {
-		stored, err := headOf(b.db, c.workflowType, c.id)
-		if err != nil {
-			return err
-		}
-		h = &head{stored: stored, now: stored}
-		b.heads[of] = h
+	h, err := b.head(name{c.workflowType, c.id})
+	if err != nil {
+		return err
 	}
 	if c.sequence <= h.now {
 		b.folded.stale++
 		return nil
 	}
 	h.now = c.sequence
+	h.added++
 	b.batch.Set(eventKey(c.workflowType, c.id, c.sequence), encodeFact(c.partition, c.offset, c.raw))
 	b.counts.add(c.workflowType, countEvents, "", 1)
+	return nil
+}
+
+func (b *pass) head(of name) (*head, error) {
+	if h := b.heads[of]; h != nil {
+		return h, nil
+	}
+	stored, forgotten, err := storedHead(b.db, of.workflowType, of.id)
+	h := &head{stored: stored, now: stored, wasForgotten: forgotten, forgotten: forgotten}
+	b.heads[of] = h
+	return h, err
+}
+
+// forget drops the history of an instance from the view.
+func (b *pass) forget(c *change) error {
+	h, err := b.head(name{c.workflowType, c.id})
+	if err != nil || h.forgotten {
+		return err
+	}
+	from, to := span(instanceKey(prefixEvent, c.workflowType, c.id))
+	count := h.added
+	if err := b.db.Scan(from, to, func(_, _ []byte) (bool, error) {
+		count++
+		return true, nil
+	}); err != nil {
+		return err
+	}
+	b.batch.DeleteRange(from, to)
+	b.counts.add(c.workflowType, countEvents, "", -count)
+	h.forgotten, h.now, h.added = true, max(h.now, c.sequence), 0
 	return nil
 }
 
@@ -248,8 +288,8 @@ func (b *pass) write() {
 		b.folded.touched = append(b.folded.touched, changed)
 	}
 	for of, h := range b.heads {
-		if h.now != h.stored {
-			b.batch.Set(instanceKey(prefixHead, of.workflowType, of.id), binary.AppendVarint(nil, h.now))
+		if h.now != h.stored || h.forgotten != h.wasForgotten {
+			b.batch.Set(instanceKey(prefixHead, of.workflowType, of.id), h.encode())
 			b.folded.touched = append(b.folded.touched, touched{name: of})
 		}
 	}

@@ -22,6 +22,7 @@ type world struct {
 	logs      map[string]*log // by topic and partition
 	snapshots map[name]*events.Snapshot
 	heads     map[name]int64
+	forgotten map[name]bool
 	created   int
 }
 
@@ -36,7 +37,7 @@ func (w *world) log(topic string, id events.UUID) *log {
 
 // drawWorld lets a handful of instances live.
 func drawWorld(t *rapid.T) *world {
-	w := &world{logs: map[string]*log{}, snapshots: map[name]*events.Snapshot{}, heads: map[name]int64{}}
+	w := &world{logs: map[string]*log{}, snapshots: map[name]*events.Snapshot{}, heads: map[name]int64{}, forgotten: map[name]bool{}}
 	for range rapid.IntRange(0, 60).Draw(t, "steps") {
 		of := name{rapid.SampledFrom([]string{"order", "quake"}).Draw(t, "type"), idFor(rapid.IntRange(0, 5).Draw(t, "instance"))}
 		state, history := w.log(names.State(of.workflowType), of.id), w.log(names.Events(of.workflowType), of.id)
@@ -46,9 +47,19 @@ func drawWorld(t *rapid.T) *world {
 		case 1:
 			state.append(of.id.String(), []byte("not a record"))
 			history.append(of.id.String(), nil)
-		case 2: // forgotten
-			state.append(of.id.String(), nil)
-			delete(w.snapshots, of)
+		case 2: // deleted
+			if !w.forgotten[of] {
+				state.append(of.id.String(), nil)
+				delete(w.snapshots, of)
+			}
+		case 4: // forgotten: nothing follows
+			if w.heads[of] > 0 && !w.forgotten[of] {
+				state.snapshot(snapshotOf(of.workflowType, of.id, w.heads[of], func(s *events.Snapshot) {
+					s.State, s.Chart, s.ForgottenAt = events.WorkflowCompleted, events.Chart{}, began
+				}))
+				delete(w.snapshots, of)
+				w.forgotten[of] = true
+			}
 		case 3: // written again at the same sequence, as a heartbeat does
 			if old := w.snapshots[of]; old != nil {
 				again := *old
@@ -57,7 +68,9 @@ func drawWorld(t *rapid.T) *world {
 				w.snapshots[of] = &again
 			}
 		default:
-			w.step(t, of, state, history)
+			if !w.forgotten[of] {
+				w.step(t, of, state, history)
+			}
 		}
 	}
 	return w
@@ -223,6 +236,9 @@ func (w *world) check(t *rapid.T, db *store.DB) {
 		for of, head := range w.heads {
 			if of.workflowType != workflowType {
 				continue
+			}
+			if w.forgotten[of] {
+				head = 0
 			}
 			want.Events += head
 			facts := must(historyOf(db, workflowType, of.id, 1, 1000))

@@ -59,11 +59,38 @@ func historyOf(db *store.DB, workflowType string, id events.UUID, from int64, li
 	return facts, err
 }
 
-// headOf is the newest sequence in the history of an instance, 0 without one.
+// headOf is the newest sequence in the history of an instance, 0 without one and
+// for an instance that is forgotten.
 func headOf(db *store.DB, workflowType string, id events.UUID) (int64, error) {
+	sequence, forgotten, err := storedHead(db, workflowType, id)
+	if forgotten {
+		sequence = 0
+	}
+	return sequence, err
+}
+
+// forgottenMark stands behind the sequence of an instance that is forgotten.
+const forgottenMark = 'f'
+
+func (h *head) encode() []byte {
+	b := binary.AppendVarint(nil, h.now)
+	if h.forgotten {
+		b = append(b, forgottenMark)
+	}
+	return b
+}
+
+func storedHead(db *store.DB, workflowType string, id events.UUID) (sequence int64, forgotten bool, err error) {
 	value, ok, err := db.Get(instanceKey(prefixHead, workflowType, id))
 	if err != nil || !ok {
-		return 0, err
+		return 0, false, err
 	}
-	return decodeCount(value)
+	if last := len(value) - 1; last > 0 && value[last] == forgottenMark {
+		// A varint's last byte may have this value, but then it is all of it.
+		if sequence, size := binary.Varint(value); size == last {
+			return sequence, true, nil
+		}
+	}
+	sequence, err = decodeCount(value)
+	return sequence, false, err
 }

@@ -89,8 +89,10 @@ func (p *Projector) await(ctx context.Context, r ref, f Freshness, at look) erro
 				return err
 			}
 			w.also(name{r.workflowType, id}) // a key may stand for another id than the one it derives
-			sequence, known, err = at(db, id, found)
-			return err
+			if sequence, known, err = at(db, id, found); err != nil || found != nil {
+				return err
+			}
+			return r.notForgotten(db, id)
 		}); err != nil {
 			return err
 		}
@@ -120,6 +122,18 @@ func tooLate(r ref, wanted int64, waited time.Duration, sequence int64) error {
 		"ask again, with a longer wait; /api/v1/status shows how far the projector is behind")
 	late.Sequence = &sequence
 	return late
+}
+
+// notForgotten is a problem for an instance that was there once and whose
+// retention is over.
+func (r ref) notForgotten(db *store.DB, id events.UUID) error {
+	if _, forgotten, err := storedHead(db, r.workflowType, id); err != nil || !forgotten {
+		return err
+	}
+	return newProblem(http.StatusNotFound, problem.InstanceForgotten,
+		fmt.Sprintf("%s %s is not in the views any longer", r.workflowType, r.text),
+		"it is finished, and the retention that its definition declares is over",
+		fmt.Sprintf("its events are still there: leat history %s %s --brokers ADDRESS reads them from the topic", r.workflowType, r.text))
 }
 
 func missing(r ref) error {

@@ -49,6 +49,9 @@ type decision struct {
 // comes from what a client sent.
 func decide(in input, snap *events.Snapshot) (d decision, err error) {
 	defer rescue(&err)
+	if in.timer != nil && in.timer.Kind == events.TimerRetention {
+		return forget(in, snap), nil
+	}
 	if in.timer != nil {
 		return decideTimer(in, snap)
 	}
@@ -96,6 +99,9 @@ func refuse(in input, snap *events.Snapshot) (decision, bool) {
 	}
 	if why := conflict(c, snap); why != "" {
 		return answer(in, snap, events.OutcomeConflict, CodeSequenceConflict, why), true
+	}
+	if d, done := refuseForgotten(in, snap); done {
+		return d, true
 	}
 	switch {
 	case c.Command == events.CommandStart && snap != nil:

@@ -288,6 +288,7 @@ func (r *recorder) ended(e fsm.Ended) {
 	r.become(e.State)
 	r.next.Output, r.next.Error, r.next.FinishedAt = e.Output, e.Error, r.in.now
 	r.event(endEvents[e.Outcome], r.why(data), e.Output)
+	r.retain()
 }
 
 // park records an incident. Nothing of the step counts; what led to it is kept,

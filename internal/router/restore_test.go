@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"testing"
+	"time"
 
 	"github.com/leat-io/leat/internal/avro"
 	"github.com/leat-io/leat/internal/kafka"
@@ -31,5 +32,40 @@ func TestRestoreOfOneBusyInstanceIsBounded(t *testing.T) {
 	}
 	if _, known, err := b.position(p); err != nil || !known {
 		t.Errorf("20 MB of one instance are held in memory (%v)", err)
+	}
+}
+
+// A tombstone, which somebody may write by hand, leaves neither the instance nor
+// its timers.
+func TestRestoreOfATombstone(t *testing.T) {
+	b := memory(t)
+	p := shard.Partition{Topic: "workflow.order.commands"}
+	snap := someSnapshot(t)
+	snap.Chart.Timers = []events.Timer{{ID: 1, Kind: events.TimerAfter, Due: snap.CreatedAt.Add(time.Hour), Ref: "a"}}
+	value, err := avro.EncodeSnapshot(snap)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := []byte(snap.InstanceID.String())
+	for _, records := range [][]*kafka.Record{{{Key: key, Value: value}, {Offset: 1, Key: key}}, {{Key: key, Value: value}}, {{Offset: 1, Key: key}}} {
+		r := restorer{book: b, partition: p, batch: b.db.NewBatch(), old: make(map[events.UUID]*events.Snapshot)}
+		for _, record := range records {
+			if err := r.visit(record); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := r.flush(); err != nil {
+			t.Fatal(err)
+		}
+		r.batch.Close()
+		got, err := b.load(p, snap.InstanceID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		next, err := b.nextTimer(p)
+		gone := records[len(records)-1].Value == nil
+		if err != nil || (got == nil) != gone || next.IsZero() != gone {
+			t.Errorf("after %d records: instance %v, next timer %v, %v", len(records), got != nil, next, err)
+		}
 	}
 }

@@ -38,6 +38,8 @@ func (c *Client) getDirect(ctx context.Context, workflowType, idOrKey string, o 
 			return Instance{}, err
 		}
 		switch {
+		case s != nil && !s.ForgottenAt.IsZero():
+			return Instance{}, forgotten(workflowType, idOrKey)
 		case s == nil && o.MinSequence == 0:
 			return Instance{}, notFound(workflowType, idOrKey)
 		case s != nil && s.SequenceNumber >= o.MinSequence:
@@ -128,7 +130,9 @@ func (c *Client) all(ctx context.Context, workflowType string, visit func(*Insta
 		if err != nil {
 			return unreadable(topic, err)
 		}
-		visit(&s)
+		if s.ForgottenAt.IsZero() {
+			visit(&s)
+		}
 	}
 	return nil
 }

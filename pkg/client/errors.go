@@ -42,6 +42,7 @@ func (e *Error) Is(target error) bool {
 // What can go wrong, for errors.Is.
 var (
 	ErrNotFound    = kind(problem.InstanceMissing)    // there is no such instance
+	ErrForgotten   = kind(problem.InstanceForgotten)  // it is finished and its retention is over; its history is still there
 	ErrUnknownType = kind(problem.DefinitionMissing)  // no definition of that type, or version, is deployed
 	ErrInvalid     = kind(problem.CommandInvalid)     // the request itself is wrong
 	ErrRejected    = kind(problem.CommandRejected)    // the router refused the command

@@ -152,6 +152,13 @@ func notFound(workflowType, idOrKey string) error {
 	}
 }
 
+func forgotten(workflowType, idOrKey string) error {
+	return &Error{
+		Code: ErrForgotten.Code, Message: fmt.Sprintf("%s %s is finished, and the retention that its definition declares is over", workflowType, idOrKey),
+		Fix: fmt.Sprintf("its events are still there: leat history %s %s --brokers ADDRESS", workflowType, idOrKey),
+	}
+}
+
 // cursor is where a page of direct reading ends.
 type cursor struct {
 	Created int64       `json:"c"` // microseconds

@@ -289,6 +289,8 @@ func (c *Client) WaitFinished(ctx context.Context, workflowType, idOrKey string)
 			return s, nil
 		case err == nil:
 			last = fmt.Sprintf("it is %s in %s", s.State, strings.Join(s.Chart.Active, ", "))
+		case errors.Is(err, ErrForgotten):
+			return Instance{}, err
 		case !errors.Is(err, ErrNotFound) && ctx.Err() == nil && c.config.API == "":
 			return Instance{}, err
 		}
