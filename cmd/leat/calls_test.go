@@ -4,6 +4,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -41,6 +43,25 @@ func TestDevMakesCalls(t *testing.T) {
 		if code != problem.ExitWorkflow || !strings.Contains(errs, want) {
 			t.Errorf("%s: exit %d\n%s%s", key, code, out, errs)
 		}
+	}
+}
+
+// A deploy says which queues nobody serves, and only those.
+func TestDeploySaysWhoIsMissing(t *testing.T) {
+	p := dev(t, t.TempDir(), "--exec", "here.*=cat")
+	file := filepath.Join(t.TempDir(), "two.yaml")
+	source := "leat: v1\ntype: two\nversion: 1\nstates:\n" +
+		"  a: {invoke: {task: here.x, onDone: b, onError: b}}\n" +
+		"  b: {invoke: {task: away.x, onDone: c, onError: c}}\n" +
+		"  c: {invoke: {http: {url: 'https://example.org'}, onDone: d, onError: d}}\n" +
+		"  d: {invoke: {human: {assignee: ann}, onDone: e, onError: e}}\n" +
+		"  e: {type: final}\n"
+	if err := os.WriteFile(file, []byte(source), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, _, errs := p.leat(t, "def", "deploy", file)
+	if code != 0 || strings.Count(errs, "note:") != 1 || !strings.Contains(errs, "queue away") {
+		t.Errorf("exit %d\n%s", code, errs)
 	}
 }
 

@@ -39,7 +39,7 @@ func (a *app) deploy(ctx context.Context, c *client.Client, paths []string, part
 		return problem.New(problem.Usage, "--partitions must be at least 1", fmt.Sprintf("it is %d", partitions), "")
 	}
 	var requests []client.DeployRequest
-	var types []string
+	var types, tasks []string
 	for _, path := range paths {
 		src, err := a.readText(path)
 		if err != nil {
@@ -53,7 +53,7 @@ func (a *app) deploy(ctx context.Context, c *client.Client, paths []string, part
 			a.print.say("%s", f)
 		}
 		requests = append(requests, client.DeployRequest{Name: path, Source: src, Partitions: partitions})
-		types = append(types, machine.Type())
+		types, tasks = append(types, machine.Type()), append(tasks, machine.Tasks()...)
 	}
 	var done []deployed
 	for i, r := range requests {
@@ -66,6 +66,7 @@ func (a *app) deploy(ctx context.Context, c *client.Client, paths []string, part
 			awaitView(ctx, c, d.WorkflowType, d.Version)
 		}
 	}
+	a.noteUnserved(ctx, tasks)
 	return list(a.print, done, definitionRows)
 }
 

@@ -87,7 +87,7 @@ func (c Config) withDefaults() Config {
 		}
 		c.NodeID = fmt.Sprintf("%s-%d", host, os.Getpid())
 	}
-	c.Group = cmp.Or(c.Group, c.Names.Prefix+"leat.executor")
+	c.Group = cmp.Or(c.Group, DefaultGroup(c.Names))
 	c.Concurrency = cmp.Or(c.Concurrency, 64)
 	c.ClaimAfter = cmp.Or(c.ClaimAfter, 50*time.Millisecond)
 	c.DrainTimeout = cmp.Or(c.DrainTimeout, 20*time.Second)
@@ -97,6 +97,12 @@ func (c Config) withDefaults() Config {
 	}
 	return c
 }
+
+// DefaultGroup is the prefix of the groups of executors that name none.
+func DefaultGroup(names topics.Names) string { return names.Prefix + "leat.executor" }
+
+// GroupOf is the consumer group of the executors of a queue.
+func GroupOf(prefix, queue string) string { return prefix + "." + queue }
 
 func (c Config) validate() error {
 	switch {

@@ -44,7 +44,7 @@ type partition struct {
 
 func newIntake(e *Executor, queue string) *intake {
 	return &intake{
-		e: e, queue: queue, topic: e.config.Names.Tasks(queue), group: e.config.Group + "." + queue,
+		e: e, queue: queue, topic: e.config.Names.Tasks(queue), group: GroupOf(e.config.Group, queue),
 		commits: make(chan struct{}, 1), writing: make(chan struct{}, 1),
 		parts: make(map[shard.Partition]*partition), past: make(map[shard.Partition]int64),
 	}

@@ -76,6 +76,10 @@ func (r *recorder) giveCauses() {
 	scheduled := make(map[events.UUID][]events.UUID, len(r.made.tasks))
 	for i := range r.made.tasks {
 		t := &r.made.tasks[i]
+		if n := len(chain); n > 0 && chain[n-1] == t.CausationID {
+			scheduled[t.TaskID] = chain // the attempt is all that this decision led to first
+			continue
+		}
 		scheduled[t.TaskID] = extend(chain, t.CausationID)
 	}
 	if len(scheduled) == 0 {
