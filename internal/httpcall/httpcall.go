@@ -111,6 +111,7 @@ func (c *Caller) call(req *http.Request) (json.RawMessage, error) {
 			if origin(next.URL) != origin(via[0].URL) {
 				next.Header = own(given) // what the definition gave is for the host that it named
 			}
+			next.URL.RawQuery = escapeQuery(next.URL.RawQuery)
 			return c.policy.check(next.URL)
 		},
 	}

@@ -1,13 +1,16 @@
 package httpcall
 
 import (
+	"bufio"
 	"bytes"
 	"compress/gzip"
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -170,6 +173,7 @@ func TestRequests(t *testing.T) {
 	c := newCaller(t, Config{Allow: []string{w.url}})
 	for _, test := range []struct{ input, code, want string }{
 		{`{}`, "ok", `"method":"GET"`},
+		{`{"url": "` + w.url + `/echo?a=b c&\u00e4=%20+"}`, "ok", `"uri":"/echo?a=b%20c&%C3%A4=%20+"`},
 		{`{"body": {"a": "<"}}`, "ok", `"body":"{\"a\": \"<\"}"`},
 		{`{"body": {"a": 1}}`, "ok", `"method":"POST"`},
 		{`{"body": {"a": 1}}`, "ok", `"Content-Type":["application/json"]`},
@@ -322,4 +326,73 @@ func TestTimeBounds(t *testing.T) {
 	if e, ok := errors.AsType[*events.Error](err); !ok || e.Code != CodeTimeout || !e.Retryable {
 		t.Errorf("got %v, want %s", err, CodeTimeout)
 	}
+}
+
+func TestTLSIsVerified(t *testing.T) {
+	server := httptest.NewTLSServer(http.HandlerFunc(echo))
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // of the handshake that is refused
+	t.Cleanup(server.Close)
+	allowed := strings.TrimPrefix(server.URL, "https://")
+	code, text := codeOf(t, newCaller(t, Config{Allow: []string{allowed}}), `{"url": "`+server.URL+`"}`)
+	if code != CodeTransport+"!" || !strings.Contains(text, "certificate") {
+		t.Errorf("a stranger's certificate: got %s %s", code, text)
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(server.Certificate())
+	if code, text = codeOf(t, newCaller(t, Config{Allow: []string{allowed}, RootCAs: roots}), `{"url": "`+server.URL+`"}`); code != "ok" {
+		t.Errorf("a certificate that is trusted: got %s %s", code, text)
+	}
+}
+
+// An answer that begins and does not end is bounded as one that does not begin.
+func TestSlowBody(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, "some")
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	}))
+	t.Cleanup(server.Close)
+	c := newCaller(t, Config{Allow: []string{server.URL}})
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
+	defer cancel()
+	if _, err := c.Handle(ctx, task(`{"url": "`+server.URL+`"}`)); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// Whatever a definition computes, a request is either refused with a code or one
+// that keeps to HTTP, and nothing of the input opens a host.
+func FuzzRequest(f *testing.F) {
+	f.Add(`{"url": "https://a.b/c?d=e#f", "method": "POST", "headers": {"X-A": "b", "Content-Type": "application/x-www-form-urlencoded"}, "body": {"a": 1}}`)
+	f.Add(`{"url": "http://[::1]:80/", "headers": {"idempotency-key": 1}, "input": "text"}`)
+	f.Add(`{"url": "https://a.b\r\nHost: c", "headers": {"a\r\nb": "c\r\nd"}}`)
+	f.Add(`{"url": "//a.b/c"}`)
+	closed, err := newPolicy(nil)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, input string) {
+		req, err := newRequest(t.Context(), task(input))
+		if err != nil {
+			if e, ok := errors.AsType[*events.Error](err); !ok || e.Code != CodeBadRequest || e.Retryable {
+				t.Fatalf("got %v", err)
+			}
+			return
+		}
+		if closed.check(req.URL) == nil {
+			t.Fatalf("%s is allowed by an empty list", req.URL)
+		}
+		var wire bytes.Buffer
+		if err := req.Write(&wire); err != nil {
+			t.Fatalf("%s cannot be written: %v", input, err)
+		}
+		again, err := http.ReadRequest(bufio.NewReader(&wire))
+		if err != nil {
+			t.Fatalf("%s is no request: %v", input, err)
+		}
+		body, _ := io.ReadAll(again.Body)
+		if again.Method != req.Method || again.Host != req.URL.Host || len(again.Header) > len(req.Header)+2 || int64(len(body)) != req.ContentLength {
+			t.Fatalf("%s became %s %s %v %q", input, again.Method, again.Host, again.Header, body)
+		}
+	})
 }

@@ -91,7 +91,22 @@ func parseURL(text string) (*url.URL, error) {
 		return nil, fail(CodeBadRequest, "the host %.100q is not a name in ASCII", u.Hostname())
 	}
 	u.Fragment, u.RawFragment = "", ""
+	u.RawQuery = escapeQuery(u.RawQuery)
 	return u, nil
+}
+
+// escapeQuery escapes what may not stand in a request line: net/url lets spaces
+// and letters outside of ASCII through, and net/http writes them as they are.
+func escapeQuery(query string) string {
+	var out strings.Builder
+	for i := range len(query) {
+		if c := query[i]; c > ' ' && c < 0x7f {
+			out.WriteByte(c)
+		} else {
+			fmt.Fprintf(&out, "%%%02X", c)
+		}
+	}
+	return out.String()
 }
 
 // header reads the headers of a definition.
