@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/leat-io/leat/internal/definition"
+	"github.com/leat-io/leat/internal/draw"
 	"github.com/leat-io/leat/internal/problem"
 	"github.com/leat-io/leat/pkg/fsm"
 )
@@ -17,7 +18,7 @@ import (
 func (a *app) defCommand() *cobra.Command {
 	def := group(&cobra.Command{
 		Use: "def", Short: "Deploy, check, try and draw workflow definitions",
-		Example: "  leat def validate order.yaml\n  leat def deploy order.yaml\n  leat def graph order.yaml -o dot | dot -Tsvg > order.svg",
+		Example: "  leat def validate order.yaml\n  leat def deploy order.yaml\n  leat def graph order.yaml -o svg > order.svg",
 	})
 	def.AddCommand(
 		a.defDeployCommand(), a.defGetCommand(), a.defListCommand(),
@@ -192,15 +193,15 @@ func (a *app) defTestCommand() *cobra.Command {
 
 func (a *app) defGraphCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "graph FILE -o mermaid|dot", Short: "Draw a definition", Args: cobra.ExactArgs(1),
-		Annotations: map[string]string{formatsOf: "mermaid dot"},
-		Example:     "  leat def graph order.yaml                     # Mermaid, for Markdown\n  leat def graph order.yaml -o dot | dot -Tsvg > order.svg",
+		Use: "graph FILE -o mermaid|dot|svg", Short: "Draw a definition", Args: cobra.ExactArgs(1),
+		Annotations: map[string]string{formatsOf: "mermaid dot svg"},
+		Example:     "  leat def graph order.yaml                     # Mermaid, for Markdown\n  leat def graph order.yaml -o svg > order.svg  # a picture, without any other program\n  leat def graph order.yaml -o dot | dot -Tpdf > order.pdf",
 		RunE: func(_ *cobra.Command, args []string) error {
 			machine, err := a.valid(args[0])
 			if err != nil {
 				return err
 			}
-			draw := map[string]func(io.Writer, *fsm.Machine) error{"mermaid": definition.Mermaid, "dot": definition.Dot}[a.print.format]
+			draw := map[string]func(io.Writer, *fsm.Machine) error{"mermaid": definition.Mermaid, "dot": definition.Dot, "svg": draw.SVG}[a.print.format]
 			return draw(a.out, machine)
 		},
 	}
