@@ -77,7 +77,7 @@ func (a *app) root() *cobra.Command {
 		}
 	}
 	add("run", a.devCommand(), a.defCommand())
-	add("flow", a.startCommand(), a.signalCommand(), a.getCommand(), a.listCommand(), a.historyCommand(), a.countCommand())
+	add("flow", a.startCommand(), a.signalCommand(), a.getCommand(), a.listCommand(), a.historyCommand(), a.countCommand(), a.scheduleCommand())
 	add("life", a.lifeCommands()...)
 	add("other", a.configCommand(), a.versionCommand())
 	checkArgs(root)

@@ -23,7 +23,7 @@ const (
 
 // The codes. The letter says where to look: U usage, C configuration, K Kafka,
 // D data directory, F definition file, W workflow, A the projector's API,
-// X the engine itself.
+// S schedule, X the engine itself.
 const (
 	Usage          Code = "LEAT-U001"
 	UnknownCommand Code = "LEAT-U002"
@@ -56,6 +56,10 @@ const (
 	CommandConflict   Code = "LEAT-W004"
 	CommandInvalid    Code = "LEAT-W005"
 	InstanceForgotten Code = "LEAT-W006"
+
+	ScheduleMissing Code = "LEAT-S001"
+	ScheduleExists  Code = "LEAT-S002"
+	ScheduleInvalid Code = "LEAT-S003"
 
 	ProjectorAway Code = "LEAT-A001"
 	BadAnswer     Code = "LEAT-A002"
@@ -107,6 +111,10 @@ var registry = map[Code]Kind{
 	CommandRejected:   {ExitError, "The router rejected the command", "see the reason"},
 	CommandConflict:   {ExitConflict, "The instance is not where the command expected it", "read the instance again and decide anew"},
 	CommandInvalid:    {ExitUsage, "The command cannot be sent as it is", "correct the field that is named"},
+
+	ScheduleMissing: {ExitNotFound, "There is no such schedule", "leat schedule list shows what there is"},
+	ScheduleExists:  {ExitConflict, "There is a schedule of that name", "leat schedule apply changes it; leat schedule get shows it"},
+	ScheduleInvalid: {ExitUsage, "This cannot be a schedule", "correct the field that is named; leat schedule next shows when it would fire"},
 
 	ProjectorAway: {ExitUnavailable, "The projector does not answer", "start one (`leat dev`, or bin/projector), or name yours with --api"},
 	BadAnswer:     {ExitError, "The projector gave an answer that cannot be used", "check that --api points to a projector of this version"},

@@ -164,6 +164,7 @@ func Watch(p Progress, run events.ScheduledStart) Progress {
 		}
 	}
 	p.Running = append(slices.Clone(p.Running), events.ScheduledRun{Due: run.Due, StartedAt: run.StartedAt, InstanceID: run.InstanceID})
+	p.Running = p.Running[max(0, len(p.Running)-events.MaxScheduleRunning):]
 	return p
 }
 

@@ -4,10 +4,10 @@
 package schedule
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"strconv"
 	"strings"
 	"time"
@@ -115,9 +115,8 @@ func (s *Schedule) FireAt(due time.Time) time.Time {
 	if next, some := s.next(due); some {
 		span = min(span, next.Sub(due))
 	}
-	h := fnv.New64a()
-	_, _ = h.Write([]byte(s.ScheduleID + "/" + strconv.FormatInt(due.UnixMicro(), 10)))
-	return due.Add(time.Duration(h.Sum64() % uint64(span))).Truncate(time.Microsecond) //nolint:gosec // a span is positive
+	h := events.DeriveUUID(events.ScheduleInstanceID(s.ScheduleID), "jitter/"+stamp(due))
+	return due.Add(time.Duration(binary.BigEndian.Uint64(h[:8]) % uint64(span))).Truncate(time.Microsecond) //nolint:gosec // a span is positive
 }
 
 // Home is the partition, among n of its workflow type, in which the schedule is driven.

@@ -15,7 +15,8 @@
 //
 // client.go makes commands durable, request.go says what can be asked, wait.go
 // and follower.go wait for decisions, read.go is the front of all reading,
-// direct.go reads topics and api.go asks a projector, deploy.go deploys.
+// direct.go reads topics and api.go asks a projector, deploy.go deploys,
+// schedule.go is about schedules.
 package client
 
 import (

@@ -54,6 +54,10 @@ var (
 	ErrDefinition  = kind(problem.DefinitionInvalid)  // the definition does not validate
 	ErrDeployed    = kind(problem.DefinitionConflict) // the version is deployed with other content
 	ErrTopic       = kind(problem.TopicShape)         // a topic is not of the shape that Leat needs
+
+	ErrNoSchedule     = kind(problem.ScheduleMissing) // there is no such schedule
+	ErrScheduleExists = kind(problem.ScheduleExists)  // there is one of that name already
+	ErrSchedule       = kind(problem.ScheduleInvalid) // the schedule, or what it is asked for, cannot be
 )
 
 func kind(code problem.Code) *Error {

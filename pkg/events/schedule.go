@@ -67,6 +67,9 @@ const (
 	DefaultCatchup = 365 * 24 * time.Hour
 	// MaxScheduleBuffer is how many dues may wait for an instance to end.
 	MaxScheduleBuffer = 1000
+	// MaxScheduleRunning is how many of its instances a schedule watches: with
+	// allow_all there may be more, of which the oldest are watched no longer.
+	MaxScheduleRunning = 1000
 	// MaxScheduleRecent is how many of its newest starts a schedule remembers.
 	MaxScheduleRecent = 10
 )

@@ -1,0 +1,291 @@
+package client
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/leat-io/leat/internal/avro"
+	"github.com/leat-io/leat/internal/kafka"
+	"github.com/leat-io/leat/internal/problem"
+	"github.com/leat-io/leat/internal/schedule"
+	"github.com/leat-io/leat/pkg/events"
+)
+
+// Schedule says which instances begin by themselves, and when. Since, CreatedAt,
+// UpdatedAt and UpdatedBy are the client's to fill.
+type Schedule = events.ScheduleRecord
+
+// CreateSchedule makes a schedule. The error is [ErrScheduleExists],
+// [ErrSchedule] when it cannot be one, [ErrUnknownType] or [ErrUnavailable].
+// Everything about schedules needs Brokers.
+func (c *Client) CreateSchedule(ctx context.Context, s Schedule) (Schedule, error) {
+	written, _, err := c.putSchedule(ctx, s, func(there *Schedule) error {
+		if there == nil {
+			return nil
+		}
+		return newError(ErrScheduleExists, nil, "there is a schedule %q already", s.ScheduleID)
+	})
+	return written, err
+}
+
+// ApplySchedule makes a schedule what s says, whether it is there or not. changed
+// is false when it was that already. Its dues count from now on when its times
+// have changed. Errors are those of [Client.CreateSchedule].
+func (c *Client) ApplySchedule(ctx context.Context, s Schedule) (written Schedule, changed bool, err error) {
+	return c.putSchedule(ctx, s, func(*Schedule) error { return nil })
+}
+
+// PauseSchedule makes a schedule leave its dues out until it is resumed. The
+// error is [ErrNoSchedule] or [ErrUnavailable].
+func (c *Client) PauseSchedule(ctx context.Context, id, note string) (Schedule, error) {
+	return c.changeSchedule(ctx, id, func(s *Schedule) { s.Paused, s.Note = true, cmp.Or(note, s.Note) })
+}
+
+// ResumeSchedule makes a schedule go on with the dues that come from now on.
+// Errors are those of [Client.PauseSchedule].
+func (c *Client) ResumeSchedule(ctx context.Context, id, note string) (Schedule, error) {
+	return c.changeSchedule(ctx, id, func(s *Schedule) { s.Paused, s.Note = false, cmp.Or(note, s.Note) })
+}
+
+func (c *Client) changeSchedule(ctx context.Context, id string, change func(*Schedule)) (Schedule, error) {
+	s, err := c.Schedule(ctx, id)
+	if err != nil {
+		return Schedule{}, err
+	}
+	change(&s)
+	written, _, err := c.ApplySchedule(ctx, s)
+	return written, err
+}
+
+// putSchedule writes a schedule unless it is there as it is, or may says no.
+func (c *Client) putSchedule(ctx context.Context, s Schedule, may func(there *Schedule) error) (written Schedule, changed bool, err error) {
+	ctx, cancel := c.bounded(ctx)
+	defer cancel()
+	now := events.Instant(time.Now())
+	s.Since, s.CreatedAt, s.UpdatedAt, s.UpdatedBy = now, now, now, c.config.Source
+	s.Overlap = cmp.Or(s.Overlap, events.OverlapSkip)
+	if _, err := schedule.Compile(s); err != nil {
+		return s, false, &Error{Code: ErrSchedule.Code, Message: fmt.Sprintf("schedule %q: %v", s.ScheduleID, err), Err: err}
+	}
+	if _, err := c.Definition(ctx, s.WorkflowType, s.Version); err != nil {
+		return s, false, err
+	}
+	all, err := c.schedules(ctx)
+	if err != nil {
+		return s, false, err
+	}
+	var there *Schedule
+	if found, ok := all[s.ScheduleID]; ok {
+		there = &found
+	}
+	if err := may(there); err != nil {
+		return s, false, err
+	}
+	if there != nil {
+		s.CreatedAt = there.CreatedAt
+		if sameTimes(s, *there) && (s.Paused || !there.Paused) {
+			s.Since = there.Since
+		}
+		if same(s, *there) {
+			return *there, false, nil
+		}
+	}
+	admin, err := c.administering()
+	if err != nil {
+		return s, false, err
+	}
+	if err := admin.Provision(ctx, kafka.Replicas(0), c.names.Shared()...); err != nil {
+		return s, false, failed("write schedule "+s.ScheduleID, err)
+	}
+	value, err := avro.EncodeSchedule(&s)
+	if err != nil {
+		return s, false, &Error{Code: ErrSchedule.Code, Message: err.Error(), Err: err}
+	}
+	return s, true, c.writeSchedule(ctx, s.ScheduleID, value)
+}
+
+// sameTimes says whether two schedules are due at the same times.
+func sameTimes(a, b Schedule) bool {
+	return a.WorkflowType == b.WorkflowType && slices.Equal(a.Cron, b.Cron) && a.Every == b.Every && a.Offset == b.Offset &&
+		a.TimeZone == b.TimeZone && a.StartAt.Equal(b.StartAt) && a.EndAt.Equal(b.EndAt)
+}
+
+// same says whether two schedules differ in nothing but when they were written.
+func same(a, b Schedule) bool {
+	a.UpdatedAt, a.UpdatedBy = b.UpdatedAt, b.UpdatedBy
+	a.StartAt, a.EndAt = events.Instant(a.StartAt), events.Instant(a.EndAt)
+	one, err := avro.EncodeSchedule(&a)
+	if err != nil {
+		return false
+	}
+	other, err := avro.EncodeSchedule(&b)
+	return err == nil && string(one) == string(other)
+}
+
+func (c *Client) writeSchedule(ctx context.Context, id string, value []byte) error {
+	producer, err := c.producing()
+	if err != nil {
+		return err
+	}
+	record := kafka.NewRecord(c.names.Schedules(), []byte(id), value)
+	if value != nil {
+		record.Headers = []kafka.Header{{Key: "content-type", Value: []byte(avro.ContentType)}}
+	}
+	return failed("write schedule "+id, producer.Send(ctx, record))
+}
+
+// DeleteSchedule ends a schedule. The instances that it started go on. Errors
+// are those of [Client.PauseSchedule].
+func (c *Client) DeleteSchedule(ctx context.Context, id string) error {
+	ctx, cancel := c.bounded(ctx)
+	defer cancel()
+	if _, err := c.Schedule(ctx, id); err != nil {
+		return err
+	}
+	return c.writeSchedule(ctx, id, nil)
+}
+
+// Schedules lists every schedule by id. The error is [ErrUnavailable].
+func (c *Client) Schedules(ctx context.Context) ([]Schedule, error) {
+	ctx, cancel := c.bounded(ctx)
+	defer cancel()
+	all, err := c.schedules(ctx)
+	return slices.SortedFunc(maps.Values(all), func(a, b Schedule) int { return cmp.Compare(a.ScheduleID, b.ScheduleID) }), err
+}
+
+// Schedule is one schedule. The error is [ErrNoSchedule] or [ErrUnavailable].
+func (c *Client) Schedule(ctx context.Context, id string) (Schedule, error) {
+	ctx, cancel := c.bounded(ctx)
+	defer cancel()
+	all, err := c.schedules(ctx)
+	if err != nil {
+		return Schedule{}, err
+	}
+	s, ok := all[id]
+	if !ok {
+		known := slices.Sorted(maps.Keys(all))
+		e := &Error{Code: ErrNoSchedule.Code, Message: fmt.Sprintf("there is no schedule %q", id), Fix: "leat schedule list"}
+		if near := problem.Suggest(id, known); near != "" {
+			e.Fix = "did you mean " + near + "?"
+		}
+		return Schedule{}, e
+	}
+	return s, nil
+}
+
+// schedules reads the topic whole. Records that cannot be read come from a newer
+// engine and are left out.
+func (c *Client) schedules(ctx context.Context) (map[string]Schedule, error) {
+	all := make(map[string]Schedule)
+	err := c.whole(ctx, c.names.Schedules(), func(r *kafka.Record) error {
+		delete(all, string(r.Key))
+		if r.Value == nil {
+			return nil
+		}
+		if s, err := avro.DecodeSchedule(r.Value); err == nil && s.ScheduleID == string(r.Key) {
+			all[s.ScheduleID] = s
+		}
+		return nil
+	})
+	return all, err
+}
+
+// whole reads all of a topic, which may not be there.
+func (c *Client) whole(ctx context.Context, topic string, visit func(*kafka.Record) error) error {
+	reader, err := c.reading()
+	if err != nil {
+		return err
+	}
+	ranges, err := reader.Ranges(ctx, topic)
+	if errors.Is(err, kafka.ErrNoTopic) {
+		return nil
+	}
+	if err != nil {
+		return failed("read "+topic, err)
+	}
+	for p, r := range ranges {
+		if err := reader.ReadTo(ctx, p, r.Start, r.End, visit); err != nil {
+			return failed("read "+topic, err)
+		}
+	}
+	return nil
+}
+
+// ScheduleProgress is how far a schedule is: what it started, what waits. It
+// reads the schedule's partition of the state topic. A schedule that no router
+// has looked at yet has none: the zero value.
+func (c *Client) ScheduleProgress(ctx context.Context, s Schedule) (p events.ScheduleProgress, err error) {
+	ctx, cancel := c.bounded(ctx)
+	defer cancel()
+	topic := c.names.State(s.WorkflowType)
+	home, key := []byte(events.ScheduleInstanceID(s.ScheduleID).String()), events.ScheduleProgressPrefix+s.ScheduleID
+	var newest []byte
+	err = c.scan(ctx, s.WorkflowType, topic, home, func(r *kafka.Record) error {
+		if string(r.Key) == key {
+			newest = r.Value
+		}
+		return nil
+	})
+	if err != nil || newest == nil {
+		return p, err
+	}
+	if p, err = avro.DecodeProgress(newest); err != nil {
+		return p, unreadable(topic, err)
+	}
+	return p, nil
+}
+
+// ScheduleAction is something that a schedule is asked to do.
+type ScheduleAction struct {
+	ScheduleID string
+	From, To   time.Time            // of a backfill: the range of its dues, both included
+	Overlap    events.OverlapPolicy // default: the schedule's own
+	CommandID  events.UUID          // the same one again is a duplicate; default new
+}
+
+// TriggerSchedule asks a schedule to start one instance now, paused or not. The
+// overlap policy holds. The error is [ErrNoSchedule], [ErrSchedule] or [ErrUnavailable].
+func (c *Client) TriggerSchedule(ctx context.Context, a ScheduleAction) (Receipt, error) {
+	return c.askSchedule(ctx, events.ScheduleTrigger, a)
+}
+
+// BackfillSchedule asks a schedule for the instances of the dues of a past range,
+// paused or not. Instances that are there are not started again. Errors are those
+// of [Client.TriggerSchedule].
+func (c *Client) BackfillSchedule(ctx context.Context, a ScheduleAction) (Receipt, error) {
+	return c.askSchedule(ctx, events.ScheduleBackfill, a)
+}
+
+// askSchedule sends what the router would take, and refuses the rest before.
+func (c *Client) askSchedule(ctx context.Context, event string, a ScheduleAction) (Receipt, error) {
+	ctx, cancel := c.bounded(ctx)
+	defer cancel()
+	record, err := c.Schedule(ctx, a.ScheduleID)
+	if err != nil {
+		return Receipt{}, err
+	}
+	compiled, err := schedule.Compile(record)
+	if err != nil {
+		return Receipt{}, &Error{Code: ErrSchedule.Code, Message: err.Error(), Err: err}
+	}
+	data, err := json.Marshal(events.ScheduleRequest{ScheduleID: a.ScheduleID, From: a.From, To: a.To, Overlap: a.Overlap})
+	if err != nil {
+		return Receipt{}, invalid(err)
+	}
+	command := events.Command{Event: event, Payload: data}
+	if _, err := compiled.Request(&command); err != nil {
+		return Receipt{}, &Error{Code: ErrSchedule.Code, Message: err.Error(), Err: err}
+	}
+	if event == events.ScheduleBackfill && a.To.After(time.Now()) {
+		return Receipt{}, &Error{Code: ErrSchedule.Code, Message: "a backfill is of the past, and " + a.To.Format(time.RFC3339) + " is not"}
+	}
+	return c.Signal(ctx, SignalRequest{
+		Type: record.WorkflowType, InstanceID: events.ScheduleInstanceID(a.ScheduleID), Event: event, Data: data, CommandID: a.CommandID,
+	})
+}
