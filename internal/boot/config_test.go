@@ -182,3 +182,32 @@ func TestSplitArgs(t *testing.T) {
 		}
 	}
 }
+
+// Where http calls may go can be said in each way, also to `leat`, of which only
+// one command has the flags.
+func TestHTTPAllow(t *testing.T) {
+	for _, c := range []struct {
+		role, file    string
+		environ, args []string
+	}{
+		{role: "executor", args: []string{"--http-allow", "a.b,*.c.d", "--http-allow-private"}},
+		{role: "executor", environ: []string{"LEAT_HTTP_ALLOW=a.b, *.c.d", "LEAT_HTTP_ALLOW_PRIVATE=true"}},
+		{role: "leat", environ: []string{"LEAT_HTTP_ALLOW=a.b,*.c.d", "LEAT_HTTP_ALLOW_PRIVATE=1"}},
+		{role: "leat", file: "http-allow: [a.b, '*.c.d']\nhttp-allow-private: true\n"},
+	} {
+		s, err := load(t, c.role, c.file, c.environ, c.args)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := s.HTTPCalls(); strings.Join(got.Allow, " ") != "a.b *.c.d" || !got.AllowPrivate {
+			t.Errorf("%s %s%v%v: got %+v", c.role, c.file, c.environ, c.args, got)
+		}
+	}
+	flags := pflag.NewFlagSet("leat", pflag.ContinueOnError)
+	if AddFlags(flags, "leat"); flags.Lookup("http-allow") != nil {
+		t.Error("every command of leat has --http-allow")
+	}
+	if AddCommandFlags(flags, "dev"); flags.Lookup("http-allow") == nil {
+		t.Error("leat dev has no --http-allow")
+	}
+}

@@ -182,3 +182,60 @@ func TestALateResultIsIgnored(t *testing.T) {
 		w.audit(finished(1))
 	})
 }
+
+const once = `
+leat: v1
+type: slow
+version: 1
+initial: working
+states:
+  working:
+    invoke:
+      task: slow.work
+      delivery: at_most_once
+      timeout: {heartbeat: 2s}
+      retry: {policy: fixed, initial: 20ms, maxAttempts: 5}
+      onDone: done
+      onError: [{guard: "event.data.code == 'HEARTBEAT_TIMEOUT' && !event.data.retryable", target: unknown}, {target: done}]
+  done: {type: final}
+  unknown: {type: final, outcome: failed}
+`
+
+// What may run at most once is not run again when its executor is lost, whatever
+// its retry policy says: nobody knows how far it came.
+func TestALostAttemptOfWhatMayRunOnceIsAFailure(t *testing.T) {
+	each(t, func(w *world) {
+		w.deploy(once)
+		w.router("r1")
+		runs := make(chan string, 10)
+		line := &wire{}
+		config := w.kafka
+		config.Dial = line.dial
+		first, err := internal.New(internal.Config{Kafka: config, Names: w.names, DrainTimeout: time.Millisecond, Logger: w.logger})
+		if err != nil {
+			w.Fatal(err)
+		}
+		if err := first.Handle("slow.work", func(ctx context.Context, _ *events.Task) (json.RawMessage, error) {
+			runs <- "first"
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}); err != nil {
+			w.Fatal(err)
+		}
+		lost := w.run(line, first.Run)
+		w.do(client.StartRequest{Type: "slow", Key: "1"})
+		w.claimed("1", 1)
+		lost.kill()
+		w.executor(map[string]executor.Handler{"slow.work": func(context.Context, executor.Task) (executor.Result, error) {
+			runs <- "second"
+			return nil, nil
+		}})
+		if i := w.end("slow", "1"); i.State != events.WorkflowFailed || !slices.Contains(i.Chart.Active, "unknown") {
+			w.Errorf("it is %s in %v", i.State, i.Chart.Active)
+		}
+		w.audit(finished(1))
+		if node := <-runs; node != "first" || len(runs) > 0 {
+			w.Errorf("it ran on %s and %d more times", node, len(runs))
+		}
+	})
+}
