@@ -26,10 +26,11 @@ type input struct {
 	command  *events.Command
 	explicit bool // the producer chose the command id, so it may come again
 	timer    *events.Timer
-	machine  *fsm.Machine // nil when the wanted version is not deployed
-	now      time.Time    // one instant for a whole transaction, in microseconds
-	source   string       // the deciding router's slot
-	replay   bool         // of a history, which says by itself when what was held was decided
+	machine  *fsm.Machine           // nil when the wanted version is not deployed
+	others   map[int32]*fsm.Machine // the versions that versionsOf lists
+	now      time.Time              // one instant for a whole transaction, in microseconds
+	source   string                 // the deciding router's slot
+	replay   bool                   // of a history, which says by itself when what was held was decided
 }
 
 // decision is what follows from an input. The zero decision changes nothing.
@@ -78,8 +79,10 @@ func dispatch(in input, snap *events.Snapshot) (decision, error) {
 		return step(in, snap, fsm.Input{Kind: fsm.InputEvent, Name: c.Event, Data: c.Payload}, outsideCause(c))
 	case events.CommandPause, events.CommandResume, events.CommandCancel, events.CommandTerminate, events.CommandRetry:
 		return life(in, snap)
-	case events.CommandReset, events.CommandMigrate:
-		return answer(in, snap, events.OutcomeRejected, CodeUndecidable, "not yet"), nil
+	case events.CommandReset:
+		return reset(in, snap)
+	case events.CommandMigrate:
+		return migrate(in, snap)
 	default:
 		kind := map[events.CommandType]fsm.InputKind{
 			events.CommandClaim: fsm.InputClaim, events.CommandHeartbeat: fsm.InputHeartbeat, events.CommandResult: fsm.InputResult,

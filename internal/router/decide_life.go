@@ -153,7 +153,7 @@ func terminate(in input, snap *events.Snapshot) decision {
 // why adds to the data of an event who asked for it, and why, when a person did.
 func (r *recorder) why(data fields) fields {
 	c := r.in.command
-	if !isLife(c) {
+	if !isLife(c) && !evolves(c) {
 		return data
 	}
 	if c.Reason != "" {

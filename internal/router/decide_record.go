@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/leat-io/leat/internal/facts"
 	"github.com/leat-io/leat/pkg/events"
 	"github.com/leat-io/leat/pkg/fsm"
 	"github.com/leat-io/leat/pkg/topics"
@@ -132,7 +133,7 @@ func (r *recorder) metadata() fields {
 		r.meta = fields{events.MetadataVersion: events.Long(int64(r.next.Version))}
 		if r.in.command != nil {
 			r.meta[events.MetadataCommandID] = events.String(r.in.command.CommandID.String())
-			askedFor(r.meta, r.in.command)
+			facts.AskedFor(r.meta, r.in.command)
 		}
 		if t := r.in.timer; t != nil {
 			r.meta[events.MetadataTimer] = events.Long(t.ID)
@@ -265,7 +266,7 @@ func (r *recorder) taskChanged(t fsm.TaskChanged) {
 	if t.Error != nil {
 		errorFields(data, t.Error)
 		if t.Error.Retryable && kind == events.EventTaskFailed { // task.retry says so by itself
-			data[dataRetryable] = events.Boolean(true)
+			data[facts.DataRetryable] = events.Boolean(true)
 		}
 	}
 	r.event(kind, data, t.Result)
@@ -311,7 +312,7 @@ func (r *recorder) park(i *fsm.Incident) {
 	data["file"], data["line"], data["column"] = events.String(i.File), events.Long(int64(i.Line)), events.Long(int64(i.Col))
 	var payload json.RawMessage
 	if c := r.in.command; c != nil && c.Command != events.CommandStart { // workflow.created has a start's
-		data[dataParked], payload = parkedInput(c), c.Payload
+		data[facts.DataParked], payload = facts.Parked(c), c.Payload
 	}
 	r.event(events.EventErrorOccurred, data, payload)
 }

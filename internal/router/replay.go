@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/leat-io/leat/internal/facts"
 	"github.com/leat-io/leat/pkg/events"
 	"github.com/leat-io/leat/pkg/fsm"
 )
@@ -48,7 +49,7 @@ type FieldChange struct {
 // read: one that does not begin at the start, or has events that are not
 // understood.
 func Replay(history []events.Event, machines Machines, version int32) (Replayed, error) {
-	list, err := facts(history)
+	list, err := facts.Read(history)
 	if err != nil {
 		return Replayed{}, err
 	}
@@ -99,7 +100,7 @@ func (p *replayer) machine(recorded int32) (*fsm.Machine, error) {
 }
 
 // decide decides one fact and goes on from there.
-func (p *replayer) decide(f *fact) (decision, error) {
+func (p *replayer) decide(f *facts.Fact) (decision, error) {
 	in := input{now: f.Now, source: f.Source, replay: true}
 	if f.Command != nil {
 		// It was accepted, so what its sender expected was so.
@@ -120,7 +121,7 @@ func (p *replayer) decide(f *fact) (decision, error) {
 			return decision{}, fmt.Errorf("timer %d, which fired, would not be set", f.Timer.ID)
 		}
 	}
-	d, err := decide(in, p.snap)
+	d, err := p.again(in, f)
 	if err != nil {
 		return d, err
 	}
@@ -133,9 +134,30 @@ func (p *replayer) decide(f *fact) (decision, error) {
 	return d, nil
 }
 
+// again decides what f says. What a command of another version or of the past
+// brings along, the history itself has.
+func (p *replayer) again(in input, f *facts.Fact) (decision, error) {
+	if !evolves(in.command) || p.snap == nil {
+		return decide(in, p.snap)
+	}
+	if p.version != 0 {
+		return decision{}, fmt.Errorf("the instance is moved by a %s here, which another version cannot follow", in.command.Command)
+	}
+	if in.command.Command == events.CommandMigrate {
+		in.others = map[int32]*fsm.Machine{in.command.Version: p.machines(in.command.Version)}
+		return decide(in, p.snap)
+	}
+	past := p.keep[f.ResetTo]
+	if past == nil {
+		return decision{}, fmt.Errorf("sequence %d, to which it is reset, is not where a decision ends", f.ResetTo)
+	}
+	in.others = map[int32]*fsm.Machine{past.Version: p.machines(past.Version)}
+	return resetTo(in, p.snap, past, f.ResetTo)
+}
+
 // timer finds the timer that fired. Heartbeats leave no event, so the recorded
 // due time of their timer counts.
-func (p *replayer) timer(fired *firedTimer) *events.Timer {
+func (p *replayer) timer(fired *facts.Timer) *events.Timer {
 	if p.snap == nil {
 		return nil
 	}
@@ -155,7 +177,7 @@ func (p *replayer) timer(fired *firedTimer) *events.Timer {
 
 // overdue finds a timer of another version that would have fired before f came.
 // Under its own version a history says itself when its timers fired.
-func (p *replayer) overdue(f *fact, recorded []events.Event) *Difference {
+func (p *replayer) overdue(f *facts.Fact, recorded []events.Event) *Difference {
 	if p.version == 0 || p.snap == nil || f.Version == p.version {
 		return nil
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"github.com/leat-io/leat/internal/facts"
 	"github.com/leat-io/leat/pkg/events"
 	"github.com/leat-io/leat/pkg/fsm"
 	"github.com/leat-io/leat/test/drawn"
@@ -52,29 +53,36 @@ func known(machines ...*fsm.Machine) Machines {
 
 // course is an instance that things happen to.
 type course struct {
-	t       *rapid.T
-	machine *fsm.Machine
-	snap    *events.Snapshot
-	history []events.Event
-	now     time.Time
-	said    int
+	t        *rapid.T
+	machines []*fsm.Machine // by version, the first is 1
+	snap     *events.Snapshot
+	history  []events.Event
+	now      time.Time
+	said     int
 }
 
-func newCourse(t *rapid.T, m *fsm.Machine) *course {
-	l := &course{t: t, machine: m, now: epoch}
+func newCourse(t *rapid.T, machines ...*fsm.Machine) *course {
+	l := &course{t: t, machines: machines, now: epoch}
 	l.say(events.Command{Command: events.CommandStart, Payload: json.RawMessage(`{}`)})
 	return l
 }
 
-func (l *course) say(c events.Command) {
+func (l *course) say(c events.Command) decision {
 	l.said++
-	c.WorkflowType, c.Key = l.machine.Type(), "k"
+	c.WorkflowType, c.Key = l.machines[0].Type(), "k"
 	c.Resolve(events.DeriveUUID(events.Namespace, fmt.Sprint("said ", l.said)))
-	l.decide(input{command: &c})
+	return l.decide(input{command: &c})
 }
 
-func (l *course) decide(in input) {
-	in.machine, in.now, in.source = l.machine, l.now, "r1"
+func (l *course) decide(in input) decision {
+	in.machine, in.now, in.source = l.machines[0], l.now, "r1"
+	if l.snap != nil {
+		in.machine = l.machines[l.snap.Version-1]
+	}
+	in.others = map[int32]*fsm.Machine{}
+	for _, m := range l.machines {
+		in.others[m.Version()] = m
+	}
 	d, err := decide(in, l.snap)
 	if err != nil {
 		l.t.Fatal(err)
@@ -83,6 +91,7 @@ func (l *course) decide(in input) {
 		l.snap = d.next
 	}
 	l.history = append(l.history, d.events...)
+	return d
 }
 
 // happen lets something drawn happen: a signal, a report, or a timer whose time
@@ -118,8 +127,126 @@ func TestEveryHistoryReplays(t *testing.T) {
 		for range rapid.IntRange(1, 25).Draw(t, "inputs") {
 			l.happen()
 		}
-		checkReplay(t, l.history, l.snap, l.machine)
+		checkReplay(t, l.history, l.snap, l.machines...)
 	})
+}
+
+// What is reset and migrated at will still has one history that replays, stands
+// where its version can stand, and never gives a task id twice.
+func TestEveryHistoryReplaysThroughResetsAndMigrations(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		one, two, mapping := drawn.Versions(t)
+		back := make(map[string]string)
+		for from, to := range mapping {
+			back[to] = from
+		}
+		l := newCourse(t, one, two)
+		for range rapid.IntRange(1, 30).Draw(t, "inputs") {
+			switch rapid.IntRange(0, 7).Draw(t, "what") {
+			case 0:
+				l.migrate(mapping, back)
+			case 1:
+				l.reset()
+			default:
+				l.happen()
+			}
+			if len(l.snap.Chart.Active) > 0 {
+				if err := l.machines[l.snap.Version-1].CheckChart(l.snap.Chart); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		checkReplay(t, l.history, l.snap, l.machines...)
+		issued := make(map[string]bool)
+		for i := range l.history {
+			e := &l.history[i]
+			if e.EventType != events.EventTaskScheduled {
+				continue
+			}
+			attempt := e.Data["task_id"].Str() + "/" + fmt.Sprint(e.Data["attempt"].Int())
+			if issued[attempt] {
+				t.Fatalf("attempt %s is issued twice", attempt)
+			}
+			issued[attempt] = true
+		}
+	})
+}
+
+// migrate moves the instance to the other version. That cannot be refused while
+// it lives: all states of one version are those of the other.
+func (l *course) migrate(mapping, back map[string]string) {
+	c := events.Command{Command: events.CommandMigrate, Version: 2, Reason: "why not"}
+	if l.snap.Version == 2 {
+		c.Version, mapping = 1, back
+	}
+	c.Payload, _ = json.Marshal(facts.MigratePayload{States: mapping})
+	ended := l.machines[l.snap.Version-1].Ended(&l.snap.Chart)
+	before := l.snap
+	if d := l.say(c); d.outcome != nil != ended {
+		l.t.Fatalf("ended is %v and the outcome %+v", ended, d.outcome)
+	}
+	if ended {
+		return
+	}
+	open := func(s *events.Snapshot) (ids []events.UUID) {
+		for _, t := range s.Chart.Tasks {
+			ids = append(ids, t.TaskID)
+		}
+		return ids
+	}
+	if was, is := open(before), open(l.snap); !slices.Equal(was, is) {
+		l.t.Fatalf("tasks %v became %v", was, is)
+	}
+	if len(before.Chart.Timers) != len(l.snap.Chart.Timers) {
+		l.t.Fatalf("timers %+v became %+v", before.Chart.Timers, l.snap.Chart.Timers)
+	}
+}
+
+// reset goes back to where some decision ended, if that can be.
+func (l *course) reset() {
+	to := int64(rapid.IntRange(1, len(l.history)).Draw(l.t, "to"))
+	p, err := facts.ForReset(l.history, to)
+	if err != nil {
+		return
+	}
+	payload, err := json.Marshal(p)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	before, at := l.snap, len(l.history)
+	d := l.say(events.Command{Command: events.CommandReset, Payload: payload})
+	if d.outcome != nil {
+		if d.outcome.Error.Code == CodeInvalidInput {
+			l.t.Fatalf("to %d: %v", to, d.outcome.Error)
+		}
+		return // it had ended then
+	}
+	r, err := Replay(l.history[:to], known(l.machines...), 0)
+	if err != nil || r.Difference != nil {
+		l.t.Fatalf("%v %+v", err, r.Difference)
+	}
+	then := r.Snapshot
+	if e := &l.history[at]; e.EventType != events.EventWorkflowRetrying || e.Data[facts.DataResetTo].Int() != to {
+		l.t.Fatalf("a reset begins with %+v", e)
+	}
+	if !slices.Equal(then.Chart.Active, l.snap.Chart.Active) || fmt.Sprint(then.Chart.Data) != fmt.Sprint(l.snap.Chart.Data) ||
+		len(then.Chart.Tasks) != len(l.snap.Chart.Tasks) || then.Version != l.snap.Version {
+		l.t.Fatalf("it stood at\n%+v, after the reset at\n%+v", then.Chart, l.snap.Chart)
+	}
+	for _, old := range before.Chart.Tasks {
+		if old.State.Finished() {
+			continue
+		}
+		c := events.Command{
+			Command: events.CommandResult, WorkflowType: "flat", Key: "k",
+			Result: &events.TaskResult{TaskID: old.TaskID, Attempt: max(1, old.Attempt), State: events.TaskCompleted},
+		}
+		c.Resolve(events.DeriveUUID(old.TaskID, "late"))
+		late, err := decide(input{command: &c, machine: l.machines[l.snap.Version-1], now: l.now}, l.snap)
+		if err != nil || len(late.events) > 0 {
+			l.t.Fatalf("a late result of the run that was given up counts: %v %+v", err, late.events)
+		}
+	}
 }
 
 func TestReplaySaysWhereItDiffers(t *testing.T) {

@@ -87,6 +87,14 @@ func (t *transaction) command(ctx context.Context, r *kafka.Record) error {
 	if in.machine, err = t.machine(ctx, workflowType, version); err != nil {
 		return err
 	}
+	for _, other := range versionsOf(in.command) {
+		if in.others == nil {
+			in.others = make(map[int32]*fsm.Machine)
+		}
+		if in.others[other], err = t.machine(ctx, workflowType, other); err != nil {
+			return err
+		}
+	}
 	d, err := decide(in, e.cur)
 	if err == nil {
 		err = t.add(at, e, d)

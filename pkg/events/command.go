@@ -57,7 +57,7 @@ func (c *Command) Validate() error {
 		checkLength("idempotency_key", c.IdempotencyKey, MaxKeyLength),
 		checkLength("reason", c.Reason, MaxReasonLength),
 		checkEnum("priority", c.Priority, TaskPriorities()),
-		checkPayload("payload", c.Payload),
+		c.checkPayload(),
 		validateValues("metadata", c.Metadata),
 		c.checkExpectation(),
 	); err != nil {
@@ -66,6 +66,8 @@ func (c *Command) Validate() error {
 	switch c.Command {
 	case CommandStart:
 		return c.checkStart()
+	case CommandMigrate:
+		return c.checkMigrate()
 	case CommandSignal:
 		return checkName("event", c.Event)
 	case CommandClaim, CommandHeartbeat, CommandResult:
@@ -73,6 +75,17 @@ func (c *Command) Validate() error {
 	default:
 		return nil
 	}
+}
+
+// checkPayload gives a reset more room: it brings the inputs of a history along.
+func (c *Command) checkPayload() error {
+	if c.Command != CommandReset {
+		return checkPayload("payload", c.Payload)
+	}
+	if n := len(c.Payload); n > MaxResetLength {
+		return fieldErrorf("payload", "is %d bytes, at most %d: the history before the sequence is too large to be reset to", n, MaxResetLength)
+	}
+	return checkJSON("payload", c.Payload)
 }
 
 func (c *Command) checkTarget() error {
@@ -92,6 +105,13 @@ func (c *Command) checkExpectation() error {
 func (c *Command) checkStart() error {
 	if c.Version < 0 {
 		return fieldErrorf("version", "%d is below 0", c.Version)
+	}
+	return nil
+}
+
+func (c *Command) checkMigrate() error {
+	if c.Version < 1 {
+		return fieldErrorf("version", "is missing: a migrate says under which version the instance goes on")
 	}
 	return nil
 }

@@ -79,9 +79,9 @@ func (j *commandJSON) checkShape() error {
 	}
 	for _, u := range []use{
 		{"input", j.Input != nil, "start"},
-		{"version", j.Version != 0, "start"},
+		{"version", j.Version != 0, "start migrate"},
 		{"event", j.Event != "", "signal"},
-		{"data", j.Data != nil, "signal result"},
+		{"data", j.Data != nil, "signal result reset migrate"},
 		{"task_id", j.TaskID != nil, "claim heartbeat result"},
 		{"attempt", j.Attempt != 0, "claim heartbeat result"},
 		{"node_id", j.NodeID != "", "claim heartbeat result"},

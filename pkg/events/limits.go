@@ -14,6 +14,7 @@ const (
 	MaxNameLength    = 256       // bytes of a signal, queue or task name
 	MaxReasonLength  = 1024      // bytes of the reason that a command gives
 	MaxPayloadLength = 256 << 10 // bytes of one JSON payload
+	MaxResetLength   = 900 << 10 // bytes of the inputs that a reset brings along
 )
 
 // CheckWorkflowType holds `^[a-z][a-z0-9_-]{0,99}$`, which keeps every topic
@@ -72,6 +73,15 @@ func checkPayload(field string, payload json.RawMessage) error {
 		return nil
 	case len(payload) > MaxPayloadLength:
 		return fieldErrorf(field, "is %d bytes, at most %d: keep large content elsewhere and send a reference", len(payload), MaxPayloadLength)
+	default:
+		return checkJSON(field, payload)
+	}
+}
+
+func checkJSON(field string, payload json.RawMessage) error {
+	switch {
+	case payload == nil:
+		return nil
 	case !json.Valid(payload):
 		return fieldErrorf(field, "is not JSON")
 	case !utf8.Valid(payload): // json.Valid lets any byte pass inside strings

@@ -20,6 +20,8 @@ const (
 	InputTimer                          // a timer of the chart is due
 	InputStop                           // the instance is ended from outside
 	InputRetry                          // a person wants what failed to be tried again
+	InputMigrate                        // of [Machine.Migrate] only
+	InputReset                          // of [Machine.Reset] only
 )
 
 // Instance is who decides. It is the same in every step of one instance, except

@@ -27,6 +27,9 @@ func (m *Machine) ended(chart *events.Chart) bool {
 	return chart.Outcome != "" || m.finished(chart.Active)
 }
 
+// Ended reports whether the chart has come to its end: only undoing can go on.
+func (m *Machine) Ended(chart *events.Chart) bool { return m.ended(chart) }
+
 func (s *step) stopping() ending {
 	return ending{state: s.chart.Outcome, err: s.chart.OutcomeError}
 }

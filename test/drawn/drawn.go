@@ -4,6 +4,7 @@ package drawn
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -125,7 +126,23 @@ func (g *chartGen) write(s *tree, indent string) {
 }
 
 // Machine draws a definition.
-func Machine(t *rapid.T) *fsm.Machine {
+func Machine(t *rapid.T) *fsm.Machine { return parse(t, source(t)) }
+
+// Versions draws a definition, and gives it and the same one as version 2, in
+// which every state sN is called tN.
+func Versions(t *rapid.T) (one, two *fsm.Machine, mapping map[string]string) {
+	text := source(t)
+	one = parse(t, text)
+	renamed := regexp.MustCompile(`\bs(\d+)\b`).ReplaceAllString(text, "t$1")
+	two = parse(t, strings.Replace(renamed, "version: 1", "version: 2", 1))
+	mapping = make(map[string]string)
+	for _, id := range regexp.MustCompile(`\bs\d+\b`).FindAllString(text, -1) {
+		mapping[id] = "t" + id[1:]
+	}
+	return one, two, mapping
+}
+
+func source(t *rapid.T) string {
 	g := &chartGen{t: t, paths: make(map[string][]*tree)}
 	rootKind := []string{"flat", "flat", "flat", "parallel"}[g.pick("root", 4)]
 	root := &tree{kind: rootKind}
@@ -137,8 +154,12 @@ func Machine(t *rapid.T) *fsm.Machine {
 	for _, s := range root.children {
 		g.write(s, "  ")
 	}
-	t.Log(g.out.String())
-	m, _, err := definition.Parse("drawn.yaml", []byte(g.out.String()))
+	return g.out.String()
+}
+
+func parse(t *rapid.T, text string) *fsm.Machine {
+	t.Log(text)
+	m, _, err := definition.Parse("drawn.yaml", []byte(text))
 	if err != nil {
 		t.Skip(err.Error()) // such as a default that cannot be
 	}

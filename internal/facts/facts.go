@@ -1,4 +1,6 @@
-package router
+// Package facts reads out of a history what came in: the inputs that were decided
+// on, so that they can be decided again. It decides nothing and reads no topic.
+package facts
 
 import (
 	"encoding/json"
@@ -9,27 +11,27 @@ import (
 	"github.com/leat-io/leat/pkg/events"
 )
 
-// fact is one input that a history records: what was decided on, when, and under
+// Fact is one input that a history records: what was decided on, when, and under
 // which version. A decision's first event says what its input was, so that a
-// history can be decided again; see facts for how.
-type fact struct {
+// history can be decided again; see [Read] for how.
+type Fact struct {
 	Sequence int64           `json:"sequence"` // of the first event that it led to
 	Count    int             `json:"count"`    // of the events that it led to
 	Now      time.Time       `json:"now"`
 	Version  int32           `json:"version"`
 	Source   string          `json:"source,omitempty"`
 	Command  *events.Command `json:"command,omitempty"`
-	Timer    *firedTimer     `json:"timer,omitempty"` // instead of a command
+	Timer    *Timer          `json:"timer,omitempty"` // instead of a command
 	ResetTo  int64           `json:"reset_to,omitempty"`
 }
 
-// firedTimer is a timer as the events of its decision name it.
-type firedTimer struct {
+// Timer is a fired timer as the events of its decision name it.
+type Timer struct {
 	ID  int64     `json:"id"`
 	Due time.Time `json:"due"`
 }
 
-// facts reads the inputs out of a history, which begins with its first event.
+// Read reads the inputs out of a history, which begins with its first event.
 //
 // Events of one decision name the same command or the same timer. What came in
 // follows from the first of them: workflow.created is a start, task.started a
@@ -37,8 +39,8 @@ type firedTimer struct {
 // a signal; of what a person asked for, the metadata say it. What leaves no event (heartbeats,
 // ignored signals) changes nothing that a decision depends on, but for the due
 // time of a heartbeat's timer, which the timer's decision records.
-func facts(history []events.Event) ([]fact, error) {
-	var list []fact
+func Read(history []events.Event) ([]Fact, error) {
+	var list []Fact
 	for i := range history {
 		e := &history[i]
 		if want := int64(i + 1); e.SequenceNumber != want {
@@ -62,14 +64,14 @@ func sameDecision(a, b *events.Event) bool {
 		a.Metadata[events.MetadataTimer].Equal(b.Metadata[events.MetadataTimer])
 }
 
-func readFact(e *events.Event) (fact, error) {
-	f := fact{
+func readFact(e *events.Event) (Fact, error) {
+	f := Fact{
 		Sequence: e.SequenceNumber, Count: 1, Now: e.Timestamp, Source: e.Source,
 		Version: int32(e.Metadata[events.MetadataVersion].Int()), //nolint:gosec // versions are int32
 	}
 	if id := e.Metadata[events.MetadataTimer]; id.Kind() != events.KindNone {
 		due, err := time.Parse(time.RFC3339Nano, e.Metadata[events.MetadataTimerDue].Str())
-		f.Timer = &firedTimer{ID: id.Int(), Due: due}
+		f.Timer = &Timer{ID: id.Int(), Due: due}
 		return f, err
 	}
 	c := &events.Command{
@@ -86,15 +88,38 @@ func readFact(e *events.Event) (fact, error) {
 		c.Command = events.CommandType(kind.Str())
 		c.Skip = e.Metadata[events.MetadataSkip].Bool()
 		c.Reason, c.Source = e.Metadata[events.MetadataReason].Str(), e.Metadata[events.MetadataRequestedBy].Str()
-		return f, nil
+		return f, readAsked(&f, e)
 	}
 	return f, readCommand(&f, e)
 }
 
-// askedFor adds to the metadata what a person asked for, who and why: what
+// Data of events that say more of what was asked for.
+const (
+	DataResetTo      = "reset_to"      // of workflow.retrying: the sequence that the instance goes back to
+	DataMigratedFrom = "migrated_from" // of state.transitioned: the version that it leaves,
+	DataMigratedTo   = "migrated_to"   // and the one that it goes on under
+)
+
+// readAsked fills what a person asked for.
+func readAsked(f *Fact, e *events.Event) error {
+	c := f.Command
+	switch c.Command {
+	case events.CommandReset:
+		f.ResetTo = e.Data[DataResetTo].Int()
+	case events.CommandMigrate:
+		c.Version, c.Payload = int32(e.Data[DataMigratedTo].Int()), e.Payload //nolint:gosec // versions are int32
+	case events.CommandPause, events.CommandResume, events.CommandCancel, events.CommandTerminate, events.CommandRetry:
+	default:
+		return fmt.Errorf("%s is nothing that a person asks for", c.Command)
+	}
+	return nil
+}
+
+// AskedFor adds to the metadata what a person asked for, who and why: what
 // follows from that does not tell.
-func askedFor(meta fields, c *events.Command) {
-	if !isLife(c) {
+func AskedFor(meta map[string]events.ContextValue, c *events.Command) {
+	switch c.Command {
+	case events.CommandStart, events.CommandSignal, events.CommandClaim, events.CommandHeartbeat, events.CommandResult:
 		return
 	}
 	meta[events.MetadataCommand] = events.String(string(c.Command))
@@ -110,7 +135,7 @@ func askedFor(meta fields, c *events.Command) {
 }
 
 // readCommand fills the command that led to e, the first event of its decision.
-func readCommand(f *fact, e *events.Event) error {
+func readCommand(f *Fact, e *events.Event) error {
 	c := f.Command
 	switch e.EventType {
 	case events.EventWorkflowCreated:
@@ -130,7 +155,7 @@ func readCommand(f *fact, e *events.Event) error {
 		c.Result.State = events.TaskFailed
 		c.Result.Error = &events.Error{
 			Code: e.Data["error_code"].Str(), Message: e.Data["error_message"].Str(),
-			Retryable: e.EventType == events.EventTaskRetry || e.Data[dataRetryable].Bool(),
+			Retryable: e.EventType == events.EventTaskRetry || e.Data[DataRetryable].Bool(),
 		}
 	case events.EventStateTransitioned:
 		c.Command, c.Event, c.Payload = events.CommandSignal, e.Data["event"].Str(), e.Payload
@@ -156,12 +181,12 @@ func readReport(c *events.Command, e *events.Event) error {
 	return nil
 }
 
-// dataParked is where error.occurred keeps the command that led to it, without
-// its payload, which is the event's own. dataRetryable is what task.failed says
+// DataParked is where error.occurred keeps the command that led to it, without
+// its payload, which is the event's own. DataRetryable is what task.failed says
 // of an error that another attempt could have mended.
 const (
-	dataParked    = "input"
-	dataRetryable = "error_retryable"
+	DataParked    = "input"
+	DataRetryable = "error_retryable"
 )
 
 // parked is the part of a command that a decision depends on.
@@ -171,8 +196,8 @@ type parked struct {
 	Result  *events.TaskResult `json:"result,omitempty"`
 }
 
-// parkedInput is the command that led to an incident, for error.occurred.
-func parkedInput(c *events.Command) events.ContextValue {
+// Parked is the command that led to an incident, for error.occurred.
+func Parked(c *events.Command) events.ContextValue {
 	text, err := json.Marshal(parked{c.Command, c.Event, c.Result})
 	if err != nil {
 		return events.String(string(c.Command))
@@ -182,8 +207,8 @@ func parkedInput(c *events.Command) events.ContextValue {
 
 func readParked(c *events.Command, e *events.Event) error {
 	var kept parked
-	if err := json.Unmarshal([]byte(e.Data[dataParked].Str()), &kept); err != nil {
-		return fmt.Errorf("%s: %w", dataParked, err)
+	if err := json.Unmarshal([]byte(e.Data[DataParked].Str()), &kept); err != nil {
+		return fmt.Errorf("%s: %w", DataParked, err)
 	}
 	c.Command, c.Event, c.Result, c.Payload = kept.Command, kept.Event, kept.Result, e.Payload
 	return nil
