@@ -127,15 +127,23 @@ func (a *app) valid(path string) (*fsm.Machine, error) {
 
 func (a *app) defSimulateCommand() *cobra.Command {
 	var events, input string
+	var interactive bool
 	cmd := &cobra.Command{
 		Use: "simulate FILE --events EVENTS.json", Short: "Run a definition without a broker", Args: cobra.ExactArgs(1),
 		Long: "Run a definition without a broker and print one JSON object a step.\n\n" +
 			"EVENTS.json is an array; an item is an event name, {\"event\": \"name\", \"data\": {}}, {\"advance\": \"30s\"},\n" +
 			"{\"task\": \"id\", \"result\": {}} or {\"task\": \"id\", \"error\": {\"code\": \"X\", \"message\": \"m\"}}.",
-		Example: "  leat def simulate order.yaml --events events.json --input '{\"amount\": 12}'\n" +
+		Example: "  leat def simulate order.yaml --interactive\n" +
+			"  leat def simulate order.yaml --events events.json --input '{\"amount\": 12}'\n" +
 			"  echo '[{\"task\": \"charging\", \"result\": {}}]' | leat def simulate order.yaml --events -",
-		RunE: func(_ *cobra.Command, args []string) error { return a.simulate(args[0], events, input) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if interactive {
+				return a.walk(cmd.Context(), args[0], events, input)
+			}
+			return a.simulate(args[0], events, input)
+		},
 	}
+	cmd.Flags().BoolVar(&interactive, "interactive", false, "choose what happens with the arrow keys; prints it as EVENTS.json at the end")
 	cmd.Flags().StringVar(&events, "events", "", "JSON file of what happens, - for standard input (default: nothing happens)")
 	cmd.Flags().StringVar(&input, "input", "", "start payload: JSON, @file, or - for standard input")
 	return cmd

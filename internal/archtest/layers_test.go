@@ -42,6 +42,7 @@ var layers = map[string]layer{
 	// Services: each one job over the homes above.
 	"internal/schedule": {inside: "pkg", outside: "github.com/robfig/cron/v3", pure: true},
 	"internal/registry": {inside: "pkg internal/kafka internal/avro internal/definition internal/schedule"},
+	"internal/tui":      {inside: "pkg internal/definition", outside: "charm.land/bubbletea/v2"},
 	"internal/draw":     {inside: "pkg"},
 	"internal/problem":  {},
 	"internal/facts":    {pure: true, inside: "pkg/events"},
