@@ -24,10 +24,11 @@ func refuseLarge(in input, snap *events.Snapshot) (decision, bool) {
 
 // bounded ends the instance when the decision made its history longer than it
 // may be, and finishes the recording. What happened stays in the history; what
-// was only asked for is not done. The end itself takes a few events more.
+// was only asked for is not done. The end itself takes a few events more. One that
+// is held ends when it goes on.
 func (r *recorder) bounded() (decision, error) {
 	most := r.next.Limits[fsm.LimitEvents]
-	ending := r.next.State.Finished() || r.next.State == events.WorkflowCompensating
+	ending := r.next.State.Finished() || r.next.Holding() || r.next.State == events.WorkflowCompensating
 	if most == 0 || r.next.SequenceNumber <= most || ending || len(r.next.Chart.Active) == 0 {
 		return r.decision(), nil
 	}
