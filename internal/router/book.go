@@ -3,6 +3,7 @@ package router
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/leat-io/leat/internal/avro"
@@ -96,18 +97,31 @@ func (b *book) load(p shard.Partition, id events.UUID) (*events.Snapshot, error)
 // next as it stands in the state topic.
 func (b *book) put(batch *store.Batch, p shard.Partition, old, next *events.Snapshot, record []byte) {
 	batch.Set(instanceKey(p, next.InstanceID), record)
-	if old != nil {
-		for i := range old.Chart.Timers {
-			batch.Delete(timerKey(p, refOf(old, i)))
+	// What stays is not written again: a grave for every step of an instance that
+	// waits for something would lie in front of the timers that are due.
+	before, now := indexed(old), indexed(next)
+	for i := range before {
+		if ref := refOf(old, i); !slices.ContainsFunc(now, ref.is) {
+			batch.Delete(timerKey(p, ref))
 		}
 	}
-	if next.Holding() {
-		return // nothing fires until it goes on, and then what is overdue fires first
-	}
-	for i := range next.Chart.Timers {
-		batch.Set(timerKey(p, refOf(next, i)), nil)
+	for i := range now {
+		if ref := refOf(next, i); !slices.ContainsFunc(before, ref.is) {
+			batch.Set(timerKey(p, ref), nil)
+		}
 	}
 }
+
+// indexed is the timers of an instance that may fire. While it holds, none does,
+// and what is overdue fires first when it goes on.
+func indexed(s *events.Snapshot) []events.Timer {
+	if s == nil || s.Holding() {
+		return nil
+	}
+	return s.Chart.Timers
+}
+
+func (r timerRef) is(t events.Timer) bool { return t.ID == r.id && t.Due.Equal(r.due) }
 
 func refOf(s *events.Snapshot, i int) timerRef {
 	t := &s.Chart.Timers[i]
@@ -151,24 +165,37 @@ func (b *book) wipe(p shard.Partition) error {
 }
 
 // dueTimers lists the timers of p that are due at now, earliest first, at most
-// limit of them.
-func (b *book) dueTimers(p shard.Partition, now time.Time, limit int) ([]timerRef, error) {
-	prefix := partitionKey(tagTimer, p)
-	end := binary.BigEndian.AppendUint64(append([]byte{}, prefix...), uint64(now.UnixMicro()+1))
+// limit of them, without those to skip. None is due before from.
+func (b *book) dueTimers(p shard.Partition, from, now time.Time, limit int, skip func(timerRef) bool) ([]timerRef, error) {
 	var due []timerRef
-	err := b.db.Scan(prefix, end, func(key, _ []byte) (bool, error) {
-		due = append(due, parseTimerKey(key))
+	err := b.db.Scan(dueKey(p, from), dueKey(p, now.Add(time.Microsecond)), func(key, _ []byte) (bool, error) {
+		if ref := parseTimerKey(key); !skip(ref) {
+			due = append(due, ref)
+		}
 		return len(due) < limit, nil
 	})
 	return due, err
 }
 
-// nextTimer is when the earliest timer of p is due; the zero time means never.
-func (b *book) nextTimer(p shard.Partition) (due time.Time, err error) {
-	prefix := partitionKey(tagTimer, p)
-	err = b.db.Scan(prefix, after(prefix), func(key, _ []byte) (bool, error) {
-		due = parseTimerKey(key).due
+// nextTimer is when the earliest timer of p is due, without those to skip; the
+// zero time means never. None is due before from.
+func (b *book) nextTimer(p shard.Partition, from time.Time, skip func(timerRef) bool) (due time.Time, err error) {
+	err = b.db.Scan(dueKey(p, from), after(partitionKey(tagTimer, p)), func(key, _ []byte) (bool, error) {
+		ref := parseTimerKey(key)
+		if skip(ref) {
+			return true, nil
+		}
+		due = ref.due
 		return false, nil
 	})
 	return due, err
+}
+
+// dueKey stands in front of every timer that is due at an instant or later.
+func dueKey(p shard.Partition, at time.Time) []byte {
+	prefix := partitionKey(tagTimer, p)
+	if at.IsZero() {
+		return prefix
+	}
+	return binary.BigEndian.AppendUint64(prefix, uint64(at.UnixMicro())) //nolint:gosec // see timerKey
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/leat-io/leat/internal/kafka"
@@ -46,15 +47,17 @@ type lane struct {
 	// timers wait until those are decided: among them may be the heartbeat, the
 	// result or the signal that came in time, while no router was there to see it.
 	behind map[shard.Partition]int64
+
+	held     map[dueTimer]bool // timers that cannot be decided now; of the run loop
+	deployed atomic.Bool       // definitions have come in since held was looked at
 }
 
 func newLane(c Config, r *registry.Registry, specs *registry.Schedules, b *book) *lane {
-	return &lane{config: c, registry: r, book: b, agenda: newAgenda(b, specs), cache: newCache(cacheSize), timer: make(map[shard.Partition]time.Time), behind: make(map[shard.Partition]int64)}
+	return &lane{config: c, registry: r, book: b, agenda: newAgenda(b, specs), cache: newCache(cacheSize), timer: make(map[shard.Partition]time.Time), behind: make(map[shard.Partition]int64), held: make(map[dueTimer]bool)}
 }
 
 const (
 	cacheSize = 8192 // instances in one generation of the cache
-	maxTimers = 500  // timers that one transaction fires
 	// commitTimeout bounds one transaction, so that a revocation never waits
 	// longer than the group allows (the rebalance timeout is 10 s).
 	commitTimeout = 8 * time.Second
@@ -84,34 +87,6 @@ func (l *lane) Process(ctx context.Context, b *shard.Batch) error {
 	return l.commit(ctx, t)
 }
 
-// fireDue decides the timers that are due, of every open partition.
-func (l *lane) fireDue(ctx context.Context, t *transaction) error {
-	left := maxTimers
-	for p := range t.batch.Open {
-		l.mu.Lock()
-		due := l.timer[p]
-		if t.batch.Open[p] >= l.behind[p] {
-			delete(l.behind, p)
-		}
-		_, behind := l.behind[p]
-		l.mu.Unlock()
-		if behind || due.IsZero() || due.After(t.now) || left == 0 {
-			continue
-		}
-		n, err := t.fire(ctx, p, left)
-		if err != nil {
-			return fmt.Errorf("fire timers of %s: %w", p, err)
-		}
-		left -= n
-		if n == 0 { // nothing is due after all, and nothing is committed that would say so
-			if err := l.noteTimer(p); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
 func (l *lane) commit(ctx context.Context, t *transaction) error {
 	// A stop lets the transaction under way end, and waits for it.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
@@ -136,6 +111,7 @@ func (l *lane) commit(ctx context.Context, t *transaction) error {
 		return errors.Join(shard.ErrReopen, err)
 	}
 	t.settleSchedules()
+	l.holdUndecided(t)
 	return l.noteTimers(t)
 }
 
@@ -199,29 +175,11 @@ func (l *lane) closeProducers() {
 	}
 }
 
-// noteTimers looks up the earliest timer of the partitions that changed.
-func (l *lane) noteTimers(t *transaction) error {
-	for p := range t.touched {
-		if err := l.noteTimer(p); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (l *lane) noteTimer(p shard.Partition) error {
-	due, err := l.book.nextTimer(p)
-	if err != nil {
-		return err
-	}
-	l.mu.Lock()
-	l.timer[p] = due
-	l.mu.Unlock()
-	return nil
-}
-
 // NextWake is when the earliest timer is due.
 func (l *lane) NextWake() time.Time {
+	if len(l.held) > 0 && l.deployed.Load() {
+		return l.config.Clock() // what was held may be decidable now
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var next time.Time
@@ -245,6 +203,11 @@ func (l *lane) Close(p shard.Partition) {
 	delete(l.timer, p)
 	delete(l.behind, p)
 	l.mu.Unlock()
+	for due := range l.held {
+		if due.partition == p {
+			delete(l.held, due)
+		}
+	}
 	l.agenda.forget(p)
 	l.cache.clear()
 }

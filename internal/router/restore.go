@@ -51,7 +51,7 @@ func (l *lane) Open(ctx context.Context, p shard.Partition, committed int64) (ne
 		l.behind[p] = commands.End
 		l.mu.Unlock()
 	}
-	if err := l.noteTimer(p); err != nil {
+	if err := l.openTimers(p); err != nil {
 		return 0, err
 	}
 	l.config.Metrics.restored(restored, time.Since(began))

@@ -62,7 +62,7 @@ func TestRestoreOfATombstone(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		next, err := b.nextTimer(p)
+		next, err := b.nextTimer(p, time.Time{}, func(timerRef) bool { return false })
 		gone := records[len(records)-1].Value == nil
 		if err != nil || (got == nil) != gone || next.IsZero() != gone {
 			t.Errorf("after %d records: instance %v, next timer %v, %v", len(records), got != nil, next, err)

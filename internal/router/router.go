@@ -109,6 +109,8 @@ func (r *Router) Run(ctx context.Context) error {
 		Group: shard.Group{Name: r.config.Group, InstanceID: r.config.Slot, SessionTimeout: r.config.SessionTimeout},
 	}, lane)
 	r.registry.Subscribe(func() {
+		lane.deployed.Store(true)
+		r.shard.Wake()
 		select {
 		case r.served <- struct{}{}:
 		default:

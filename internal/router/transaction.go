@@ -3,7 +3,6 @@ package router
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 
@@ -24,7 +23,8 @@ type transaction struct {
 	overlay          map[instance]*entry
 	touched          map[shard.Partition]bool
 	records          []*kafka.Record
-	stale            []staleTimer
+	stale            []dueTimer // index entries whose timer is no more
+	undecided        []dueTimer // timers that cannot be decided now
 	driven           map[scheduleAt]*driven
 	orphans          []scheduleAt // schedules that are no more, and whose progress goes
 	synced           bool         // the registry was brought up to date for this transaction
@@ -36,12 +36,6 @@ type entry struct {
 	old, cur *events.Snapshot
 	key      []byte // of its records
 	record   []byte // cur as it goes into the state topic; nil when cur is old
-}
-
-// staleTimer is an index entry whose timer is no more.
-type staleTimer struct {
-	partition shard.Partition
-	ref       timerRef
 }
 
 func (l *lane) begin(b *shard.Batch) *transaction {
@@ -166,69 +160,6 @@ func (t *transaction) machine(ctx context.Context, workflowType string, version 
 	t.synced = true
 	m, _ = t.lane.registry.Machine(workflowType, version)
 	return m, nil
-}
-
-// fire decides the timers of one partition that are due.
-func (t *transaction) fire(ctx context.Context, p shard.Partition, limit int) (fired int, err error) {
-	due, err := t.lane.book.dueTimers(p, t.now, limit)
-	if err != nil {
-		return 0, err
-	}
-	workflowType, _ := t.lane.config.Names.TypeOfCommands(p.Topic)
-	for _, ref := range due {
-		t.touched[p] = true
-		at := instance{p, ref.instance}
-		e, err := t.instance(at)
-		if err != nil {
-			return fired, err
-		}
-		if e.cur != nil && e.cur.Holding() {
-			continue // it was paused in this transaction; the timer is indexed again when it goes on
-		}
-		timer := findTimer(e.cur, ref)
-		if timer == nil {
-			t.stale = append(t.stale, staleTimer{p, ref})
-			continue
-		}
-		in := input{timer: timer, now: t.now, source: t.lane.config.Slot}
-		if in.machine, err = t.machine(ctx, workflowType, e.cur.Version); err != nil {
-			return fired, err
-		}
-		if err := t.fireOne(at, e, in); err != nil {
-			// The instance keeps its timer and waits for a person; its neighbours go on.
-			t.stale = append(t.stale, staleTimer{p, ref})
-			t.lane.config.Logger.LogAttrs(ctx, slog.LevelError, "timer cannot be decided, instance is left alone",
-				slog.String("instance", at.id.String()), slog.String("type", workflowType), slog.Any("error", err))
-			continue
-		}
-		fired++
-		t.lane.config.Metrics.timerFired(t.now.Sub(timer.Due))
-	}
-	t.timers += fired
-	return len(due), nil
-}
-
-func (t *transaction) fireOne(at instance, e *entry, in input) error {
-	if in.machine == nil {
-		return fmt.Errorf("version %d of %q, which it runs on, is not deployed", e.cur.Version, e.cur.WorkflowType)
-	}
-	d, err := decide(in, e.cur)
-	if err != nil {
-		return err
-	}
-	return t.add(at, e, d)
-}
-
-func findTimer(s *events.Snapshot, ref timerRef) *events.Timer {
-	if s == nil {
-		return nil
-	}
-	for i := range s.Chart.Timers {
-		if timer := &s.Chart.Timers[i]; timer.ID == ref.id && timer.Due.Equal(ref.due) {
-			return timer
-		}
-	}
-	return nil
 }
 
 // fence is what the coordinator checks before it lets the transaction commit.

@@ -39,8 +39,8 @@ func TestTimerOfAnUnknownVersionIsKept(t *testing.T) {
 	stopping, cancel := context.WithCancel(t.Context())
 	cancel()
 	tx := l.begin(&shard.Batch{Open: map[shard.Partition]int64{p: 0}})
-	if _, err := tx.fire(stopping, p, 10); err == nil {
-		t.Errorf("no error, and %d timers are forgotten", len(tx.stale))
+	if err := tx.fire(stopping, dueTimer{p, refOf(snap, 0)}); err == nil {
+		t.Errorf("no error, and %d timers are forgotten", len(tx.stale)+len(tx.undecided))
 	}
 }
 
