@@ -58,6 +58,7 @@ func records() []record {
 		recordOf("definition", func(*events.DefinitionRecord) {}, EncodeDefinition, AppendDefinition, DecodeDefinition),
 		recordOf("schedule", func(s *events.ScheduleRecord) { s.Every += events.MinScheduleEvery; s.EndAt = s.StartAt.Add(time.Hour) },
 			EncodeSchedule, AppendSchedule, DecodeSchedule),
+		recordOf("audit", func(*events.AuditEvent) {}, EncodeAudit, AppendAudit, DecodeAudit),
 		recordOf("progress", func(*events.ScheduleProgress) {}, EncodeProgress, AppendProgress, DecodeProgress),
 	}
 }

@@ -42,6 +42,7 @@ type decision struct {
 	outcome *events.Outcome
 	later   []events.Outcome // of commands that were held until now
 	logs    []string
+	audit   []events.AuditEvent
 }
 
 // decide says what follows from in for an instance that stands at snap (nil for
@@ -50,6 +51,13 @@ type decision struct {
 // comes from what a client sent.
 func decide(in input, snap *events.Snapshot) (d decision, err error) {
 	defer rescue(&err)
+	if d, err = decideOn(in, snap); err == nil {
+		d.audit = audit(in, snap, d)
+	}
+	return d, err
+}
+
+func decideOn(in input, snap *events.Snapshot) (decision, error) {
 	if in.timer != nil && in.timer.Kind == events.TimerRetention {
 		return forget(in, snap), nil
 	}

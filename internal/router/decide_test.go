@@ -242,6 +242,12 @@ func describe(t *testing.T, d decision) string {
 	for _, o := range d.later {
 		fmt.Fprintf(&out, "outcome of a held command %s at %d: %v\n", o.Status, o.SequenceNumber, o.Error)
 	}
+	for _, a := range d.audit {
+		if err := a.Validate(); err != nil {
+			t.Errorf("audit: %v", err)
+		}
+		fmt.Fprintf(&out, "audit %s by %q: %s %s -> %s\n", a.Action, a.Actor, a.Outcome, a.Metadata[events.AuditFrom].Str(), a.Metadata[events.AuditTo].Str())
+	}
 	if out.Len() == 0 {
 		return "nothing\n"
 	}

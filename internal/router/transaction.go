@@ -101,7 +101,7 @@ func (t *transaction) command(ctx context.Context, r *kafka.Record) error {
 			code = CodeTooLarge
 		}
 		d = answer(in, e.cur, events.OutcomeRejected, code, err.Error())
-		return t.add(at, e, decision{outcome: d.outcome})
+		return t.add(at, e, decision{outcome: d.outcome, audit: audit(in, e.cur, d)})
 	}
 	t.logDecided(ctx, r, in.command, d)
 	return nil

@@ -85,6 +85,13 @@ func (t *transaction) encode(at instance, key []byte, d decision) (state []byte,
 			return nil, fmt.Errorf("outcome: %w", err)
 		}
 	}
+	for i := range d.audit {
+		a := &d.audit[i]
+		value, err := avro.EncodeAudit(a)
+		if err := t.put(kafka.NewRecord(names.Audit(), []byte(a.Resource), value), err); err != nil {
+			return nil, fmt.Errorf("audit: %w", err)
+		}
+	}
 	if d.next != nil {
 		if state, err = avro.EncodeSnapshot(d.next); err != nil {
 			return nil, fmt.Errorf("snapshot: %w", err)

@@ -99,6 +99,9 @@ func (n Names) DeadLetters(source string) string {
 // Definitions holds every deployed version of every definition.
 func (n Names) Definitions() string { return n.Prefix + "workflow.definitions" }
 
+// Audit keeps who asked for what.
+func (n Names) Audit() string { return n.Prefix + "audit" }
+
 // Schedules holds every schedule.
 func (n Names) Schedules() string { return n.Prefix + "workflow.schedules" }
 
@@ -165,6 +168,10 @@ func (n Names) Shared() []Spec {
 		{
 			Name: n.Schedules(), Partitions: registryPartitions, Cleanup: Compact,
 			Key: "schedule id", Writers: "clients", Readers: "router",
+		},
+		{
+			Name: n.Audit(), Partitions: registryPartitions, Cleanup: Delete, Retention: Forever,
+			Key: "type/instance id", Writers: "router", Readers: "people",
 		},
 	}
 }

@@ -1,0 +1,50 @@
+package router
+
+import (
+	"slices"
+
+	"github.com/leat-io/leat/pkg/events"
+)
+
+// audited are the commands that the audit keeps: those of people who look after
+// instances.
+var audited = []events.CommandType{
+	events.CommandPause, events.CommandResume, events.CommandCancel, events.CommandTerminate, events.CommandRetry,
+	events.CommandReset, events.CommandMigrate,
+}
+
+// audit is what the audit keeps of a decision: one entry for a command that it
+// keeps, whatever came of it.
+func audit(in input, before *events.Snapshot, d decision) []events.AuditEvent {
+	c := in.command
+	if c == nil || !slices.Contains(audited, c.Command) {
+		return nil
+	}
+	a := events.AuditEvent{
+		EventType: events.AuditCommand, Actor: c.Source, Action: string(c.Command),
+		Resource: c.WorkflowType + "/" + c.InstanceID.String(), Outcome: events.AuditAccepted, Timestamp: in.now,
+		Metadata: fields{
+			events.AuditCommandID: events.String(c.CommandID.String()), events.AuditSequence: events.Long(sequenceOf(before)),
+		},
+	}
+	if len(d.events) > 0 {
+		a.Metadata[events.AuditSequence] = events.Long(d.events[0].SequenceNumber)
+	}
+	if c.Reason != "" {
+		a.Metadata[events.AuditReason] = events.String(c.Reason)
+	}
+	if before != nil {
+		a.Metadata[events.AuditFrom] = events.String(string(before.State))
+	}
+	if d.next != nil {
+		a.Metadata[events.AuditTo] = events.String(string(d.next.State))
+	}
+	if o := d.outcome; o != nil {
+		a.Outcome = string(o.Status)
+		if o.Error != nil {
+			a.Metadata[events.AuditCode], a.Metadata[events.AuditMessage] = events.String(o.Error.Code), events.String(o.Error.Message)
+		}
+	}
+	a.EventID = events.DeriveUUID(c.CommandID, "audit/"+a.Outcome)
+	return []events.AuditEvent{a}
+}
