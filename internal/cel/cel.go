@@ -97,14 +97,15 @@ func (e *Environment) Compile(source string, want fsm.Want) (fsm.Program, error)
 		return nil, err
 	}
 	options := []cel.ProgramOption{cel.CustomDecoratorV2(sortLiterals)}
-	if costly(checked.NativeRep().Expr()) {
+	counted := costly(checked.NativeRep().Expr())
+	if counted {
 		options = append(options, cel.CostLimit(MaxCost))
 	}
 	p, err := e.env.Program(checked, options...)
 	if err != nil {
 		return nil, &fsm.ExprError{Line: 1, Col: 1, Message: err.Error()}
 	}
-	return program{p}, nil
+	return program{p, counted}, nil
 }
 
 // explain makes an error of the first issue, in the words of a definition.

@@ -22,11 +22,19 @@ import (
 )
 
 // program is a compiled expression.
-type program struct{ p cel.Program }
+type program struct {
+	p       cel.Program
+	counted bool // its cost is limited, and known afterwards
+}
 
 // Eval implements [fsm.Program].
 func (p program) Eval(vars fsm.Vars) (any, error) {
-	out, _, err := p.p.Eval(activation{vars})
+	out, details, err := p.p.Eval(activation{vars})
+	if p.counted && details != nil {
+		if cost := details.ActualCost(); cost != nil {
+			vars.Spend(*cost)
+		}
+	}
 	if err != nil {
 		return nil, clearer(err)
 	}

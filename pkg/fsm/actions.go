@@ -46,6 +46,9 @@ func (s *step) run(block []action) {
 
 func (s *step) runAll(block []action) error {
 	for i := range block {
+		if s.incident != nil || !s.spend(actionWork, block[i].def.Pos) {
+			return nil
+		}
 		if err := s.do(&block[i]); err != nil {
 			if _, ok := errors.AsType[*placed](err); !ok {
 				err = &placed{pos: block[i].def.Pos, err: err}

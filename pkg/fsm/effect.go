@@ -189,7 +189,7 @@ func (Ignored) effect()             {}
 // active state handles error.execution, or a macrostep does not end. Nothing of
 // the step counts; the instance waits for a person.
 type Incident struct { //nolint:errname // it is a thing that people list and resolve; being an error is how it travels
-	Code      string // EXPRESSION or MICROSTEPS
+	Code      string // EXPRESSION, MICROSTEPS or TOO_MUCH_WORK
 	Message   string
 	File      string
 	Line, Col int
@@ -199,6 +199,7 @@ type Incident struct { //nolint:errname // it is a thing that people list and re
 const (
 	CodeExpression = "EXPRESSION"
 	CodeMicrosteps = "MICROSTEPS"
+	CodeWork       = "TOO_MUCH_WORK"
 )
 
 // Error reads "file:line:col: CODE: message".

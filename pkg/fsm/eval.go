@@ -9,6 +9,7 @@ import (
 
 // eval runs an expression; the error knows where it stands.
 func (s *step) eval(e *expr) (any, error) {
+	s.spend(expressionWork+len(e.source)/4, e.pos)
 	value, err := e.program.Eval(Vars{s})
 	if err != nil {
 		return nil, &placed{pos: e.pos, err: err}

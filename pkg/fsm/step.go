@@ -80,6 +80,7 @@ type step struct {
 	running  bool // no top-level final state has been entered
 	reacted  bool // a transition was taken, or a task or timer changed
 	incident *Incident
+	work     int // done so far, in units of MaxWork
 
 	input     any // decoded start payload
 	inputErr  error
@@ -252,6 +253,9 @@ func (s *step) settle() {
 // a first visit to a deep history from inside ends in no legal configuration.)
 func (s *step) microstep() {
 	s.reacted = true
+	if !s.spend(microstepWork+len(s.m.states)/8, s.enabled[0].pos) {
+		return
+	}
 	s.domains = s.domainsBuf[:0]
 	for _, t := range s.enabled {
 		s.domains = append(s.domains, s.domain(t))
@@ -325,7 +329,13 @@ func (s *step) store() {
 }
 
 // emit records an effect.
-func (s *step) emit(e Effect) { s.effects = append(s.effects, e) }
+func (s *step) emit(e Effect) {
+	if len(s.effects) >= MaxEffects {
+		s.fail(CodeWork, fmt.Sprintf("one step does too much: more than %d effects", MaxEffects), s.m.def.Pos)
+		return
+	}
+	s.effects = append(s.effects, e)
+}
 
 // raise puts an event at the end of the internal queue.
 func (s *step) raise(e *event) { s.internal = append(s.internal, e) }
