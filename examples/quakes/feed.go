@@ -4,12 +4,12 @@ import (
 	_ "embed"
 	"encoding/json"
 	"fmt"
+
+	"github.com/leat-io/leat/examples/quakes/data"
 )
 
-// feedText is a week of earthquakes; data/README.md says where it is from.
-//
-//go:embed data/all_week.geojson
-var feedText []byte
+// feedText is a week of earthquakes.
+var feedText = data.AllWeek
 
 //go:embed quake.yaml
 var definition []byte

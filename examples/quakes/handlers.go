@@ -13,22 +13,24 @@ import (
 	"strings"
 	"time"
 
+	"github.com/leat-io/leat/examples/internal/ledger"
 	"github.com/leat-io/leat/pkg/executor"
 )
 
 // desk does the tasks of the workflow. It keeps what it has told the world in
 // three files, as a stand-in for mail, a map server and a web page.
 type desk struct {
-	notices, maps, pages *ledger
+	dir                  string
+	notices, maps, pages *ledger.Ledger
 }
 
 func openDesk(dir string) (*desk, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	var d desk
-	for name, to := range map[string]**ledger{"notify": &d.notices, "map": &d.maps, "publish": &d.pages} {
-		l, err := openLedger(filepath.Join(dir, name+".jsonl"))
+	d := desk{dir: dir}
+	for name, to := range map[string]**ledger.Ledger{"notify": &d.notices, "map": &d.maps, "publish": &d.pages} {
+		l, err := ledger.Open(filepath.Join(dir, name+".jsonl"))
 		if err != nil {
 			return nil, errors.Join(err, d.Close())
 		}
@@ -40,7 +42,7 @@ func openDesk(dir string) (*desk, error) {
 // Close closes the files.
 func (d *desk) Close() error {
 	var errs []error
-	for _, l := range []*ledger{d.notices, d.maps, d.pages} {
+	for _, l := range []*ledger.Ledger{d.notices, d.maps, d.pages} {
 		if l != nil {
 			errs = append(errs, l.Close())
 		}
@@ -95,7 +97,7 @@ type notice struct {
 // notify tells the people on duty.
 func (d *desk) notify(key string, q Quake) (notice, error) {
 	n := notice{key, q.ID, headline(q)}
-	_, err := d.notices.add(key, n)
+	_, err := d.notices.Add(key, n)
 	return n, err
 }
 
@@ -108,7 +110,7 @@ type tile struct {
 // draw puts the quake on the map.
 func (d *desk) draw(key string, q Quake) (tile, error) {
 	t := tile{key, q.ID, tileAt(q.Longitude, q.Latitude)}
-	_, err := d.maps.add(key, t)
+	_, err := d.maps.Add(key, t)
 	return t, err
 }
 
@@ -122,7 +124,7 @@ type page struct {
 // publish puts notice and map on one page.
 func (d *desk) publish(key string, in struct{ ID, Notice, Tile string }) (page, error) {
 	p := page{key, in.ID, in.Notice, in.Tile}
-	_, err := d.pages.add(key, p)
+	_, err := d.pages.Add(key, p)
 	return p, err
 }
 

@@ -3,8 +3,10 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"path/filepath"
 	"testing"
 
+	"github.com/leat-io/leat/examples/internal/ledger"
 	"github.com/leat-io/leat/pkg/events"
 )
 
@@ -41,9 +43,9 @@ func TestTasksRepeat(t *testing.T) {
 			}
 		}
 	}
-	for _, l := range []*ledger{d.notices, d.maps, d.pages} {
-		if got := keysIn(t, l.file.Name()); len(got) != 1 || got["k"] != 1 {
-			t.Errorf("%s: %v", l.file.Name(), got)
+	for _, name := range []string{"notify.jsonl", "map.jsonl", "publish.jsonl"} {
+		if got, err := ledger.Keys(filepath.Join(d.dir, name)); err != nil || len(got) != 1 || got["k"] != 1 {
+			t.Errorf("%s: %v, %v", name, got, err)
 		}
 	}
 }

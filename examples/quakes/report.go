@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/leat-io/leat/examples/internal/devleat"
 	"github.com/leat-io/leat/pkg/client"
 )
 
@@ -167,10 +168,10 @@ func thousands(n int) string {
 // next says where to look after a run.
 func next(w io.Writer, brokers, api, out string) {
 	flags := ""
-	if brokers != usualKafka {
+	if brokers != devleat.UsualKafka {
 		flags = " --brokers " + brokers
 	}
-	if api != "http://"+usualHTTP {
+	if api != "http://"+devleat.UsualHTTP {
 		flags += " --api " + api
 	}
 	_, _ = fmt.Fprintf(w, `

@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/leat-io/leat/examples/internal/devleat"
+	"github.com/leat-io/leat/examples/internal/progress"
 	"github.com/leat-io/leat/pkg/client"
 	"github.com/leat-io/leat/pkg/events"
 	"github.com/leat-io/leat/pkg/executor"
@@ -34,15 +36,15 @@ func (o options) run(ctx context.Context) (r results, err error) {
 	}
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
-	bar := newProgress(os.Stderr, len(quakes))
+	bar := progress.New(os.Stderr, len(quakes))
 	if o.brokers == "" {
-		d, err := startDev(o.data, bar.say, fail)
+		d, err := devleat.Start(o.data, bar.Say, fail)
 		if err != nil {
 			return r, err
 		}
-		defer d.stop()
+		defer d.Stop()
 		o.brokers, o.api, o.partitions = d.Kafka, cmp.Or(o.api, d.API), topics.DevPartitions
-		bar.say("leat dev: %s, Kafka %s, data in %s", d.API, d.Kafka, o.data)
+		bar.Say("leat dev: %s, Kafka %s, data in %s", d.API, d.Kafka, o.data)
 	}
 	o.out = cmp.Or(o.out, filepath.Join(o.data, "out"))
 	c, err := client.New(client.Config{Brokers: o.seeds(), API: o.api, ClientID: "quakes"})
@@ -55,7 +57,7 @@ func (o options) run(ctx context.Context) (r results, err error) {
 	if stopWorker != nil {
 		defer stopWorker()
 	}
-	bar.end()
+	bar.End()
 	if err != nil {
 		return r, stopped(ctx, err)
 	}
@@ -88,7 +90,7 @@ func because(ctx context.Context, err error) error {
 }
 
 // all deploys, works, starts, signals and waits.
-func (o options) all(ctx context.Context, c *client.Client, quakes []Quake, bar *progress, fail func(error)) (r results, stopWorker func(), err error) {
+func (o options) all(ctx context.Context, c *client.Client, quakes []Quake, bar *progress.Bar, fail func(error)) (r results, stopWorker func(), err error) {
 	if err := deploy(ctx, c, o.partitions); err != nil {
 		return r, nil, err
 	}
@@ -101,7 +103,7 @@ func (o options) all(ctx context.Context, c *client.Client, quakes []Quake, bar 
 	if stopWorker, err = o.startWorker(ctx, &m, fail); err != nil {
 		return r, nil, err
 	}
-	sent, err := send(ctx, c, quakes, o.reviewWithin, bar.say)
+	sent, err := send(ctx, c, quakes, o.reviewWithin, bar.Say)
 	if err != nil {
 		return r, stopWorker, err
 	}
@@ -205,10 +207,10 @@ func wait(ctx context.Context, o options) error {
 	defer c.Close()
 	ctx, cancel := context.WithTimeoutCause(ctx, o.timeout, fmt.Errorf("not all were finished after %s", o.timeout))
 	defer cancel()
-	bar := newProgress(os.Stderr, len(quakes))
+	bar := progress.New(os.Stderr, len(quakes))
 	begin := time.Now()
 	v, err := await(ctx, c, quakes, bar)
-	bar.end()
+	bar.End()
 	if err != nil {
 		return stopped(ctx, err)
 	}
@@ -327,7 +329,7 @@ func startInput(q Quake, reviewWithin time.Duration) (json.RawMessage, error) {
 
 // await waits until every quake is finished. Whoever answers may be away for a
 // while.
-func await(ctx context.Context, c *client.Client, quakes []Quake, bar *progress) (view, error) {
+func await(ctx context.Context, c *client.Client, quakes []Quake, bar *progress.Bar) (view, error) {
 	const often = 100 * time.Millisecond
 	keys := keysOf(quakes)
 	complained := time.Now()
@@ -335,14 +337,14 @@ func await(ctx context.Context, c *client.Client, quakes []Quake, bar *progress)
 		v, finished, err := glance(ctx, c, keys)
 		switch {
 		case err == nil:
-			if bar.set(finished); v.finished == len(quakes) {
+			if bar.Set(finished); v.finished == len(quakes) {
 				return v, nil
 			}
 		case ctx.Err() != nil:
 			return view{}, err
 		case time.Since(complained) > 5*time.Second:
 			complained = time.Now()
-			bar.say("cannot see how far it is: %v; trying again", err)
+			bar.Say("cannot see how far it is: %v; trying again", err)
 		}
 		if err := sleep(ctx, often); err != nil {
 			return view{}, err

@@ -73,7 +73,7 @@ var layers = map[string]layer{
 
 	// Looser: an example shows what users do, so it uses what users can use, and
 	// starts workers the way the programs do; a test may reach for anything of ours.
-	"examples/...": {inside: "pkg internal/boot", outside: "github.com/schollz/progressbar/v3"},
+	"examples/...": {inside: "pkg internal/boot examples", outside: "github.com/schollz/progressbar/v3"},
 	"test/...":     {inside: "pkg internal schemas test examples", outside: "github.com/twmb/franz-go"},
 	"test/drawn":   {inside: "pkg internal/definition", outside: "pgregory.net/rapid"},
 	"bench/...":    {inside: "pkg internal schemas test examples bench", outside: "github.com/twmb/franz-go golang.org/x/sync/errgroup"},

@@ -1,4 +1,4 @@
-package main
+package devleat
 
 import (
 	"os/exec"

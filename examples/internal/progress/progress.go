@@ -1,4 +1,5 @@
-package main
+// Package progress tells people how far an example is.
+package progress
 
 import (
 	"fmt"
@@ -10,8 +11,8 @@ import (
 	"github.com/schollz/progressbar/v3"
 )
 
-// progress shows how many are done: a bar on a terminal, else a line each tenth.
-type progress struct {
+// Bar shows how many are done: a bar on a terminal, else a line each tenth.
+type Bar struct {
 	mu    sync.Mutex
 	out   io.Writer
 	bar   *progressbar.ProgressBar // nil: lines
@@ -19,8 +20,9 @@ type progress struct {
 	shown int
 }
 
-func newProgress(out *os.File, total int) *progress {
-	p := &progress{out: out, total: total}
+// New makes a bar for total things.
+func New(out *os.File, total int) *Bar {
+	p := &Bar{out: out, total: total}
 	if isTerminal(out) {
 		p.bar = progressbar.NewOptions(total, progressbar.OptionSetWriter(out), progressbar.OptionSetDescription("finished"),
 			progressbar.OptionShowCount(), progressbar.OptionSetWidth(40), progressbar.OptionThrottle(50*time.Millisecond),
@@ -35,8 +37,8 @@ func isTerminal(f *os.File) bool {
 	return err == nil && info.Mode()&os.ModeCharDevice != 0 && os.Getenv("TERM") != "dumb" && f.Name() != os.DevNull
 }
 
-// set shows that n are done.
-func (p *progress) set(n int) {
+// Set shows that n are done.
+func (p *Bar) Set(n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	n = min(n, p.total)
@@ -50,8 +52,8 @@ func (p *progress) set(n int) {
 	}
 }
 
-// say prints a line, above the bar if there is one.
-func (p *progress) say(format string, args ...any) {
+// Say prints a line, above the bar if there is one.
+func (p *Bar) Say(format string, args ...any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.bar != nil {
@@ -63,8 +65,8 @@ func (p *progress) say(format string, args ...any) {
 	}
 }
 
-// end leaves the line to others.
-func (p *progress) end() {
+// End leaves the line to others.
+func (p *Bar) End() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.bar != nil {

@@ -1,8 +1,6 @@
-package main
+package ledger
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -16,9 +14,9 @@ type entry struct {
 	Text string `json:"text"`
 }
 
-func open(t *testing.T, path string) *ledger {
+func open(t *testing.T, path string) *Ledger {
 	t.Helper()
-	l, err := openLedger(path)
+	l, err := Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,27 +24,18 @@ func open(t *testing.T, path string) *ledger {
 	return l
 }
 
-func add(t *testing.T, l *ledger, key string, wantAdded bool) {
+func add(t *testing.T, l *Ledger, key string, wantAdded bool) {
 	t.Helper()
-	if added, err := l.add(key, entry{key, "x"}); err != nil || added != wantAdded {
+	if added, err := l.Add(key, entry{key, "x"}); err != nil || added != wantAdded {
 		t.Errorf("add %s: %v, %v", key, added, err)
 	}
 }
 
-// keysIn fails on a torn line.
 func keysIn(t *testing.T, path string) map[string]int {
 	t.Helper()
-	text, err := os.ReadFile(path)
+	keys, err := Keys(path)
 	if err != nil {
 		t.Fatal(err)
-	}
-	keys := map[string]int{}
-	for line := range bytes.Lines(text) {
-		var e entry
-		if err := json.Unmarshal(line, &e); err != nil || !bytes.HasSuffix(line, []byte("\n")) {
-			t.Fatalf("line %q: %v", line, err)
-		}
-		keys[e.Key]++
 	}
 	return keys
 }
@@ -86,7 +75,7 @@ func TestLedgerRefusesAForeignFile(t *testing.T) {
 	if err := os.WriteFile(path, []byte("hello\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := open(t, path).add("a", entry{Key: "a"}); err == nil || !strings.Contains(err.Error(), "byte 0") {
+	if _, err := open(t, path).Add("a", entry{Key: "a"}); err == nil || !strings.Contains(err.Error(), "byte 0") {
 		t.Errorf("%v", err)
 	}
 }
@@ -118,7 +107,7 @@ func TestLedgerWithManyWriters(t *testing.T) {
 			wg.Go(func() {
 				for k := range keys {
 					key := fmt.Sprint("k", k)
-					added, err := l.add(key, entry{key, strings.Repeat("long ", 100)})
+					added, err := l.Add(key, entry{key, strings.Repeat("long ", 100)})
 					if err != nil {
 						t.Error(err)
 					}

@@ -1,4 +1,5 @@
-package main
+// Package devleat keeps a `leat dev` running for as long as an example needs it.
+package devleat
 
 import (
 	"context"
@@ -17,9 +18,9 @@ import (
 	"time"
 )
 
-// dev is a `leat dev` of our own, as a process. When it dies, it is started again
+// Dev is a `leat dev` of our own, as a process. When it dies, it is started again
 // on the same data and addresses.
-type dev struct {
+type Dev struct {
 	leat, data string
 	say        func(format string, args ...any)
 
@@ -35,20 +36,23 @@ type dev struct {
 // The addresses of `leat dev`, so that the URL is the same each time. When
 // something else has them, the system chooses.
 const (
-	usualKafka = "127.0.0.1:9092"
-	usualHTTP  = "127.0.0.1:8470"
+	UsualKafka = "127.0.0.1:9092"
+	UsualHTTP  = "127.0.0.1:8470"
 	anyPort    = "127.0.0.1:0"
 )
 
-// startDev starts bin/leat and returns when it answers. fail is called when it
+// Start starts leat and returns when it answers. fail is called when it
 // cannot be kept alive.
-func startDev(data string, say func(string, ...any), fail func(error)) (*dev, error) {
-	leat, err := findLeat()
+func Start(data string, say func(string, ...any), fail func(error)) (*Dev, error) {
+	if err := os.MkdirAll(data, 0o755); err != nil {
+		return nil, err
+	}
+	leat, err := findLeat(data)
 	if err != nil {
 		return nil, err
 	}
-	d := &dev{leat: leat, data: data, say: say, ended: make(chan struct{})}
-	kafka, http := freeOr(usualKafka), freeOr(usualHTTP)
+	d := &Dev{leat: leat, data: data, say: say, ended: make(chan struct{})}
+	kafka, http := freeOr(UsualKafka), freeOr(UsualHTTP)
 	exited, err := d.launch(kafka, http)
 	if err != nil && (freeOr(kafka) != kafka || freeOr(http) != http) { // somebody was faster
 		exited, err = d.launch(anyPort, anyPort)
@@ -60,16 +64,26 @@ func startDev(data string, say func(string, ...any), fail func(error)) (*dev, er
 	return d, nil
 }
 
-// findLeat looks beside ourselves, then where the shell would.
-func findLeat() (string, error) {
+// findLeat looks beside ourselves, and then where the shell would. `go run`
+// leaves nothing beside us; in the repository leat is built instead.
+func findLeat(data string) (string, error) {
 	if self, err := os.Executable(); err == nil {
 		if beside := filepath.Join(filepath.Dir(self), "leat"); exec.Command(beside, "version").Run() == nil {
 			return beside, nil
 		}
 	}
+	if _, err := os.Stat(filepath.Join("cmd", "leat", "main.go")); err == nil {
+		built := filepath.Join(data, "leat")
+		build := exec.Command("go", "build", "-o", built, "./cmd/leat")
+		build.Stderr = os.Stderr
+		if err := build.Run(); err != nil {
+			return "", fmt.Errorf("build leat: %w", err)
+		}
+		return filepath.Abs(built)
+	}
 	path, err := exec.LookPath("leat")
 	if err != nil {
-		return "", errors.New("there is no leat beside quakes nor in PATH: run `make build`, or give --brokers")
+		return "", errors.New("there is no leat beside this program nor in PATH: run `make build`, or give --brokers")
 	}
 	return path, nil
 }
@@ -84,7 +98,7 @@ func freeOr(addr string) string {
 }
 
 // launch runs one process and waits until it is ready.
-func (d *dev) launch(kafka, http string) (exited chan error, err error) {
+func (d *Dev) launch(kafka, http string) (exited chan error, err error) {
 	cmd := exec.Command(d.leat, "dev", "--output", "jsonl", "--data", d.data, "--kafka", kafka, "--http", http)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
@@ -136,8 +150,8 @@ func unlessEOF(err error) error {
 	return err
 }
 
-// keep starts the process again whenever it ends, until stop.
-func (d *dev) keep(exited chan error, fail func(error)) {
+// keep starts the process again whenever it ends, until Stop.
+func (d *Dev) keep(exited chan error, fail func(error)) {
 	defer close(d.ended)
 	for {
 		err := <-exited
@@ -160,14 +174,14 @@ func (d *dev) keep(exited chan error, fail func(error)) {
 	}
 }
 
-func (d *dev) isStopping() bool {
+func (d *Dev) isStopping() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.stopping
 }
 
-// stop ends the process in an orderly way, and otherwise after a while.
-func (d *dev) stop() {
+// Stop ends the process in an orderly way, and otherwise after a while.
+func (d *Dev) Stop() {
 	const patience = 20 * time.Second
 	d.mu.Lock()
 	d.stopping = true

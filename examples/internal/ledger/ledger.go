@@ -1,4 +1,6 @@
-package main
+// Package ledger is how the effects of the examples happen once, however often a
+// task runs.
+package ledger
 
 import (
 	"bytes"
@@ -9,31 +11,32 @@ import (
 	"sync"
 )
 
-// ledger is a file with one JSON object a line and one line a key, however often
+// Ledger is a file with one JSON object a line and one line a key, however often
 // a key is added, by however many processes, and wherever one of them was killed.
 //
 // A task runs at least once, so an effect must be able to tell that it has
 // happened. Here the file itself remembers: whoever adds holds its lock, drops
 // what a killed writer has left half written, looks for the key among the lines,
 // and only then appends. Each line must have the key as "task_key".
-type ledger struct {
+type Ledger struct {
 	mu   sync.Mutex
 	file *os.File
 	keys map[string]bool
 	end  int64 // of the lines that keys knows
 }
 
-func openLedger(path string) (*ledger, error) {
+// Open opens or makes the file.
+func Open(path string) (*Ledger, error) {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
 		return nil, err
 	}
-	return &ledger{file: file, keys: map[string]bool{}}, nil
+	return &Ledger{file: file, keys: map[string]bool{}}, nil
 }
 
-// add appends line, which must have key as its task_key, unless the key is
-// there. The line is on disk when add returns.
-func (l *ledger) add(key string, line any) (added bool, err error) {
+// Add appends line, which must have key as its task_key, unless the key is
+// there. The line is on disk when Add returns.
+func (l *Ledger) Add(key string, line any) (added bool, err error) {
 	text, err := json.Marshal(line)
 	if err != nil {
 		return false, err
@@ -64,7 +67,7 @@ func (l *ledger) add(key string, line any) (added bool, err error) {
 
 // catchUp reads the lines that others have added and cuts off a torn one: with
 // the lock held, only the dead can have left it.
-func (l *ledger) catchUp() error {
+func (l *Ledger) catchUp() error {
 	info, err := l.file.Stat()
 	if err != nil {
 		return err
@@ -93,4 +96,25 @@ func (l *ledger) catchUp() error {
 	return nil
 }
 
-func (l *ledger) Close() error { return l.file.Close() }
+// Close closes the file.
+func (l *Ledger) Close() error { return l.file.Close() }
+
+// Keys says how often each key stands in a file of a ledger: once, unless
+// something is broken. A torn line is an error.
+func Keys(path string) (map[string]int, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	keys := map[string]int{}
+	for line := range bytes.Lines(text) {
+		var entry struct {
+			Key string `json:"task_key"`
+		}
+		if err := json.Unmarshal(line, &entry); err != nil || !bytes.HasSuffix(line, []byte("\n")) {
+			return nil, fmt.Errorf("%s holds a line that is not whole: %q", path, line)
+		}
+		keys[entry.Key]++
+	}
+	return keys, nil
+}
