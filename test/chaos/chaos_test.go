@@ -52,6 +52,7 @@ const (
 	// decide who was late: a router is missed after 6 s. A signal stands directly
 	// behind its start in the log, so only a kill between the two could part them.
 	reviewWithin = "15s"
+	quakeHistory = "workflow.quake"
 	wholeHistory = 12000 // offsets in workflow.quake at the end, about
 )
 
@@ -76,7 +77,7 @@ func TestWorkersAreKilledInTheMiddle(t *testing.T) {
 		t.Skip("-short: real processes on a real Kafka take half a minute")
 	}
 	brokers := kafkatest.Brokers(t)
-	w := watch(t, brokers)
+	w := watch(t, brokers, quakeHistory)
 	if w.written() >= 0 {
 		t.Skip("this Kafka has quakes of an earlier run, nothing would happen")
 	}
@@ -149,7 +150,7 @@ func TestDevIsKilledInTheMiddle(t *testing.T) {
 	p := start(t, "quakes", args...)
 	for range 2 {
 		addr := kafkaOf(ctx, t, p)
-		w := watch(t, []string{addr})
+		w := watch(t, []string{addr}, quakeHistory)
 		at := w.written() + 200 + rng.Int64N(wholeHistory/3)
 		got := w.await(at, p)
 		p.kill()
@@ -170,7 +171,7 @@ func TestDevIsKilledInTheMiddle(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer b.Close()
-	watch(t, []string{b.Addr()}).audit()
+	watch(t, []string{b.Addr()}, quakeHistory).audit()
 }
 
 // finish waits for a program that prints its results, and returns the last line.
@@ -233,10 +234,11 @@ type watcher struct {
 	t       *testing.T
 	ctx     context.Context //nolint:containedctx // the patience of one test
 	brokers []string
+	topics  []string // of histories
 	admin   *kadm.Client
 }
 
-func watch(t *testing.T, brokers []string) *watcher {
+func watch(t *testing.T, brokers []string, histories ...string) *watcher {
 	t.Helper()
 	client, err := kgo.NewClient(kgo.SeedBrokers(brokers...), kgo.MetadataMinAge(50*time.Millisecond))
 	if err != nil {
@@ -245,18 +247,23 @@ func watch(t *testing.T, brokers []string) *watcher {
 	t.Cleanup(client.Close)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
-	return &watcher{t, ctx, brokers, kadm.NewClient(client)}
+	return &watcher{t, ctx, brokers, histories, kadm.NewClient(client)}
 }
 
-// written is how many records the history of all quakes has, -1 when there is none.
+// written is how many records the histories have, -1 when there are none.
 func (w *watcher) written() (n int64) {
 	ctx, cancel := context.WithTimeout(w.ctx, 5*time.Second)
 	defer cancel()
-	ends, err := w.admin.ListEndOffsets(ctx, "workflow.quake")
-	if err != nil || ends.Error() != nil {
+	ends, err := w.admin.ListEndOffsets(ctx, w.topics...)
+	if err != nil {
 		return -1
 	}
-	ends.Each(func(o kadm.ListedOffset) { n += o.Offset })
+	n = -1
+	ends.Each(func(o kadm.ListedOffset) {
+		if o.Err == nil {
+			n = max(n, 0) + o.Offset
+		}
+	})
 	return n
 }
 

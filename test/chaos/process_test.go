@@ -21,7 +21,7 @@ var programs = sync.OnceValues(func() (dir string, err error) {
 		return "", err
 	}
 	readTree()
-	build := exec.Command("go", "build", "-o", dir+"/", "./cmd/leat", "./cmd/router", "./cmd/projector", "./examples/quakes")
+	build := exec.Command("go", "build", "-o", dir+"/", "./cmd/leat", "./cmd/router", "./cmd/projector", "./examples/...")
 	build.Dir = filepath.Join("..", "..")
 	if out, err := build.CombinedOutput(); err != nil {
 		return dir, fmt.Errorf("%w: %s", err, out)
