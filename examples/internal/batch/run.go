@@ -45,7 +45,10 @@ func (b *Batch) run(ctx context.Context, o options) (err error) {
 		return err
 	}
 	defer c.Close()
-	if _, err := c.Deploy(ctx, client.DeployRequest{Name: b.File, Source: b.Source, Partitions: partitions}); err != nil {
+	if err := insist(ctx, bar, func() error {
+		_, err := c.Deploy(ctx, client.DeployRequest{Name: b.File, Source: b.Source, Partitions: partitions})
+		return err
+	}); err != nil {
 		return reason(ctx, err)
 	}
 	r, err := b.all(ctx, c, o, instances, bar, fail)
