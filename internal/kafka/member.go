@@ -50,8 +50,9 @@ type Member struct {
 	client *kgo.Client
 	config MemberConfig
 
-	mu sync.Mutex
-	id string // of the membership that the partitions are owned under
+	mu    sync.Mutex
+	id    string                  // of the membership that the partitions are owned under
+	owned map[TopicPartition]bool // assigned and not given up since
 }
 
 // NewMember joins the group in the background.
@@ -59,7 +60,7 @@ func NewMember(c Config, m MemberConfig) (*Member, error) {
 	if m.SessionTimeout == 0 {
 		m.SessionTimeout = 6 * time.Second
 	}
-	member := &Member{config: m}
+	member := &Member{config: m, owned: make(map[TopicPartition]bool)}
 	opts := []kgo.Opt{
 		kgo.ConsumerGroup(m.Group),
 		kgo.ConsumeTopics(m.Topics...),
@@ -70,10 +71,13 @@ func NewMember(c Config, m MemberConfig) (*Member, error) {
 		kgo.HeartbeatInterval(m.SessionTimeout / 6),
 		kgo.RebalanceTimeout(max(m.SessionTimeout, 10*time.Second)),
 		kgo.MetadataMinAge(10 * time.Millisecond),
-		kgo.AdjustFetchOffsetsFn(m.tellAssigned),
-		kgo.OnPartitionsAssigned(func(_ context.Context, c *kgo.Client, _ map[string][]int32) { member.joined(c.GroupMetadata()) }),
-		kgo.OnPartitionsRevoked(func(_ context.Context, _ *kgo.Client, r map[string][]int32) { m.Revoked(flatten(r)) }),
-		kgo.OnPartitionsLost(func(_ context.Context, _ *kgo.Client, l map[string][]int32) { m.Lost(flatten(l)) }),
+		kgo.AdjustFetchOffsetsFn(member.tellAssigned),
+		kgo.OnPartitionsAssigned(func(_ context.Context, c *kgo.Client, a map[string][]int32) {
+			member.joined(c.GroupMetadata())
+			member.own(flatten(a))
+		}),
+		kgo.OnPartitionsRevoked(func(_ context.Context, _ *kgo.Client, r map[string][]int32) { m.Revoked(member.disown(flatten(r))) }),
+		kgo.OnPartitionsLost(func(_ context.Context, _ *kgo.Client, l map[string][]int32) { m.Lost(member.disown(flatten(l))) }),
 		fastRetry(),
 	}
 	if m.InstanceID != "" {
@@ -114,15 +118,43 @@ func (h replacedHook) OnGroupManageError(err error) {
 
 var _ kgo.HookGroupManageError = replacedHook(nil)
 
+// own and disown note what the member has.
+func (m *Member) own(list []TopicPartition) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, p := range list {
+		m.owned[p] = true
+	}
+}
+
+func (m *Member) disown(list []TopicPartition) []TopicPartition {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, p := range list {
+		delete(m.owned, p)
+	}
+	return list
+}
+
 // tellAssigned hears of an assignment where its committed offsets are known.
-func (m *MemberConfig) tellAssigned(_ context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
+//
+// The client also asks, with those of a new assignment, for offsets that it did
+// not get while an earlier one lasted, and does not forget them when they are
+// revoked meanwhile: a restarted static member is given its old assignment, and
+// leaves it at once for topics that it does not subscribe to yet. These are
+// another member's by now, so only what is still owned is handed on.
+func (m *Member) tellAssigned(_ context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
 	assigned := make(map[TopicPartition]int64)
+	m.mu.Lock()
 	for topic, partitions := range offsets {
 		for partition, offset := range partitions {
-			assigned[TopicPartition{topic, partition}] = max(offset.EpochOffset().Offset, -1)
+			if p := (TopicPartition{topic, partition}); m.owned[p] {
+				assigned[p] = max(offset.EpochOffset().Offset, -1)
+			}
 		}
 	}
-	m.Assigned(assigned)
+	m.mu.Unlock()
+	m.config.Assigned(assigned)
 	return offsets, nil
 }
 
