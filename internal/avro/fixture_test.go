@@ -46,7 +46,10 @@ func recordOf[T any](
 // records lists all of them. The functions make valid what distinct values alone do not.
 func records() []record {
 	return []record{
-		recordOf("command", func(m *events.Command) { m.Command, m.Result.State = events.CommandResult, events.TaskFailed },
+		recordOf("command", func(m *events.Command) {
+			m.Command, m.Result.State = events.CommandResult, events.TaskFailed
+			m.CausationID = m.CorrelationChain[len(m.CorrelationChain)-1]
+		},
 			EncodeCommand, AppendCommand, DecodeCommand),
 		recordOf("event", func(e *events.Event) { e.CausationID = e.CorrelationChain[len(e.CorrelationChain)-1] },
 			EncodeEvent, AppendEvent, DecodeEvent),
@@ -154,6 +157,7 @@ func closedSets() map[reflect.Type][]string {
 	addSet(sets, events.OutcomeStatuses())
 	addSet(sets, events.TimerKinds())
 	addSet(sets, events.OverlapPolicies())
+	addSet(sets, events.ParentClosePolicies())
 	return sets
 }
 

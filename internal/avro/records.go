@@ -25,11 +25,43 @@ func command(c *codec, m *events.Command) {
 	c.optStr("idempotency_key", &m.IdempotencyKey)
 	c.optUUID("correlation_id", &m.CorrelationID)
 	c.optUUID("causation_id", &m.CausationID)
+	c.uuids("correlation_chain", &m.CorrelationChain)
+	optParent(c, &m.Parent)
 	c.optLong("expected_sequence", &m.ExpectedSequence)
 	optEnum(c, "priority", &m.Priority, &priorities)
 	c.optTime("timestamp", &m.Timestamp)
 	c.optStr("source", &m.Source)
 	c.values("metadata", &m.Metadata)
+}
+
+func optParent(c *codec, p **events.Parent) {
+	if !c.some("parent", *p != nil) {
+		return
+	}
+	if !c.encode {
+		*p = new(events.Parent)
+	}
+	c.enter("parent")
+	c.str("workflow_type", &(*p).WorkflowType)
+	c.uuid("instance_id", &(*p).InstanceID)
+	c.uuid("task_id", &(*p).TaskID)
+	c.int("attempt", &(*p).Attempt)
+	c.int("generation", &(*p).Generation)
+	c.leave()
+}
+
+func optChild(c *codec, p **events.Child) {
+	if !c.some("child", *p != nil) {
+		return
+	}
+	if !c.encode {
+		*p = new(events.Child)
+	}
+	c.enter("child")
+	c.str("workflow_type", &(*p).WorkflowType)
+	c.uuid("instance_id", &(*p).InstanceID)
+	enum(c, "parent_close", &(*p).ParentClose, &parentCloses)
+	c.leave()
 }
 
 func taskResult(c *codec, r *events.TaskResult) {
@@ -121,6 +153,7 @@ func snapshot(c *codec, s *events.Snapshot) {
 	c.long("sequence_number", &s.SequenceNumber)
 	enum(c, "state", &s.State, &workflowStates)
 	c.uuid("correlation_id", &s.CorrelationID)
+	optParent(c, &s.Parent)
 	c.time("created_at", &s.CreatedAt)
 	c.time("updated_at", &s.UpdatedAt)
 	c.optTime("finished_at", &s.FinishedAt)
@@ -212,6 +245,7 @@ func taskStatus(c *codec, t *events.TaskStatus) {
 	c.optTime("scheduled_at", &t.ScheduledAt)
 	c.optTime("started_at", &t.StartedAt)
 	c.uuids("cause", &t.Cause)
+	optChild(c, &t.Child)
 }
 
 func timer(c *codec, t *events.Timer) {

@@ -38,6 +38,7 @@ var (
 	outcomeStatuses = setOf(events.OutcomeStatuses())
 	timerKinds      = setOf(events.TimerKinds())
 	overlapPolicies = setOf(events.OverlapPolicies())
+	parentCloses    = setOf(events.ParentClosePolicies())
 )
 
 // enum is a text of a closed set; any other is refused both ways.

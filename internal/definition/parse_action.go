@@ -206,12 +206,31 @@ func (r *reader) callee(inv *fsm.Invocation, n *node) {
 		r.fields(body, "workflow", "type", "version", "key", "parentClose")
 		r.require(body, "type")
 		choice(r, body.get("parentClose"), "workflow.parentClose", "cancel", "abandon", "terminate")
+		if t := body.get("type"); t != nil && t.kind == kindText {
+			if err := events.CheckWorkflowType("type", t.text); err != nil {
+				r.errorf(t.pos, "bad-id", "workflow.%v", err)
+			}
+		}
 		inv.Input = object(n.pos, r.part(body, "type", r.fixed), r.loose(body, "version"), r.loose(body, "key"), r.part(body, "parentClose", r.fixed), input)
 	case "human":
 		inv.Kind, inv.Task = fsm.InvokeHuman, "human.task"
 		r.fields(body, "human", "assignee", "form")
-		inv.Input = object(n.pos, r.loose(body, "assignee"), r.loose(body, "form"), input)
+		inv.Input = object(n.pos, r.loose(body, "assignee"), r.form(inv, body), input)
 	}
+}
+
+// form reads what a person is asked to fill in: a JSON Schema, which the result
+// is held against, or a text that names or describes it.
+func (r *reader) form(inv *fsm.Invocation, body *node) fsm.Field {
+	if body.kind != kindMap {
+		return fsm.Field{}
+	}
+	n := body.get("form")
+	if n == nil || n.kind != kindMap {
+		return r.loose(body, "form")
+	}
+	inv.CheckResult = r.validator(n, "form")
+	return fsm.Field{Pos: n.pos, Name: "form", Value: &fsm.Template{Pos: n.pos, Literal: n.toJSON(nil)}}
 }
 
 // http checks what can be known of a call before it is made.

@@ -247,7 +247,7 @@ func (s *Simulation) task(l *line, item *Item) error {
 		return fmt.Errorf("no active state has a task %q", item.Task)
 	}
 	t := &s.chart.Tasks[at]
-	if t.State != events.TaskScheduled && t.State != events.TaskRunning {
+	if t.State != events.TaskScheduled && t.State != events.TaskRunning && t.State != events.TaskWaitingForInput {
 		return fmt.Errorf("task %q is %s: it cannot end now", item.Task, t.State)
 	}
 	name := "done.invoke." + item.Task

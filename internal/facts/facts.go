@@ -75,7 +75,7 @@ func readFact(e *events.Event) (Fact, error) {
 		return f, err
 	}
 	c := &events.Command{
-		WorkflowType: e.WorkflowType, InstanceID: e.InstanceID, CausationID: e.CausationID, Timestamp: e.Timestamp,
+		WorkflowType: e.WorkflowType, InstanceID: e.InstanceID, CausationID: e.CausationID, CorrelationChain: e.CorrelationChain, Timestamp: e.Timestamp,
 		Priority: events.PriorityNormal, Source: e.Source,
 	}
 	f.Command = c
@@ -141,6 +141,7 @@ func readCommand(f *Fact, e *events.Event) error {
 	case events.EventWorkflowCreated:
 		c.Command, c.Payload, c.Key, c.CorrelationID = events.CommandStart, e.Payload, e.Data["key"].Str(), e.CorrelationID
 		c.Version, c.Priority = f.Version, events.TaskPriority(e.Data["priority"].Str())
+		return readParent(c, e)
 	case events.EventTaskStarted:
 		c.Command = events.CommandClaim
 		return readReport(c, e)

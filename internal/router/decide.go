@@ -38,6 +38,7 @@ type decision struct {
 	events  []events.Event
 	tasks   []events.Task
 	signals []fsm.SendSignal
+	sends   []events.Command // to parents and children
 	next    *events.Snapshot // nil when the instance stays as it is
 	outcome *events.Outcome
 	later   []events.Outcome // of commands that were held until now
@@ -52,12 +53,16 @@ type decision struct {
 func decide(in input, snap *events.Snapshot) (d decision, err error) {
 	defer rescue(&err)
 	if d, err = decideOn(in, snap); err == nil {
+		d.tellParent(in)
 		d.audit = audit(in, snap, d)
 	}
 	return d, err
 }
 
 func decideOn(in input, snap *events.Snapshot) (decision, error) {
+	if d, done := asChild(in, snap); done {
+		return d, nil
+	}
 	if in.timer != nil && in.timer.Kind == events.TimerRetention {
 		return forget(in, snap), nil
 	}
@@ -191,8 +196,8 @@ func remember(seen []events.SeenCommand, in input, sequence int64) []events.Seen
 // answer is a decision that only says why nothing happens.
 func answer(in input, snap *events.Snapshot, status events.OutcomeStatus, code, message string) decision {
 	c := in.command
-	if c == nil || c.Command == events.CommandClaim || c.Command == events.CommandHeartbeat {
-		return decision{} // nobody waits for these
+	if c == nil || c.Command == events.CommandHeartbeat || c.Command == events.CommandClaim && !c.CausationID.IsNil() {
+		return decision{} // executors, who are told why they claim, do not wait; people do
 	}
 	return decision{outcome: &events.Outcome{
 		CommandID: c.CommandID, WorkflowType: c.WorkflowType, InstanceID: c.InstanceID, Status: status,
@@ -224,7 +229,7 @@ func start(in input) (decision, error) {
 	}
 	snap := &events.Snapshot{
 		WorkflowType: c.WorkflowType, InstanceID: c.InstanceID, Key: c.Key, Version: in.machine.Version(),
-		State: events.WorkflowPending, CorrelationID: correlation, CreatedAt: in.now, UpdatedAt: in.now,
+		State: events.WorkflowPending, CorrelationID: correlation, Parent: c.Parent, CreatedAt: in.now, UpdatedAt: in.now,
 	}
 	declare(snap, in.machine)
 	return step(in, snap, fsm.Input{Kind: fsm.InputStart, Data: c.Payload}, outsideCause(c))
@@ -250,7 +255,7 @@ func step(in input, snap *events.Snapshot, what fsm.Input, cause []events.UUID) 
 		return decision{}, fmt.Errorf("decide on %s %s: %w", snap.WorkflowType, snap.InstanceID, err)
 	}
 	if ignored, ok := onlyIgnored(effects); ok {
-		d := answer(in, snap, events.OutcomeIgnored, ignored.Code, ignored.Message)
+		d := answer(in, snap, statusOf(ignored.Code), ignored.Code, ignored.Message)
 		if in.timer == nil && len(seenNames(in)) > 0 {
 			d.next = r.unchanged()
 		}
@@ -302,9 +307,12 @@ func onlyIgnored(effects []fsm.Effect) (fsm.Ignored, bool) {
 	return ignored, ok
 }
 
-// outsideCause is the causal chain of a command that a producer sent: its
-// causation, when it names one.
+// outsideCause is the causal chain of a command that a producer sent: the chain
+// that it brings, or its causation, when it names one.
 func outsideCause(c *events.Command) []events.UUID {
+	if len(c.CorrelationChain) > 0 {
+		return c.CorrelationChain
+	}
 	if c.CausationID.IsNil() {
 		return nil
 	}

@@ -32,8 +32,8 @@ func hold(in input, snap *events.Snapshot) decision {
 	next.Held = append(slices.Clip(snap.Held), events.HeldInput{Command: c, At: in.now})
 	next.Seen = remember(snap.Seen, in, 0)
 	d := decision{next: &next}
-	if c.Command == events.CommandSignal {
-		d.outcome = answer(in, snap, events.OutcomeHeld, held(snap), whyHolding(snap)+"; the signal is decided when it goes on").outcome
+	if c.Command == events.CommandSignal || c.CausationID.IsNil() { // executors, who are told why they work, do not wait; people do
+		d.outcome = answer(in, snap, events.OutcomeHeld, held(snap), whyHolding(snap)+"; the "+string(c.Command)+" is decided when it goes on").outcome
 	}
 	return d
 }
@@ -131,7 +131,7 @@ func again(in input, h *events.HeldInput, snap *events.Snapshot, moved bool) (de
 func join(a, b decision) decision {
 	a.events, a.tasks = append(a.events, b.events...), append(a.tasks, b.tasks...)
 	a.signals, a.logs = append(a.signals, b.signals...), append(a.logs, b.logs...)
-	a.later = append(a.later, b.later...)
+	a.sends, a.later = append(a.sends, b.sends...), append(a.later, b.later...)
 	if b.outcome != nil {
 		a.later = append(a.later, *b.outcome)
 	}

@@ -42,7 +42,7 @@ func (r *recorder) bounded() (decision, error) {
 	if err != nil {
 		return decision{}, fmt.Errorf("end %s %s: %w", r.next.WorkflowType, r.next.InstanceID, err)
 	}
-	r.made.tasks, r.made.signals = nil, nil
+	r.made.tasks, r.made.signals, r.starts = nil, nil, nil
 	r.next.Chart = chart
 	for _, effect := range effects {
 		r.record(effect)

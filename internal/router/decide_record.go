@@ -25,10 +25,13 @@ type recorder struct {
 	before *events.Chart
 	next   *events.Snapshot
 	made   decision
-	cause  []events.UUID // chain of the first event
-	rest   []events.UUID // chain of the others: cause and the first event
-	id     string        // of the instance, as text
-	meta   fields        // what the metadata of all events say; never changed once it is made
+	cause  []events.UUID               // chain of the first event
+	rest   []events.UUID               // chain of the others: cause and the first event
+	id     string                      // of the instance, as text
+	asked  map[events.UUID]events.UUID // the event that asked for an attempt, by task
+	end    *fsm.Ended
+	starts []childStart // child workflows to begin
+	meta   fields       // what the metadata of all events say; never changed once it is made
 }
 
 func newRecorder(in input, snap *events.Snapshot, cause []events.UUID) *recorder {
@@ -47,6 +50,7 @@ func (r *recorder) decision() decision {
 	}
 	r.noteChange()
 	r.giveCauses()
+	r.children()
 	r.made.next = r.next
 	return r.made
 }
@@ -74,28 +78,22 @@ func (r *recorder) giveCauses() {
 			}
 		}
 	}
-	scheduled := make(map[events.UUID][]events.UUID, len(r.made.tasks))
-	for i := range r.made.tasks {
-		t := &r.made.tasks[i]
-		if n := len(chain); n > 0 && chain[n-1] == t.CausationID {
-			scheduled[t.TaskID] = chain // the attempt is all that this decision led to first
-			continue
-		}
-		scheduled[t.TaskID] = extend(chain, t.CausationID)
-	}
-	if len(scheduled) == 0 {
+	if len(r.asked) == 0 {
 		return
 	}
 	chart.Tasks = slices.Clone(chart.Tasks)
 	for i := range chart.Tasks {
-		if t := &chart.Tasks[i]; scheduled[t.TaskID] != nil {
-			t.Cause = scheduled[t.TaskID] // a report is caused by the attempt that it is of
+		if t := &chart.Tasks[i]; !r.asked[t.TaskID].IsNil() {
+			t.Cause = extend(chain, r.asked[t.TaskID]) // a report is caused by the attempt that it is of
 		}
 	}
 }
 
 // extend is chain with id at its end. A chain at its full length starts anew.
 func extend(chain []events.UUID, id events.UUID) []events.UUID {
+	if n := len(chain); n > 0 && chain[n-1] == id {
+		return chain // the decision's first event asked for it
+	}
 	if len(chain) >= events.MaxCausalDepth-1 {
 		return []events.UUID{id}
 	}
@@ -204,7 +202,8 @@ func (r *recorder) record(effect fsm.Effect) {
 type fields = map[string]events.ContextValue
 
 func (r *recorder) created(c *events.Command) {
-	r.event(events.EventWorkflowCreated, fields{"key": events.String(c.Key), "priority": events.String(string(c.Priority))}, c.Payload)
+	data := fields{"key": events.String(c.Key), "priority": events.String(string(c.Priority))}
+	r.event(events.EventWorkflowCreated, parentFields(data, c.Parent), c.Payload)
 }
 
 func (r *recorder) transitioned(t fsm.Transitioned) {
@@ -224,10 +223,24 @@ func (r *recorder) transitioned(t fsm.Transitioned) {
 }
 
 func (r *recorder) startTask(s fsm.StartTask) {
-	scheduled := r.event(events.EventTaskScheduled, fields{
+	data := fields{
 		"task_id": events.String(s.TaskID.String()), "task": events.String(s.Name),
 		"invocation": events.String(s.Invocation), "attempt": events.Long(int64(s.Attempt)),
-	}, s.Input)
+	}
+	child := r.prepare(&s, data)
+	scheduled := r.event(events.EventTaskScheduled, data, s.Input)
+	if r.asked == nil {
+		r.asked = make(map[events.UUID]events.UUID)
+	}
+	r.asked[s.TaskID] = scheduled.EventID
+	switch s.Kind {
+	case fsm.InvokeWorkflow:
+		r.starts = append(r.starts, child)
+		return
+	case fsm.InvokeHuman:
+		return // the projector lists it; whoever does it sends the result
+	default:
+	}
 	r.made.tasks = append(r.made.tasks, events.Task{
 		TaskID: s.TaskID, TaskName: s.Name, Queue: topics.QueueOf(s.Name), TaskType: s.TaskType, NodeType: s.NodeType,
 		WorkflowType: r.next.WorkflowType, InstanceID: r.next.InstanceID, InstanceKey: r.next.Key,
@@ -290,6 +303,7 @@ func (r *recorder) ended(e fsm.Ended) {
 	if e.Error != nil {
 		errorFields(data, e.Error)
 	}
+	r.end = &e
 	r.become(e.State)
 	r.next.Output, r.next.Error, r.next.FinishedAt = e.Output, e.Error, r.in.now
 	r.event(endEvents[e.Outcome], r.why(data), e.Output)

@@ -24,7 +24,8 @@ import (
 //
 //	define          the definition (YAML)
 //	say             a command as JSON; now=…s sets the clock first
-//	report          claim, heartbeat or a result of a task, by its invocation
+//	report          claim, heartbeat or a result of a task, by its invocation; by=… says who
+//	child           what the instance's parent asks: a command as JSON
 //	timers          fires what is due at now=…s
 //	snapshot        where the instance stands
 //	repair          the definition as it should have been (YAML)
@@ -82,6 +83,13 @@ func (s *script) run(d *datadriven.TestData) string {
 			return err.Error()
 		}
 		return s.decide(c)
+	case "child":
+		c, err := events.DecodeCommandJSON([]byte(d.Input))
+		if err != nil {
+			return err.Error()
+		}
+		c.Parent = s.parent(d)
+		return s.decide(c)
 	case "report":
 		return s.decide(s.report(d))
 	case "repair":
@@ -108,16 +116,33 @@ func (s *script) run(d *datadriven.TestData) string {
 	return ""
 }
 
+// parent is the parent that a child's start or end names.
+func (s *script) parent(d *datadriven.TestData) *events.Parent {
+	name, attempt, generation := "one", 1, 1
+	d.MaybeScanArgs(s.t, "parent", &name)
+	d.MaybeScanArgs(s.t, "attempt", &attempt)
+	d.MaybeScanArgs(s.t, "generation", &generation)
+	id := events.DeriveUUID(events.Namespace, "parent "+name)
+	return &events.Parent{
+		WorkflowType: "family", InstanceID: id, TaskID: events.DeriveUUID(id, "task"), Attempt: int32(attempt), Generation: int32(generation),
+	}
+}
+
 func (s *script) report(d *datadriven.TestData) events.Command {
 	var invocation, kind string
 	attempt := 1
 	d.ScanArgs(s.t, "of", &invocation)
 	d.ScanArgs(s.t, "is", &kind)
 	d.MaybeScanArgs(s.t, "attempt", &attempt)
-	r := &events.TaskResult{Attempt: int32(attempt), NodeID: "node"}
+	node := "node"
+	d.MaybeScanArgs(s.t, "by", &node)
+	r := &events.TaskResult{Attempt: int32(attempt), NodeID: node}
 	for i := range s.snap.Chart.Tasks {
 		if s.snap.Chart.Tasks[i].Invocation == invocation {
 			r.TaskID = s.snap.Chart.Tasks[i].TaskID
+			if child := s.snap.Chart.Tasks[i].Child; node == "child" && child != nil {
+				r.NodeID = nameOf(child.WorkflowType, child.InstanceID)
+			}
 		}
 	}
 	if r.TaskID.IsNil() {
@@ -229,6 +254,9 @@ func describe(t *testing.T, d decision) string {
 	for _, s := range d.signals {
 		fmt.Fprintf(&out, "signal %s/%s %s %s\n", s.Type, s.To, s.Event, s.Data)
 	}
+	for i := range d.sends {
+		describeSend(t, &out, &d.sends[i])
+	}
 	for _, message := range d.logs {
 		fmt.Fprintf(&out, "log %s\n", message)
 	}
@@ -252,6 +280,33 @@ func describe(t *testing.T, d decision) string {
 		return "nothing\n"
 	}
 	return out.String()
+}
+
+func describeSend(t *testing.T, out *strings.Builder, c *events.Command) {
+	t.Helper()
+	if err := c.Validate(); err != nil {
+		t.Errorf("%s for %s: %v", c.Command, c.WorkflowType, err)
+	}
+	fmt.Fprintf(out, "send %s to %s", c.Command, c.WorkflowType)
+	if c.Key != "" {
+		fmt.Fprintf(out, " key=%s", c.Key)
+	}
+	if p := c.Parent; p != nil {
+		fmt.Fprintf(out, " attempt=%d generation=%d", p.Attempt, p.Generation)
+	}
+	if c.Version != 0 {
+		fmt.Fprintf(out, " version=%d", c.Version)
+	}
+	if r := c.Result; r != nil {
+		fmt.Fprintf(out, " attempt=%d %s", r.Attempt, r.State)
+		if r.Error != nil {
+			fmt.Fprintf(out, " %v retryable=%t", r.Error, r.Error.Retryable)
+		}
+	}
+	if c.Payload != nil {
+		fmt.Fprintf(out, " payload=%s", c.Payload)
+	}
+	fmt.Fprintf(out, " depth=%d\n", len(c.CorrelationChain))
 }
 
 // TestChainsStayBounded says that no history, however long, makes an event

@@ -264,6 +264,9 @@ func (t *transaction) own(ctx context.Context, at instance, c *events.Command) (
 	d, err := decide(in, e.cur)
 	outcome := d.outcome
 	if err == nil {
+		if err := t.settle(ctx, in, &d); err != nil {
+			return nil, nil, err
+		}
 		d.outcome = nil
 		err = t.add(at, e, d)
 	}

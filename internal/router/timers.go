@@ -3,6 +3,7 @@ package router
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -109,7 +110,9 @@ func (t *transaction) fire(ctx context.Context, due dueTimer) error {
 	if in.machine, err = t.machine(ctx, e.cur.WorkflowType, e.cur.Version); err != nil {
 		return err
 	}
-	if err := t.fireOne(at, e, in); err != nil {
+	if err := t.fireOne(ctx, at, e, in); errors.Is(err, shard.ErrRetry) {
+		return err
+	} else if err != nil {
 		// The instance keeps its timer; its neighbours go on.
 		t.undecided = append(t.undecided, due)
 		t.lane.config.Logger.LogAttrs(ctx, slog.LevelError, "timer cannot be decided, it waits for a new definition or a restart",
@@ -121,13 +124,16 @@ func (t *transaction) fire(ctx context.Context, due dueTimer) error {
 	return nil
 }
 
-func (t *transaction) fireOne(at instance, e *entry, in input) error {
+func (t *transaction) fireOne(ctx context.Context, at instance, e *entry, in input) error {
 	if in.machine == nil {
 		return fmt.Errorf("version %d of %q, which it runs on, is not deployed", e.cur.Version, e.cur.WorkflowType)
 	}
 	d, err := decide(in, e.cur)
 	if err != nil {
 		return err
+	}
+	if err := t.settle(ctx, in, &d); err != nil {
+		return errors.Join(shard.ErrRetry, err)
 	}
 	return t.add(at, e, d)
 }

@@ -91,6 +91,9 @@ func (t *transaction) command(ctx context.Context, r *kafka.Record) error {
 	}
 	d, err := decide(in, e.cur)
 	if err == nil {
+		if err := t.settle(ctx, in, &d); err != nil {
+			return err
+		}
 		err = t.add(at, e, d)
 	}
 	if err != nil {
@@ -101,7 +104,11 @@ func (t *transaction) command(ctx context.Context, r *kafka.Record) error {
 			code = CodeTooLarge
 		}
 		d = answer(in, e.cur, events.OutcomeRejected, code, err.Error())
-		return t.add(at, e, decision{outcome: d.outcome, audit: audit(in, e.cur, d)})
+		d.tellParent(in)
+		if err := t.settle(ctx, in, &d); err != nil {
+			return err
+		}
+		return t.add(at, e, decision{outcome: d.outcome, sends: d.sends, audit: audit(in, e.cur, d)})
 	}
 	t.logDecided(ctx, r, in.command, d)
 	return nil

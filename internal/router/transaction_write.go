@@ -74,6 +74,11 @@ func (t *transaction) encode(at instance, key []byte, d decision) (state []byte,
 			return nil, fmt.Errorf("signal %s: %w", s.Event, err)
 		}
 	}
+	for i := range d.sends {
+		if err := t.put(t.send(&d.sends[i])); err != nil {
+			return nil, fmt.Errorf("%s for %s: %w", d.sends[i].Command, d.sends[i].WorkflowType, err)
+		}
+	}
 	outcomes := d.later
 	if d.outcome != nil {
 		outcomes = append(slices.Clip(outcomes), *d.outcome)

@@ -23,8 +23,10 @@ type Command struct {
 	Skip    bool            `json:"skip,omitempty"`   // retry of an incident: drop what led to it instead
 
 	IdempotencyKey   string                  `json:"idempotency_key,omitempty"`
-	CorrelationID    UUID                    `json:"correlation_id,omitzero"` // Nil: the instance's own, for a start the command id
-	CausationID      UUID                    `json:"causation_id,omitzero"`   // the event that made the producer send this
+	CorrelationID    UUID                    `json:"correlation_id,omitzero"`     // Nil: the instance's own, for a start the command id
+	CausationID      UUID                    `json:"causation_id,omitzero"`       // the event that made the producer send this
+	CorrelationChain []UUID                  `json:"correlation_chain,omitempty"` // that ends in CausationID, root first; empty: the chain begins there
+	Parent           *Parent                 `json:"parent,omitempty"`            // start, cancel and terminate of a child workflow: on whose behalf
 	ExpectedSequence *int64                  `json:"expected_sequence,omitempty"`
 	Priority         TaskPriority            `json:"priority,omitempty"` // "" is normal
 	Timestamp        time.Time               `json:"timestamp,omitzero"` // producer's clock, for people only
@@ -60,6 +62,8 @@ func (c *Command) Validate() error {
 		c.checkPayload(),
 		validateValues("metadata", c.Metadata),
 		c.checkExpectation(),
+		c.checkChain(),
+		c.Parent.check(),
 	); err != nil {
 		return err
 	}
@@ -101,6 +105,8 @@ func (c *Command) checkExpectation() error {
 	}
 	return nil
 }
+
+func (c *Command) checkChain() error { return checkChainEnd(c.CorrelationChain, c.CausationID) }
 
 func (c *Command) checkStart() error {
 	if c.Version < 0 {

@@ -80,12 +80,18 @@ func checkSequence(n int64) error {
 // checkChain holds the law of the seed: the last of the chain is the causation,
 // and a root has neither.
 func (e *Event) checkChain() error {
-	n := len(e.CorrelationChain)
-	switch {
-	case n == 0 && !e.CausationID.IsNil():
+	if len(e.CorrelationChain) == 0 && !e.CausationID.IsNil() {
 		return fieldErrorf("correlation_chain", "is empty although causation_id is %s", e.CausationID)
-	case n > 0 && e.CorrelationChain[n-1] != e.CausationID:
-		return fieldErrorf("correlation_chain", "ends in %s and not in causation_id %s", e.CorrelationChain[n-1], e.CausationID)
+	}
+	return checkChainEnd(e.CorrelationChain, e.CausationID)
+}
+
+// checkChainEnd refuses a chain that is broken or too long.
+func checkChainEnd(chain []UUID, causation UUID) error {
+	n := len(chain)
+	switch {
+	case n > 0 && chain[n-1] != causation:
+		return fieldErrorf("correlation_chain", "ends in %s and not in causation_id %s", chain[n-1], causation)
 	case n > MaxCausalDepth:
 		return fieldErrorf("correlation_chain", "has %d ids, at most %d", n, MaxCausalDepth)
 	}

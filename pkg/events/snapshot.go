@@ -16,6 +16,7 @@ type Snapshot struct {
 	SequenceNumber int64         `json:"sequence_number"` // of the newest event
 	State          WorkflowState `json:"state"`
 	CorrelationID  UUID          `json:"correlation_id"`
+	Parent         *Parent       `json:"parent,omitempty"` // whose child workflow this is
 	CreatedAt      time.Time     `json:"created_at"`
 	UpdatedAt      time.Time     `json:"updated_at"`
 	FinishedAt     time.Time     `json:"finished_at,omitzero"`
@@ -91,6 +92,7 @@ type TaskStatus struct {
 	ScheduledAt time.Time       `json:"scheduled_at,omitzero"`
 	StartedAt   time.Time       `json:"started_at,omitzero"`
 	Cause       []UUID          `json:"cause,omitempty"` // chain to the event that asked for it; the router's
+	Child       *Child          `json:"child,omitempty"` // the child workflow of the newest attempt; the router's
 }
 
 // TimerKind says what a timer is for.
@@ -143,12 +145,13 @@ func (s *Snapshot) Validate() error {
 		checkTime("updated_at", s.UpdatedAt),
 		validateValues("chart.data", s.Chart.Data),
 		checkOptionalEnum("chart.outcome", s.Chart.Outcome, WorkflowStates()),
+		s.Parent.check(),
 	); err != nil {
 		return err
 	}
 	for i := range s.Chart.Tasks {
 		t := &s.Chart.Tasks[i]
-		if err := firstError(checkID("task_id", t.TaskID), checkEnum("state", t.State, TaskStates())); err != nil {
+		if err := firstError(checkID("task_id", t.TaskID), checkEnum("state", t.State, TaskStates()), t.Child.check()); err != nil {
 			return inField("chart.tasks", err)
 		}
 	}

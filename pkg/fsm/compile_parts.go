@@ -114,9 +114,7 @@ func (c *compiler) invocation(state int, def *Invocation, position int, dag bool
 	if def.NodeType == events.NodeCompute {
 		inv.taskType = events.TaskCompute
 	}
-	if inv.timeouts.Heartbeat == 0 {
-		inv.timeouts.Heartbeat = DefaultHeartbeat
-	}
+	inv.bound()
 	key := invocationKey(s.id, def.ID)
 	if c.m.invs[key] != nil {
 		c.errorf(def.Pos, "duplicate-id", "state %q has two invocations with id %q", s.id, def.ID)

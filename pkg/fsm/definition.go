@@ -243,6 +243,8 @@ type Invocation struct {
 
 	Input *Template // for the kinds that are not tasks: the whole request
 
+	CheckResult func(json.RawMessage) error // of a human task: against the schema of its form; nil accepts everything
+
 	Timeouts   events.Timeouts // zero Heartbeat: the default
 	Retry      *Retry          // nil: the first failure is final
 	Compensate *Invocation

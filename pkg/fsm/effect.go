@@ -33,7 +33,8 @@ type StartTask struct {
 	StateID    string
 	Invocation string
 	Name       string // "queue.task"
-	Attempt    int32  // 1, 2, 3, …
+	Kind       InvocationKind
+	Attempt    int32 // 1, 2, 3, …
 	TaskType   events.TaskType
 	NodeType   events.NodeType
 	Input      json.RawMessage
@@ -149,7 +150,7 @@ type Ended struct {
 	Error   *events.Error
 }
 
-// Ignored says that nothing reacted and why. It is the only effect of its step,
+// Ignored says that nothing reacted, or that a report was refused, and why. It is the only effect of its step,
 // and the chart is returned unchanged.
 type Ignored struct{ Code, Message string }
 
@@ -162,6 +163,8 @@ const (
 	UnknownTimer   = "UNKNOWN_TIMER"
 	Finished       = "FINISHED"
 	NothingToRetry = "NOTHING_TO_RETRY"
+	TaskClaimed    = "TASK_CLAIMED"   // another person has the task
+	InvalidResult  = "INVALID_RESULT" // a person's result breaks the schema of the form; the task stays open
 )
 
 func (Started) effect()             {}

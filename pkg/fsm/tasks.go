@@ -82,15 +82,18 @@ func (s *step) dispatch(at int, inv *invocation) {
 	t := &s.chart.Tasks[at]
 	mustMove(t.State, events.TaskScheduled)
 	t.Attempt++
-	t.State = events.TaskScheduled
+	t.State = inv.issued()
 	t.ScheduledAt, t.StartedAt, t.NodeID = s.clock(), time.Time{}, ""
 	s.emit(StartTask{
-		TaskID: t.TaskID, StateID: t.StateID, Invocation: t.Invocation, Name: t.Name, Attempt: t.Attempt,
+		TaskID: t.TaskID, StateID: t.StateID, Invocation: t.Invocation, Name: t.Name, Kind: inv.def.Kind, Attempt: t.Attempt,
 		TaskType: inv.taskType, NodeType: inv.def.NodeType, Input: t.Input, Priority: inv.def.Priority,
 		Semantics: inv.def.Semantics, Delivery: inv.def.Delivery, Requires: inv.def.Requires, Timeouts: inv.timeouts,
 	})
 	s.arm(at, events.TimerScheduleToStart, inv.timeouts.ScheduleToStart)
-	if t.Attempt > t.Spent+1 {
+	if inv.def.Kind == InvokeWorkflow {
+		s.arm(at, events.TimerStartToClose, inv.timeouts.StartToClose) // nobody claims it
+	}
+	if t := &s.chart.Tasks[at]; t.Attempt > t.Spent+1 {
 		return
 	}
 	s.arm(at, events.TimerScheduleToClose, inv.timeouts.ScheduleToClose)
@@ -123,8 +126,7 @@ func (s *step) report() Effect {
 		return Ignored{Code: UnknownTask, Message: fmt.Sprintf("task %s is not one of the active states", r.TaskID)}
 	}
 	t := &s.chart.Tasks[at]
-	open := t.State == events.TaskScheduled || t.State == events.TaskRunning
-	if !open || t.Attempt != r.Attempt {
+	if !open(t.State) || t.Attempt != r.Attempt {
 		return Ignored{
 			Code:    StaleAttempt,
 			Message: fmt.Sprintf("task %s is %s at attempt %d, the report is of attempt %d", r.TaskID, t.State, t.Attempt, r.Attempt),
@@ -141,6 +143,9 @@ func (s *step) report() Effect {
 	case InputHeartbeat:
 		return s.beat(at, inv)
 	default:
+		if refused := s.refuse(at, inv); refused != nil {
+			return refused
+		}
 		s.result(at, inv)
 		s.later()
 		return nil
@@ -150,12 +155,13 @@ func (s *step) report() Effect {
 // claim notes that an attempt has begun.
 func (s *step) claim(at int, inv *invocation) Effect {
 	t := &s.chart.Tasks[at]
-	if t.State == events.TaskRunning {
-		return Ignored{Code: StaleAttempt, Message: fmt.Sprintf("attempt %d of task %s is claimed by %s", t.Attempt, t.TaskID, t.NodeID)}
+	from := t.State
+	if from == events.TaskRunning {
+		return Ignored{Code: inv.taken(), Message: fmt.Sprintf("attempt %d of task %s is claimed by %s", t.Attempt, t.TaskID, t.NodeID)}
 	}
 	s.cancelDeadlines(t.TaskID, events.TimerScheduleToStart)
 	t.State, t.StartedAt, t.NodeID = events.TaskRunning, s.now, s.in.Task.NodeID
-	s.changed(t, events.TaskScheduled)
+	s.changed(t, from)
 	s.arm(at, events.TimerStartToClose, inv.timeouts.StartToClose)
 	s.arm(at, events.TimerHeartbeat, inv.timeouts.Heartbeat)
 	return nil

@@ -1,0 +1,20 @@
+package facts
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/leat-io/leat/pkg/events"
+)
+
+// readParent reads whose child the instance is from its workflow.created event.
+func readParent(c *events.Command, e *events.Event) error {
+	workflowType, id, found := strings.Cut(e.Data["parent"].Str(), "/")
+	if !found {
+		return nil
+	}
+	c.Parent = &events.Parent{
+		WorkflowType: workflowType, Attempt: int32(e.Data["parent_attempt"].Int()), Generation: int32(e.Data["generation"].Int()), //nolint:gosec // both are int32
+	}
+	return errors.Join(c.Parent.InstanceID.UnmarshalText([]byte(id)), c.Parent.TaskID.UnmarshalText([]byte(e.Data["parent_task"].Str())))
+}

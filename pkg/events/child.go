@@ -1,0 +1,67 @@
+package events
+
+// MaxGenerations is how deep child workflows may be nested: a child of an
+// instance that has no parent is of generation 1.
+const MaxGenerations = 100
+
+// Parent says whose child workflow an instance is: which attempt of which task
+// waits for its end.
+type Parent struct {
+	WorkflowType string `json:"workflow_type"`
+	InstanceID   UUID   `json:"instance_id"`
+	TaskID       UUID   `json:"task_id"`
+	Attempt      int32  `json:"attempt"`
+	Generation   int32  `json:"generation"` // of the child: 1 below an instance without a parent
+}
+
+// SameTask reports whether two parents are the same task, at whatever attempt.
+func (p *Parent) SameTask(q *Parent) bool {
+	return p != nil && q != nil && p.WorkflowType == q.WorkflowType && p.InstanceID == q.InstanceID && p.TaskID == q.TaskID
+}
+
+func (p *Parent) check() error {
+	if p == nil {
+		return nil
+	}
+	return inField("parent", firstError(
+		CheckWorkflowType("workflow_type", p.WorkflowType),
+		checkID("instance_id", p.InstanceID),
+		checkID("task_id", p.TaskID),
+		checkAttempt("attempt", p.Attempt),
+		checkAttempt("generation", p.Generation),
+	))
+}
+
+// ParentClose says what becomes of a child workflow that still runs when nobody
+// waits for it any more: its parent left the state, gave the attempt up, or ended.
+type ParentClose string
+
+// The three policies.
+const (
+	CloseCancel    ParentClose = "cancel"    // the child ends in good order
+	CloseTerminate ParentClose = "terminate" // the child ends at once
+	CloseAbandon   ParentClose = "abandon"   // the child goes on
+)
+
+// ParentClosePolicies lists the closed set.
+func ParentClosePolicies() []ParentClose {
+	return []ParentClose{CloseCancel, CloseTerminate, CloseAbandon}
+}
+
+// Child is the child workflow that a task waits for.
+type Child struct {
+	WorkflowType string      `json:"workflow_type"`
+	InstanceID   UUID        `json:"instance_id"`
+	ParentClose  ParentClose `json:"parent_close"`
+}
+
+func (c *Child) check() error {
+	if c == nil {
+		return nil
+	}
+	return inField("child", firstError(
+		CheckWorkflowType("workflow_type", c.WorkflowType),
+		checkID("instance_id", c.InstanceID),
+		checkEnum("parent_close", c.ParentClose, ParentClosePolicies()),
+	))
+}
