@@ -38,6 +38,7 @@ func (a *app) getCommand() *cobra.Command {
 func (a *app) listCommand() *cobra.Command {
 	var r client.ListRequest
 	var workflow string
+	var incidents bool
 	cmd := &cobra.Command{
 		Use: "list", Short: "List workflows, newest first", Args: cobra.NoArgs,
 		Example: "  leat list\n  leat list --type order --state charging\n  leat list --type order --workflow-state failed --limit 0 -o jsonl\n" +
@@ -47,7 +48,12 @@ func (a *app) listCommand() *cobra.Command {
 			if workflow != "" && !slices.Contains(events.WorkflowStates(), r.WorkflowState) {
 				return unknownState(workflow)
 			}
-			return a.with(cmd.Context(), needsReader, false, func(ctx context.Context, c *client.Client) error { return a.listAll(ctx, c, r) })
+			return a.with(cmd.Context(), needsReader, false, func(ctx context.Context, c *client.Client) error {
+				if incidents {
+					return a.listIncidents(ctx, c, r)
+				}
+				return a.listAll(ctx, c, r)
+			})
 		},
 	}
 	flags := cmd.Flags()
@@ -56,6 +62,7 @@ func (a *app) listCommand() *cobra.Command {
 	flags.StringVar(&r.State, "state", "", "active state of the definition")
 	flags.StringVar(&workflow, "workflow-state", "", "state of life: running, completed, failed, …")
 	flags.StringArrayVar(&r.Where, "where", nil, whereHelp)
+	flags.BoolVar(&incidents, "incidents", false, "only what waits for a person: where it failed and what to do")
 	flags.IntVar(&r.Limit, "limit", 100, "how many at most; 0 for all")
 	_ = cmd.RegisterFlagCompletionFunc("type", a.completeType)
 	_ = cmd.RegisterFlagCompletionFunc("workflow-state", cobra.FixedCompletions(workflowStates(), cobra.ShellCompDirectiveNoFileComp))

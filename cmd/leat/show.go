@@ -24,6 +24,7 @@ func (a *app) showInstance(s *events.Snapshot) error {
 			"state", strings.Join(s.Chart.Active, ", "), "workflow", string(s.State), "error", failure,
 			"version", strconv.Itoa(int(s.Version)), "sequence", strconv.FormatInt(s.SequenceNumber, 10),
 			"created", when(s.CreatedAt), "updated", when(s.UpdatedAt), "finished", when(s.FinishedAt),
+			"incident", incident(s), "paused", pausedSince(s), "held", held(s), "what to do", whatToDo(s),
 			"input", clip(string(s.Chart.Input), 200), "output", clip(string(s.Output), 200),
 		}
 		for _, name := range slices.Sorted(maps.Keys(s.Chart.Data)) {

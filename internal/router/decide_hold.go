@@ -119,7 +119,7 @@ func again(in input, h *events.HeldInput, snap *events.Snapshot, moved bool) (de
 	case snap.State.Finished() && c.Command == events.CommandSignal:
 		return answer(sub, snap, events.OutcomeRejected, CodeFinished, fmt.Sprintf("the instance is %s and takes no more signals", snap.State)), nil
 	case snap.State.Finished():
-		return decision{}, nil
+		return answer(sub, snap, events.OutcomeIgnored, CodeFinished, fmt.Sprintf("the instance is %s", snap.State)), nil
 	case moved && c.ExpectedSequence != nil:
 		return answer(sub, snap, events.OutcomeConflict, CodeSequenceConflict, fmt.Sprintf(
 			"expected_sequence is %d, and what was held before it was decided first", *c.ExpectedSequence)), nil
@@ -153,6 +153,9 @@ func dropHeld(in input, d decision) decision {
 				fmt.Sprintf("the instance is %s and takes no more signals", next.State)).outcome)
 		case stale(&next, c.Result) == "":
 			next.Held = append(next.Held, h)
+		default:
+			d.later = append(d.later, *answer(input{command: c, now: in.now}, &next, events.OutcomeIgnored, CodeFinished,
+				fmt.Sprintf("the instance is %s", next.State)).outcome)
 		}
 	}
 	d.next = &next
@@ -162,13 +165,22 @@ func dropHeld(in input, d decision) decision {
 // absorb takes the results that a paused instance holds as facts that it does
 // not react to: it is about to be cancelled, and what was done has to be undone.
 func absorb(in input, snap *events.Snapshot) decision {
-	d := decision{next: snap}
-	for i := range snap.Held {
-		c := snap.Held[i].Command
-		if c == nil || c.Command != events.CommandResult || c.Result.State != events.TaskCompleted {
+	next := *snap
+	next.Held = nil
+	d := decision{next: &next}
+	for _, h := range snap.Held {
+		c := h.Command
+		var one decision
+		if c.Command == events.CommandResult && c.Result.State == events.TaskCompleted {
+			one = absorbOne(input{command: c, machine: in.machine, now: in.now, source: in.source}, d.next)
+		}
+		if one.next == nil {
+			kept := *d.next
+			kept.Held = append(slices.Clip(kept.Held), h)
+			d.next = &kept
 			continue
 		}
-		d = join(d, absorbOne(input{command: c, machine: in.machine, now: in.now, source: in.source}, d.next))
+		d = join(d, one)
 	}
 	return d
 }

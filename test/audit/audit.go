@@ -394,7 +394,7 @@ func (b *Books) checkSequence(id events.UUID, list []Event) {
 		if (e.EventType == events.EventWorkflowCreated) != (i == 0) {
 			b.failf("%s: %s is event %d", id, e.EventType, i+1)
 		}
-		if ends(e.EventType) && i != len(list)-1 {
+		if ends(e.EventType) && i != len(list)-1 && list[i+1].EventType != events.EventWorkflowRetrying {
 			b.failf("%s: %d events follow %s", id, len(list)-1-i, e.EventType)
 		}
 	}
@@ -441,12 +441,17 @@ type life struct {
 	attempt int64
 	open    bool // the newest attempt has no end yet
 	ended   bool
+	failed  bool // and its end was a failure, from which a person may have it retried when it undoes
 	decided bool // what it needs has ended
 }
 
 // next folds one event and says what is wrong with it.
 func (l *life) next(kind events.EventType, attempt int64) (wrong string) {
 	before := *l
+	if kind == events.EventTaskRetry && l.failed || kind == events.EventTaskSkipped && l.failed {
+		l.failed, l.ended = false, kind == events.EventTaskSkipped
+		return ""
+	}
 	switch kind {
 	case events.EventTaskScheduled:
 		if attempt != l.attempt+1 || l.open {
@@ -459,7 +464,7 @@ func (l *life) next(kind events.EventType, attempt int64) (wrong string) {
 		}
 		l.open = kind == events.EventTaskStarted
 	case events.EventTaskCompleted, events.EventTaskFailed, events.EventTaskCancelled, events.EventTaskSkipped:
-		l.open, l.ended = false, true
+		l.open, l.ended, l.failed = false, true, kind == events.EventTaskFailed
 	case events.EventDependencyResolved, events.EventDependencyFailed:
 		if l.attempt > 0 || l.decided {
 			wrong = fmt.Sprintf("after attempt %d (decided: %t)", before.attempt, before.decided)
@@ -486,7 +491,7 @@ func (b *Books) checkTasks(id events.UUID, list []Event) {
 	for i := range list {
 		e := &list[i]
 		task := Text(&e.Event, "task_id")
-		if task == "" {
+		if task == "" || e.EventType == events.EventCompensationFailed {
 			continue
 		}
 		if lives[task] == nil {
@@ -561,15 +566,40 @@ func (b *Books) checkDecisions() {
 			b.failf("command %s was decided and stands nowhere", id)
 		}
 	}
+	held := b.held()
 	for id, n := range copies {
 		switch kinds[id] {
 		case events.CommandClaim, events.CommandHeartbeat: // nobody waits for them
 		default:
-			if decided[id]+len(b.Outcomes[id]) != n {
+			if decided[id]+b.answered(id)+held[id] != n {
 				b.failf("%s %s stands %d times in the log: %d decisions, outcomes %v", kinds[id], id, n, decided[id], b.Outcomes[id])
 			}
 		}
 	}
+}
+
+// answered counts the outcomes of a command, without those that say that it is
+// held: another answer follows.
+func (b *Books) answered(id events.UUID) (n int) {
+	for i := range b.Outcomes[id] {
+		if b.Outcomes[id][i].Status != events.OutcomeHeld {
+			n++
+		}
+	}
+	return n
+}
+
+// held counts the commands that instances hold at the end.
+func (b *Books) held() map[events.UUID]int {
+	held := make(map[events.UUID]int)
+	for _, states := range b.States {
+		for _, h := range states[len(states)-1].Held {
+			if h.Command != nil {
+				held[h.Command.CommandID]++
+			}
+		}
+	}
+	return held
 }
 
 // decided counts the decisions of each command: runs of events in one history
@@ -578,9 +608,18 @@ func (b *Books) decided() map[events.UUID]int {
 	decided := make(map[events.UUID]int)
 	for id, list := range b.Events {
 		var before string
+		parked := make(map[string]bool) // an incident is not the last word: a retry decides again
 		for i := range list {
 			text := Text(&list[i].Event, events.MetadataCommandID)
 			run := text + list[i].Timestamp.String()
+			again := parked[text] && run != before
+			if run != before || list[i].EventType == events.EventErrorOccurred {
+				parked[text] = list[i].EventType == events.EventErrorOccurred
+			}
+			if again {
+				before = run
+				continue
+			}
 			if text != "" && run != before {
 				command, err := events.ParseUUID(text)
 				if err != nil {
