@@ -55,9 +55,8 @@ bench: ## Run the benchmarks on a real Kafka, JSON lines on stdout (ARGS='-only 
 	@go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/leat
 	@go run ./bench $(ARGS)
 
-BENCH ?= .
-bench-fsm: ## Run the benchmarks of the state machine interpreter
-	go test -run '^$$' -bench '$(BENCH)' -benchmem ./pkg/fsm/...
+bench-fsm: ## Measure the interpreter beside other Go machines and XState, JSON lines (ARGS='-rounds 9')
+	@bench/fsm/run.sh $(ARGS)
 
 FUZZTIME ?= 20s
 fuzz: ## Fuzz every fuzz target for FUZZTIME=20s each
