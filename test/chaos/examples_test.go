@@ -78,7 +78,7 @@ func TestExamplesOutliveARouter(t *testing.T) {
 		return start(t, "router", "--brokers", seeds, "--slot", slot, "--data", filepath.Join(dir, slot), "--ops-addr", "127.0.0.1:0")
 	}
 	run := func(e example) *process {
-		return start(t, e.name, "--brokers", seeds, "--data", filepath.Join(dir, e.name), "--timeout", "90s")
+		return start(t, e.name, "--brokers", seeds, "--data", filepath.Join(dir, e.name), "--timeout", "90s", "--partitions", "4")
 	}
 	routers := []*process{router("router-0"), router("router-1")}
 	began := time.Now()
@@ -99,6 +99,7 @@ func TestExamplesOutliveARouter(t *testing.T) {
 	for _, e := range examples {
 		e.audit(w)
 	}
+	w = watch(t, brokers, histories...) // with patience of its own
 	before := w.written()
 	for i, e := range examples {
 		programs[i] = run(e)

@@ -19,6 +19,7 @@ type options struct {
 	brokers, api string
 	data         string
 	instances    int
+	partitions   int
 	stay         bool
 	timeout      time.Duration
 }
@@ -49,6 +50,7 @@ func (b *Batch) command(ctx context.Context, args []string) error {
 	f.StringVar(&o.api, "api", "", "URL of a projector; default: that of leat dev, with --brokers the topics themselves")
 	f.StringVar(&o.data, "data", filepath.Join("data", b.Name), "directory of leat dev and of the effects; the next run uses it again")
 	f.IntVar(&o.instances, "instances", 50, "how many to run")
+	f.IntVar(&o.partitions, "partitions", 0, "of the workflow type when it is new, fixed for its life; default 8 on leat dev, else 32")
 	f.BoolVar(&o.stay, "stay", false, "keep leat dev running after the results, until Ctrl-C")
 	f.DurationVar(&o.timeout, "timeout", 5*time.Minute, "give up after this long")
 	switch err := f.Parse(args); {
@@ -65,6 +67,9 @@ func (b *Batch) command(ctx context.Context, args []string) error {
 	}
 	if o.instances < 1 || o.instances > 10_000 {
 		return fmt.Errorf("--instances is from 1 to 10000, not %d: %w", o.instances, errUsage)
+	}
+	if o.partitions < 0 || o.partitions > 1000 {
+		return fmt.Errorf("--partitions is from 1 to 1000, not %d: %w", o.partitions, errUsage)
 	}
 	return b.run(ctx, o)
 }

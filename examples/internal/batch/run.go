@@ -30,14 +30,14 @@ func (b *Batch) run(ctx context.Context, o options) (err error) {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	bar := progress.New(os.Stderr, len(instances))
-	var partitions int32
+	partitions := int32(o.partitions) //nolint:gosec // checked
 	if o.brokers == "" {
 		dev, err := devleat.Start(o.data, bar.Say, fail)
 		if err != nil {
 			return err
 		}
 		defer dev.Stop()
-		o.brokers, o.api, partitions = dev.Kafka, cmp.Or(o.api, dev.API), topics.DevPartitions
+		o.brokers, o.api, partitions = dev.Kafka, cmp.Or(o.api, dev.API), cmp.Or(partitions, topics.DevPartitions)
 		bar.Say("leat dev: %s, Kafka %s, data in %s", dev.API, dev.Kafka, o.data)
 	}
 	c, err := client.New(client.Config{Brokers: o.seeds(), API: o.api, ClientID: b.Name})
