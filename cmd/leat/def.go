@@ -23,6 +23,7 @@ func (a *app) defCommand() *cobra.Command {
 	def.AddCommand(
 		a.defDeployCommand(), a.defGetCommand(), a.defListCommand(),
 		a.defValidateCommand(), a.defSimulateCommand(), a.defTestCommand(), a.defGraphCommand(),
+		a.defDiffCommand(), a.defMigrateCommand(),
 	)
 	return def
 }

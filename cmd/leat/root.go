@@ -79,7 +79,7 @@ func (a *app) root() *cobra.Command {
 	add("run", a.devCommand(), a.defCommand())
 	add("flow", a.startCommand(), a.signalCommand(), a.getCommand(), a.listCommand(), a.historyCommand(), a.countCommand(), a.scheduleCommand())
 	add("life", a.lifeCommands()...)
-	add("life", a.auditCommand())
+	add("life", a.resetCommand(), a.replayCommand(), a.auditCommand())
 	add("other", a.configCommand(), a.versionCommand())
 	checkArgs(root)
 	return root

@@ -138,6 +138,8 @@ func (a *app) send(ctx context.Context, c *client.Client, r client.Request) erro
 		receipt, err = c.Signal(ctx, r)
 	case client.LifeRequest:
 		receipt, err = c.Change(ctx, r)
+	case client.ResetRequest:
+		receipt, err = c.Reset(ctx, r)
 	}
 	if err != nil {
 		return err

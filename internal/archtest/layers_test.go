@@ -68,7 +68,7 @@ var layers = map[string]layer{
 	"cmd/executor":  {inside: "internal/boot"},
 	"cmd/leat/...": {
 		inside:  "pkg internal schemas",
-		outside: "github.com/spf13/cobra github.com/spf13/pflag github.com/jedib0t/go-pretty/v6 go.yaml.in/yaml/v3",
+		outside: "github.com/spf13/cobra github.com/spf13/pflag github.com/jedib0t/go-pretty/v6 github.com/schollz/progressbar/v3 go.yaml.in/yaml/v3",
 	},
 
 	// Looser: an example shows what users do, so it uses what users can use, and

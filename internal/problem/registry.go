@@ -49,6 +49,8 @@ const (
 	DefinitionMissing  Code = "LEAT-F002"
 	DefinitionConflict Code = "LEAT-F003"
 	CasesFailed        Code = "LEAT-F004"
+	DefinitionsDiffer  Code = "LEAT-F020"
+	MappingInvalid     Code = "LEAT-F021"
 
 	InstanceMissing   Code = "LEAT-W001"
 	WorkflowFailed    Code = "LEAT-W002"
@@ -56,6 +58,7 @@ const (
 	CommandConflict   Code = "LEAT-W004"
 	CommandInvalid    Code = "LEAT-W005"
 	InstanceForgotten Code = "LEAT-W006"
+	ReplayDiffers     Code = "LEAT-W020"
 
 	ScheduleMissing Code = "LEAT-S001"
 	ScheduleExists  Code = "LEAT-S002"
@@ -103,6 +106,8 @@ var registry = map[Code]Kind{
 	DefinitionInvalid:  {ExitError, "A definition does not validate", "correct what is named; `leat def validate FILE` checks without a broker"},
 	DefinitionMissing:  {ExitNotFound, "There is no such definition", "leat def list shows what is deployed; leat def deploy FILE deploys"},
 	DefinitionConflict: {ExitConflict, "This version is deployed with other content", "a deployed version never changes: raise `version` in the file"},
+	DefinitionsDiffer:  {ExitError, "Two definitions differ", "see the lines above"},
+	MappingInvalid:     {ExitError, "Instances cannot be moved with this mapping", "correct what is named: --map OLD=NEW names the state that stands for another"},
 	CasesFailed:        {ExitError, "Test cases failed", "see the lines above"},
 
 	InstanceMissing:   {ExitNotFound, "There is no such instance", "leat list --type TYPE shows what there is"},
@@ -110,6 +115,7 @@ var registry = map[Code]Kind{
 	WorkflowFailed:    {ExitWorkflow, "The workflow ended in failure", "leat history TYPE KEY shows how it came to that"},
 	CommandRejected:   {ExitError, "The router rejected the command", "see the reason"},
 	CommandConflict:   {ExitConflict, "The instance is not where the command expected it", "read the instance again and decide anew"},
+	ReplayDiffers:     {ExitError, "A history would be another one", "see the difference above"},
 	CommandInvalid:    {ExitUsage, "The command cannot be sent as it is", "correct the field that is named"},
 
 	ScheduleMissing: {ExitNotFound, "There is no such schedule", "leat schedule list shows what there is"},

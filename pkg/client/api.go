@@ -204,6 +204,8 @@ func (c *Client) sendAPI(ctx context.Context, r Request) (Receipt, error) {
 		set(body, "reason", s.Reason, s.Reason != "")
 		set(body, "skip", s.Skip, s.Skip)
 		set(body, "expected_sequence", s.ExpectedSequence, s.ExpectedSequence != nil)
+	default:
+		return Receipt{}, invalid(fmt.Errorf("a %s needs Brokers", command.Command))
 	}
 	header := http.Header{}
 	if command.IdempotencyKey != "" {

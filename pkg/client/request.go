@@ -10,7 +10,7 @@ import (
 )
 
 // Request is what can be asked of an instance: a [StartRequest], a
-// [SignalRequest] or a [LifeRequest].
+// [SignalRequest], a [LifeRequest], a [ResetRequest] or a [MigrateRequest].
 type Request interface {
 	command(source string, now time.Time) (*events.Command, error)
 }
