@@ -42,7 +42,7 @@ func held(s *events.Snapshot) string {
 	if len(s.Held) == 0 {
 		return ""
 	}
-	return strconv.Itoa(len(s.Held)) + " signals and results wait"
+	return strconv.Itoa(len(s.Held)) + " of signals and results"
 }
 
 // whatToDo is the next command for a workflow that waits for a person.
