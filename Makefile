@@ -25,6 +25,11 @@ build: ## Build leat, the three workers and the quakes example into bin/
 run: build ## Run the quakes example (ONCE=1 ends after one round; ARGS='...' adds flags)
 	bin/quakes run $(if $(ONCE),--once) $(ARGS)
 
+examples: ## Run the other examples, each on a leat dev of its own (ARGS='...' adds flags)
+	go run ./examples/user_onboarding $(ARGS)
+	go run ./examples/data_pipeline $(ARGS)
+	go run ./examples/payment_processing $(ARGS)
+
 # Everything once, with the race detector, rather than once without and once
 # with: the same tests run, and CI stays short. Lint last: its first build takes
 # minutes, and a failing test should show before that.
@@ -41,7 +46,7 @@ race: ## Run the same tests with -race
 integration: ## Run the whole engine on the embedded broker and on a real one (TEST_BROKERS, a container, or Kafka from jars)
 	$(GOTESTSUM) -- -count=1 -timeout 15m ./test/kafka/... ./test/integration/...
 
-chaos: ## Run examples/quakes on real processes and kill -9 them in the middle (LEAT_CHAOS_SEED=n repeats a run)
+chaos: ## Run the examples on real processes and kill -9 them in the middle (LEAT_CHAOS_SEED=n repeats a run)
 	$(GOTESTSUM) --format standard-verbose -- -count=1 -timeout 5m ./test/chaos/...
 
 test-containers: ## Run the integration suite on a Kafka container (installs Docker, builds an image where TEST_BROKER_IMAGE names none)
@@ -91,4 +96,4 @@ hooks: ## Lint before every commit in this clone
 clean: ## Remove what was built and the data of local runs
 	rm -rf bin data .leat coverage*
 
-.PHONY: help build run test unit race integration chaos test-containers sim bench bench-fsm fuzz lint fmt check vuln kafka hooks clean
+.PHONY: help build run examples test unit race integration chaos test-containers sim bench bench-fsm fuzz lint fmt check vuln kafka hooks clean
