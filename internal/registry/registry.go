@@ -171,7 +171,12 @@ func (r *Registry) apply(ctx context.Context, record *kafka.Record) {
 		t = &workflowType{partitions: deployed.Partitions, versions: make(map[int32]version)}
 		r.types[deployed.WorkflowType] = t
 	}
-	if _, known := t.versions[deployed.Version]; known {
+	if first, known := t.versions[deployed.Version]; known {
+		if first.record.Source != deployed.Source {
+			// Everyone reads the same log from its start, so for everyone the first counts.
+			r.config.Logger.LogAttrs(ctx, slog.LevelError, "a deployed version was written again with other content, the first one stays",
+				slog.String("key", string(record.Key)), slog.Int64("offset", record.Offset), slog.String("by", deployed.DeployedBy))
+		}
 		return // a deployed version never changes
 	}
 	t.versions[deployed.Version] = version{record: deployed, machine: machine}
