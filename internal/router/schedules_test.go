@@ -208,6 +208,35 @@ func TestScheduleOverlap(t *testing.T) {
 	}
 }
 
+// The newest due takes the place of the instance that is at work, which ends as
+// the policy says; the start follows in the same transaction.
+func TestScheduleEndsTheOther(t *testing.T) {
+	for policy, state := range map[events.OverlapPolicy]events.WorkflowState{
+		events.OverlapCancelOther: events.WorkflowCancelled, events.OverlapTerminateOther: events.WorkflowCancelled,
+	} {
+		t.Run(string(policy), func(t *testing.T) {
+			w, clock := newWorld(t, job), new(handClock)
+			w.schedule(everyHour(func(r *events.ScheduleRecord) { r.Overlap = policy }))
+			w.at("r1", clock, nine.Add(3*time.Hour))
+			p := w.progress("three starts", func(p *events.ScheduleProgress) bool { return p.Started == 3 })
+			if len(p.Running) != 1 || len(p.Buffered) != 0 || p.Skipped != 0 || !p.Running[0].Due.Equal(nine.Add(150*time.Minute)) {
+				t.Errorf("progress %+v", p)
+			}
+			states := make(map[events.UUID]events.WorkflowState)
+			w.readAll(w.names.State("order"), func(r *kafka.Record) {
+				if s, err := avro.DecodeSnapshot(r.Value); err == nil {
+					states[s.InstanceID] = s.State
+				}
+			})
+			for _, run := range p.Recent[:2] {
+				if states[run.InstanceID] != state {
+					t.Errorf("the instance of %v is %s, want %s", run.Due, states[run.InstanceID], state)
+				}
+			}
+		})
+	}
+}
+
 func TestScheduleCatchupPauseAndRefusal(t *testing.T) {
 	w, clock := newWorld(t, atOnce), new(handClock)
 	w.schedule(everyHour(func(r *events.ScheduleRecord) { r.Catchup = 100 * time.Minute }))
