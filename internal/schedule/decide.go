@@ -55,8 +55,9 @@ func (s *Schedule) Decide(p Progress, now time.Time) (Progress, Action) {
 }
 
 // pending is the first due that is not decided.
+// While a full buffer waits, the dues behind it wait in the schedule itself.
 func (s *Schedule) pending(p Progress) (time.Time, bool) {
-	if s.Paused {
+	if s.Paused || s.Overlap == events.OverlapBufferAll && len(p.Buffered) >= events.MaxScheduleBuffer {
 		return time.Time{}, false
 	}
 	after := s.Since
