@@ -39,6 +39,9 @@ func audit(in input, before *events.Snapshot, d decision) []events.AuditEvent {
 	if d.next != nil {
 		a.Metadata[events.AuditTo] = events.String(string(d.next.State))
 	}
+	if len(d.events) == 0 && d.outcome == nil {
+		a.Outcome = string(events.OutcomeIgnored) // such as of a parent that is not the instance's any more
+	}
 	if o := d.outcome; o != nil {
 		a.Outcome = string(o.Status)
 		if o.Error != nil {
