@@ -78,6 +78,7 @@ func (a *app) root() *cobra.Command {
 	}
 	add("run", a.devCommand(), a.defCommand())
 	add("flow", a.startCommand(), a.signalCommand(), a.getCommand(), a.listCommand(), a.historyCommand(), a.countCommand(), a.scheduleCommand())
+	add("flow", a.taskCommand())
 	add("life", a.lifeCommands()...)
 	add("life", a.resetCommand(), a.replayCommand(), a.auditCommand())
 	add("other", a.configCommand(), a.versionCommand())

@@ -20,7 +20,7 @@ func (a *app) showInstance(s *events.Snapshot) error {
 			failure = s.Error.Code + ": " + s.Error.Message
 		}
 		pairs := []string{
-			"type", s.WorkflowType, "key", s.Key, "instance", s.InstanceID.String(),
+			"type", s.WorkflowType, "key", s.Key, "instance", s.InstanceID.String(), "parent", parentText(s.Parent),
 			"state", strings.Join(s.Chart.Active, ", "), "workflow", string(s.State), "error", failure,
 			"version", strconv.Itoa(int(s.Version)), "sequence", strconv.FormatInt(s.SequenceNumber, 10),
 			"created", when(s.CreatedAt), "updated", when(s.UpdatedAt), "finished", when(s.FinishedAt),
@@ -32,12 +32,22 @@ func (a *app) showInstance(s *events.Snapshot) error {
 		}
 		for _, t := range s.Chart.Tasks {
 			pairs = append(pairs, "task "+t.Invocation, fmt.Sprintf("%s, %s, attempt %d%s", t.Name, t.State, t.Attempt, because(t.Error)))
+			if t.Child != nil {
+				pairs = append(pairs, "child "+t.Invocation, t.Child.WorkflowType+" "+t.Child.InstanceID.String())
+			}
 		}
 		for _, t := range s.Chart.Timers {
 			pairs = append(pairs, "timer "+t.Ref, fmt.Sprintf("%s, due %s", t.Kind, when(t.Due)))
 		}
 		fields(w, pairs...)
 	})
+}
+
+func parentText(p *events.Parent) string {
+	if p == nil {
+		return ""
+	}
+	return p.WorkflowType + " " + p.InstanceID.String()
 }
 
 func because(e *events.Error) string {

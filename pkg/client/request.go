@@ -10,7 +10,7 @@ import (
 )
 
 // Request is what can be asked of an instance: a [StartRequest], a
-// [SignalRequest], a [LifeRequest], a [ResetRequest] or a [MigrateRequest].
+// [SignalRequest], a [LifeRequest], a [ResetRequest], a [TaskRequest] or a [MigrateRequest].
 type Request interface {
 	command(source string, now time.Time) (*events.Command, error)
 }
