@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -64,7 +65,7 @@ func (a *app) recall(ctx context.Context, c *client.Client, r *client.ResetReque
 	}
 	r.History, r.InstanceID, r.Key = history, history[0].InstanceID, ""
 	if _, err := facts.ForReset(history, r.To); err != nil {
-		return problem.New(problem.CommandRejected, "it cannot be reset to "+fmt.Sprint(r.To), err.Error(), "leat history "+r.Type+" "+name+" shows the events")
+		return problem.New(problem.CommandRejected, "it cannot be reset to "+strconv.FormatInt(r.To, 10), err.Error(), "leat history "+r.Type+" "+name+" shows the events")
 	}
 	machines, err := a.machines(ctx, c, r.Type)
 	if err != nil {
@@ -88,6 +89,6 @@ func (a *app) recall(ctx context.Context, c *client.Client, r *client.ResetReque
 				again = append(again, t.Invocation+" ("+t.Name+")")
 			}
 		}
-		fields(w, "  state", fullState(found.Snapshot), "  version", fmt.Sprint(found.Snapshot.Version), "  tasks that begin anew", strings.Join(again, ", "))
+		fields(w, "  state", fullState(found.Snapshot), "  version", strconv.Itoa(int(found.Snapshot.Version)), "  tasks that begin anew", strings.Join(again, ", "))
 	})
 }

@@ -44,7 +44,7 @@ func viewOf(s *client.Schedule, now time.Time, n int) scheduleView {
 		Since: s.Since, UpdatedAt: s.UpdatedAt, UpdatedBy: s.UpdatedBy, Next: []fire{}, zone: time.UTC,
 	}
 	if s.Input != nil {
-		v.Input = json.RawMessage(s.Input)
+		v.Input = s.Input
 	}
 	if compiled, err := schedule.Compile(*s); err == nil {
 		v.zone = compiled.Zone()

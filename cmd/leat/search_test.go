@@ -26,7 +26,9 @@ func TestSearchAndRetention(t *testing.T) {
 		t.Errorf("counted from the topics:\n%s", out)
 	}
 	for _, args := range [][]string{
-		{"list", "--type", "filing", "--where", "amuont > 1"}, {"list", "--where", "amount > 1"}, {"count", "filing", "--where", "amount > x"},
+		{"list", "--type", "filing", "--where", "amuont > 1"},
+		{"list", "--where", "amount > 1"},
+		{"count", "filing", "--where", "amount > x"},
 		{"count", "filing", "--where", "amount"},
 	} {
 		if code, _, errs := p.leat(t, args...); code != problem.ExitUsage || strings.Contains(args[len(args)-1], "amuont") && !strings.Contains(errs, "did you mean amount?") {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/leat-io/leat/examples/internal/batch"
@@ -65,8 +66,7 @@ func windows(n int) ([]batch.Instance, error) {
 		w := &cut[1+min(i, n-3)]
 		w.Quakes = append(w.Quakes, q)
 	}
-	bad := append([]quake(nil), cut[n-2].Quakes...)
-	cut[n-1].Quakes = append(bad, quake{ID: "nowhere", Longitude: 999})
+	cut[n-1].Quakes = slices.Concat(cut[n-2].Quakes, []quake{{ID: "nowhere", Longitude: 999}})
 	out := make([]batch.Instance, n)
 	for i, w := range cut {
 		input, err := json.Marshal(w)

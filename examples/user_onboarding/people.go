@@ -79,8 +79,8 @@ func sales(ctx context.Context, c *client.Client, _ []batch.Instance) error {
 		if err := decide(ctx, c); err != nil && !errors.Is(err, client.ErrUnavailable) && !errors.Is(err, client.ErrProjector) && !errors.Is(err, client.ErrTimeout) {
 			return err
 		}
-		if err := batch.Sleep(ctx, often); err != nil {
-			return nil
+		if batch.Sleep(ctx, often) != nil {
+			break
 		}
 	}
 	return nil

@@ -38,7 +38,7 @@ func within(t *testing.T, megabytes uint64, f func()) {
 
 // What is wrong is refused with a place, in bounded time and memory.
 func TestBombsAreRefused(t *testing.T) {
-	many := func(part string, n int) string { return strings.Repeat(part, n) }
+	many := strings.Repeat
 	for name, c := range map[string]struct{ src, want string }{
 		"aliases":      {bombHead + "a: &a [x]\nb: [*a, *a]\nstates: {a: {}}\n", "x:4:4: error: anchors"},
 		"merge":        {bombHead + "states:\n  a: {<<: {b: c}}\n", "x:5:7: error: merge keys"},

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/leat-io/leat/pkg/fsm"
@@ -55,17 +56,24 @@ func Compare(a, b *fsm.Machine) Diff {
 	}
 	for _, f := range d.Moving {
 		d.Safe = d.Safe && !f.Fatal
-		for i := range d.Changes {
-			c := &d.Changes[i]
-			if c.Moving == "" && (c.Subject == f.Subject || strings.HasPrefix(c.Subject, f.Subject+" ")) && (c.Part == "state" || c.Part == "data" || c.Part == "payload") {
-				c.Moving = f.Text
-			}
-		}
+		d.explain(f)
 	}
 	if d.Moving == nil {
 		d.Moving = []fsm.MigrationFinding{}
 	}
 	return d
+}
+
+// explain says beside the changes that f is about what they mean for running
+// instances.
+func (d *Diff) explain(f fsm.MigrationFinding) {
+	for i := range d.Changes {
+		c := &d.Changes[i]
+		about := c.Subject == f.Subject || strings.HasPrefix(c.Subject, f.Subject+" ")
+		if c.Moving == "" && about && (c.Part == "state" || c.Part == "data" || c.Part == "payload") {
+			c.Moving = f.Text
+		}
+	}
 }
 
 // part names one thing of a definition that can be compared.
@@ -114,7 +122,7 @@ func partsOf(d *fsm.Definition) *parts {
 		setting("retention", d.Retention.String())
 	}
 	for _, name := range slices.Sorted(maps.Keys(d.Limits)) {
-		setting("limit "+name, fmt.Sprint(d.Limits[name]))
+		setting("limit "+name, strconv.FormatInt(d.Limits[name], 10))
 	}
 	if c := d.Compensation; c != nil {
 		setting("compensation", fmt.Sprintf("on %v, newest first: %v", c.On, c.Reverse))

@@ -186,11 +186,7 @@ func (r *reader) callee(inv *fsm.Invocation, n *node) {
 	input := fsm.Field{Name: "input", Value: r.template(n.get("input"))}
 	switch given[0] {
 	case "task":
-		inv.Task, inv.Input = r.text(body, "task"), input.Value
-		queue, name, _ := strings.Cut(inv.Task, ".")
-		if body.kind == kindText && (queue == "" || name == "" || !taskName(inv.Task)) {
-			r.errorf(body.pos, "bad-id", "task %q is not queue.name, such as payments.charge", clip(inv.Task))
-		}
+		inv.Task, inv.Input = r.taskName(body), input.Value
 	case "mcp":
 		inv.Kind, inv.Task = fsm.InvokeMCP, "mcp.call"
 		r.fields(body, "mcp", "tool", "subsystem")
@@ -217,6 +213,15 @@ func (r *reader) callee(inv *fsm.Invocation, n *node) {
 		r.fields(body, "human", "assignee", "form")
 		inv.Input = object(n.pos, r.loose(body, "assignee"), r.form(inv, body), input)
 	}
+}
+
+func (r *reader) taskName(body *node) string {
+	task := r.text(body, "task")
+	queue, name, _ := strings.Cut(task, ".")
+	if body.kind == kindText && (queue == "" || name == "" || !taskName(task)) {
+		r.errorf(body.pos, "bad-id", "task %q is not queue.name, such as payments.charge", clip(task))
+	}
+	return task
 }
 
 // form reads what a person is asked to fill in: a JSON Schema, which the result

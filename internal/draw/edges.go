@@ -21,55 +21,65 @@ const maxLabel = 34
 // other state are one arrow with several labels; those of the root begin at its
 // frame.
 func edgesOf(top *box, byID map[string]*box) []edge {
-	var out []edge
-	add := func(from *box, to, label, kind string) {
-		target := byID[to]
-		if target == nil {
-			return
-		}
-		for i := range out {
-			if out[i].from == from && out[i].to == target && out[i].kind == kind && label != "" && out[i].label != "" {
-				out[i].label += "\n" + label
-				return
-			}
-		}
-		out = append(out, edge{from, target, label, kind})
-	}
+	all := arrows{byID: byID}
 	visit(top, func(b *box) {
-		arrows := func(label, kind string, list []*fsm.Transition) {
-			for _, t := range list {
-				text := label
-				if t.Guard != nil {
-					text += " [" + t.Guard.Source + "]"
-				}
-				for _, target := range t.Targets {
-					add(b, target.ID, strings.TrimSpace(text), kind)
-				}
-			}
-		}
+		add := func(label, kind string, list []*fsm.Transition) { all.take(b, label, kind, list) }
 		s := b.state
 		for _, t := range s.On {
-			arrows(strings.Join(t.Events, " "), "", []*fsm.Transition{t})
+			add(strings.Join(t.Events, " "), "", []*fsm.Transition{t})
 		}
-		arrows("done", "", s.OnDone)
-		arrows("error", "error", s.OnError)
+		add("done", "", s.OnDone)
+		add("error", "error", s.OnError)
 		for _, inv := range slices.Concat(s.Invoke, s.Tasks) {
 			name := ""
 			if len(s.Invoke)+len(s.Tasks) > 1 {
 				name = inv.ID + " "
 			}
-			arrows(name+"done", "", inv.OnDone)
-			arrows(name+"error", "error", inv.OnError)
+			add(name+"done", "", inv.OnDone)
+			add(name+"error", "error", inv.OnError)
 		}
 		for i := range s.After {
-			arrows("after "+s.After[i].Key, "after", s.After[i].Transitions)
+			add("after "+s.After[i].Key, "after", s.After[i].Transitions)
 		}
-		arrows("", "always", s.Always)
+		add("", "always", s.Always)
 		for _, target := range s.Target {
-			add(b, target.ID, "", "default")
+			all.add(b, target.ID, "", "default")
 		}
 	})
-	return out
+	return all.edges
+}
+
+// arrows collects edges.
+type arrows struct {
+	byID  map[string]*box
+	edges []edge
+}
+
+func (a *arrows) take(from *box, label, kind string, list []*fsm.Transition) {
+	for _, t := range list {
+		text := label
+		if t.Guard != nil {
+			text += " [" + t.Guard.Source + "]"
+		}
+		for _, target := range t.Targets {
+			a.add(from, target.ID, strings.TrimSpace(text), kind)
+		}
+	}
+}
+
+func (a *arrows) add(from *box, to, label, kind string) {
+	target := a.byID[to]
+	if target == nil {
+		return
+	}
+	for i := range a.edges {
+		e := &a.edges[i]
+		if e.from == from && e.to == target && e.kind == kind && label != "" && e.label != "" {
+			e.label += "\n" + label
+			return
+		}
+	}
+	a.edges = append(a.edges, edge{from, target, label, kind})
 }
 
 // addStarts puts a dot before the initial states of each compound state.

@@ -1,6 +1,7 @@
 package draw
 
 import (
+	"strings"
 	"unicode/utf8"
 
 	"github.com/leat-io/leat/pkg/fsm"
@@ -63,12 +64,14 @@ func titleOf(s *fsm.State) []string {
 		text := "▸ " + inv.ID + ": " + inv.Task
 		if len(inv.Needs) > 0 {
 			text += " ⟵"
+			var textSb66 strings.Builder
 			for i, n := range inv.Needs {
 				if i > 0 {
-					text += ","
+					textSb66.WriteString(",")
 				}
-				text += " " + n.Task
+				textSb66.WriteString(" " + n.Task)
 			}
+			text += textSb66.String()
 		}
 		out = append(out, clip(text, 44))
 	}

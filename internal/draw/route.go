@@ -202,7 +202,7 @@ func (r *route) bend() {
 }
 
 // joined is a curve that leaves p and arrives at q in the directions given.
-func joined(p, from point, q, to point) curve {
+func joined(p, from, q, to point) curve {
 	reach := max(18, min(90, 0.45*math.Hypot(q.x-p.x, q.y-p.y)))
 	return curve{p, {p.x + from.x*reach, p.y + from.y*reach}, {q.x + to.x*reach, q.y + to.y*reach}, q}
 }

@@ -117,7 +117,7 @@ func (p *picture) labels(root *box, all []*route) {
 	})
 	p.places = make([]rect, len(all))
 	for i, r := range all {
-		if r.edge.label != "" {
+		if r.label != "" {
 			p.places[i] = r.place(taken)
 			taken = append(taken, p.places[i])
 		}
@@ -149,7 +149,7 @@ func (p *picture) inside(b *box) {
 			continue
 		}
 		p.printf(`<rect class="any" x="%.1f" y="%.1f" width="%.1f" height="%.1f" rx="12"/>`+"\n", other.x, other.y, other.w, other.h)
-		p.text("work", other.center().x, other.center().y+4.5, other.lines[0], "middle")
+		p.text("work", other.center().x, other.center().y+4.5, other.lines[0])
 	}
 }
 
@@ -158,7 +158,7 @@ func (p *picture) state(b *box) {
 	switch {
 	case b.state.Type == fsm.History:
 		p.printf(`<g><title>%s</title><circle class="state" cx="%.1f" cy="%.1f" r="%.1f"/></g>`+"\n", escape(b.state.ID), b.center().x, b.center().y, b.w/2)
-		p.text("id", b.center().x, b.center().y+4.5, b.lines[0], "middle")
+		p.text("id", b.center().x, b.center().y+4.5, b.lines[0])
 		return
 	case b.parent.state != nil && b.parent.state.Type == fsm.Parallel:
 		class = "state region"
@@ -179,15 +179,15 @@ func (p *picture) state(b *box) {
 			y = b.center().y + 4.5
 		}
 		if i == 0 {
-			p.text("id", b.center().x, y, line, "middle")
+			p.text("id", b.center().x, y, line)
 		} else {
-			p.text("work", b.center().x, y, line, "middle")
+			p.text("work", b.center().x, y, line)
 		}
 	}
 }
 
-func (p *picture) text(class string, x, y float64, text, anchor string) {
-	p.printf(`<text class="%s" x="%.1f" y="%.1f" text-anchor="%s">%s</text>`+"\n", class, x, y, anchor, escape(text))
+func (p *picture) text(class string, x, y float64, text string) {
+	p.printf(`<text class="%s" x="%.1f" y="%.1f" text-anchor="middle">%s</text>`+"\n", class, x, y, escape(text))
 }
 
 func (p *picture) arrow(r *route) {
@@ -200,11 +200,11 @@ func (p *picture) arrow(r *route) {
 
 // label draws what stands beside an arrow; its whole text is the tooltip.
 func (p *picture) label(r *route, at rect) {
-	if r.edge.label == "" {
+	if r.label == "" {
 		return
 	}
-	p.printf("<g><title>%s</title>", escape(r.edge.label))
-	for i, line := range labelLines(r.edge.label) {
+	p.printf("<g><title>%s</title>", escape(r.label))
+	for i, line := range labelLines(r.label) {
 		p.printf(`<text class="label" x="%.1f" y="%.1f" text-anchor="middle">%s</text>`, at.x+at.w/2, at.y+smallLine*float64(i+1)-3, escape(line))
 	}
 	p.printf("</g>\n")

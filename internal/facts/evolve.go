@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 
 	"github.com/leat-io/leat/pkg/events"
 )
@@ -106,7 +107,7 @@ func ReadReset(payload json.RawMessage) (ResetPayload, error) {
 func around(ends []int64, to int64) string {
 	i, _ := slices.BinarySearch(ends, to)
 	if i == 0 {
-		return fmt.Sprint(ends[0])
+		return strconv.FormatInt(ends[0], 10)
 	}
 	return fmt.Sprintf("%d and %d", ends[i-1], ends[i])
 }

@@ -121,6 +121,7 @@ func AskedFor(meta map[string]events.ContextValue, c *events.Command) {
 	switch c.Command {
 	case events.CommandStart, events.CommandSignal, events.CommandClaim, events.CommandHeartbeat, events.CommandResult:
 		return
+	default:
 	}
 	meta[events.MetadataCommand] = events.String(string(c.Command))
 	if c.Skip {

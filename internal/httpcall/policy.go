@@ -1,6 +1,7 @@
 package httpcall
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -63,7 +64,7 @@ func parseEntry(text string) (entry, error) {
 		return e, fmt.Errorf("%q is no port", e.port)
 	}
 	if !e.addr.IsValid() && e.host != "*" && !plainHost(strings.TrimPrefix(e.host, ".")) {
-		return e, fmt.Errorf("want a host such as api.example.com, *.example.com or 10.0.0.7:8443, without a path")
+		return e, errors.New("want a host such as api.example.com, *.example.com or 10.0.0.7:8443, without a path")
 	}
 	return e, nil
 }

@@ -14,8 +14,15 @@ const page = "../../docs/reference/errors.md"
 
 // areas are what the letters of codes say.
 var areas = []struct{ letter, title string }{
-	{"U", "The command line"}, {"C", "The configuration"}, {"K", "Kafka"}, {"D", "The data directory"}, {"F", "Definition files"},
-	{"W", "Workflows"}, {"S", "Schedules"}, {"A", "The projector's API"}, {"X", "Everything else"},
+	{"U", "The command line"},
+	{"C", "The configuration"},
+	{"K", "Kafka"},
+	{"D", "The data directory"},
+	{"F", "Definition files"},
+	{"W", "Workflows"},
+	{"S", "Schedules"},
+	{"A", "The projector's API"},
+	{"X", "Everything else"},
 }
 
 // The page of errors is the registry.

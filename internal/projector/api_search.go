@@ -1,6 +1,7 @@
 package projector
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -28,7 +29,7 @@ func (p *Projector) conditions(workflowType string, texts []string) ([]where, er
 		return b
 	}
 	if workflowType == "" {
-		return nil, bad(fmt.Errorf("where needs a type: each has its own data"), "name the workflow type")
+		return nil, bad(errors.New("where needs a type: each has its own data"), "name the workflow type")
 	}
 	if len(texts) > maxConditions {
 		return nil, bad(fmt.Errorf("there are %d conditions, at most %d", len(texts), maxConditions), "")

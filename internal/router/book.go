@@ -197,5 +197,5 @@ func dueKey(p shard.Partition, at time.Time) []byte {
 	if at.IsZero() {
 		return prefix
 	}
-	return binary.BigEndian.AppendUint64(prefix, uint64(at.UnixMicro())) //nolint:gosec // see timerKey
+	return binary.BigEndian.AppendUint64(prefix, uint64(at.UnixMicro()))
 }

@@ -128,21 +128,34 @@ func refuse(in input, snap *events.Snapshot) (decision, bool) {
 	case c.Command != events.CommandStart && snap == nil:
 		return answer(in, snap, events.OutcomeRejected, CodeNotFound,
 			"no such instance: it was never started, or its key is of another type"), true
+	case snap != nil:
+		if d, done := refuseRunning(in, snap); done {
+			return d, true
+		}
+	}
+	return refuseLarge(in, snap)
+}
+
+// refuseRunning answers what an instance cannot decide as it stands, and holds
+// what has to wait.
+func refuseRunning(in input, snap *events.Snapshot) (decision, bool) {
+	c := in.command
+	switch {
 	case c.Command == events.CommandSignal && snap.State.Finished():
 		return answer(in, snap, events.OutcomeRejected, CodeFinished,
 			fmt.Sprintf("the instance is %s and takes no more signals", snap.State)), true
-	case snap != nil && mustExpect(c, snap):
+	case mustExpect(c, snap):
 		return answer(in, snap, events.OutcomeRejected, CodeExpectationMissing, fmt.Sprintf(
 			"isolation is %s: say in expected_sequence what you have read, it is at %d now", snap.Isolation, snap.SequenceNumber)), true
 	case holds(c, snap) && in.replay && c.Command == events.CommandResult:
 		return absorbOne(in, snap), true
 	case holds(c, snap):
 		return hold(in, snap), true
-	case snap != nil && in.machine == nil && !isLife(c):
+	case in.machine == nil && !isLife(c):
 		return answer(in, snap, events.OutcomeRejected, CodeUnknownVersion,
 			fmt.Sprintf("version %d of %q, which the instance runs on, is not deployed here", snap.Version, snap.WorkflowType)), true
 	}
-	return refuseLarge(in, snap)
+	return decision{}, false
 }
 
 func sequenceOf(snap *events.Snapshot) int64 {
@@ -262,20 +275,26 @@ func step(in input, snap *events.Snapshot, what fsm.Input, cause []events.UUID) 
 		return d, nil
 	}
 	r.next.Chart = chart
+	r.recordAll(what, effects)
+	return r.bounded()
+}
+
+// recordAll turns the effects of an input into what they stand for.
+func (r *recorder) recordAll(what fsm.Input, effects []fsm.Effect) {
+	finished := r.next.State.Finished()
 	if what.Kind == fsm.InputEvent && !begins(effects, what.Name) {
 		// No state was left or entered: data may have changed, and the sender
 		// finds in the history that the signal was taken.
-		r.transitioned(fsm.Transitioned{Event: what.Name, Active: snap.Chart.Active})
+		r.transitioned(fsm.Transitioned{Event: what.Name, Active: r.before.Active})
 	}
 	for _, effect := range effects {
 		r.record(effect)
 	}
-	if in.timer != nil && len(r.made.events) == 0 && !snap.State.Finished() {
+	if timer := r.in.timer; timer != nil && len(r.made.events) == 0 && !finished {
 		// A timer that led to nothing is over all the same; without this event the
 		// history would not say so.
-		r.transitioned(fsm.Transitioned{Event: timerName(in.timer), Active: chart.Active})
+		r.transitioned(fsm.Transitioned{Event: timerName(timer), Active: r.next.Chart.Active})
 	}
-	return r.bounded()
 }
 
 func instanceOf(s *events.Snapshot) fsm.Instance {

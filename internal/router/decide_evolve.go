@@ -117,7 +117,7 @@ func reset(in input, snap *events.Snapshot) (decision, error) {
 		return answer(in, snap, events.OutcomeRejected, CodeInvalidInput, err.Error()), nil
 	}
 	past, err := recall(&in, snap, &p)
-	if err != nil {
+	if err != nil { //nolint:nilerr // the sender is told
 		return answer(in, snap, events.OutcomeRejected, CodeInvalidInput, "the facts are not the history of this instance: "+err.Error()), nil
 	}
 	return resetTo(in, snap, past, p.ResetTo)

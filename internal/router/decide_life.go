@@ -63,6 +63,7 @@ func life(in input, snap *events.Snapshot) (decision, error) {
 		return dropHeld(in, terminate(in, snap)), nil
 	case events.CommandPause:
 		return pause(in, snap), nil
+	default:
 	}
 	if in.machine == nil {
 		return answer(in, snap, events.OutcomeRejected, CodeUnknownVersion, fmt.Sprintf(

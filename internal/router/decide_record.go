@@ -148,6 +148,8 @@ func domain(e *events.Event, name string) {
 }
 
 // record turns one effect into what it stands for.
+//
+//nolint:cyclop // one case an effect
 func (r *recorder) record(effect fsm.Effect) {
 	switch e := effect.(type) {
 	case fsm.Started:

@@ -27,7 +27,8 @@ func TestScriptsReachEverything(t *testing.T) {
 		},
 		{
 			"task state", "../../pkg/fsm/testdata/scripts/*.txt", `(?m)^task \S+ [a-z_]+ -> ([a-z_]+) attempt|:([a-z_]+)/\d`,
-			texts(events.TaskStates()), []string{"waiting_for_input"},
+			texts(events.TaskStates()),
+			[]string{"waiting_for_input"},
 		},
 	} {
 		reached := make(map[string]bool)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -163,7 +164,7 @@ func TestEveryHistoryReplaysThroughResetsAndMigrations(t *testing.T) {
 			if e.EventType != events.EventTaskScheduled {
 				continue
 			}
-			attempt := e.Data["task_id"].Str() + "/" + fmt.Sprint(e.Data["attempt"].Int())
+			attempt := e.Data["task_id"].Str() + "/" + strconv.FormatInt(e.Data["attempt"].Int(), 10)
 			if issued[attempt] {
 				t.Fatalf("attempt %s is issued twice", attempt)
 			}
@@ -270,7 +271,7 @@ states:
 			{Command: events.CommandStart}, {Command: events.CommandSignal, Event: "pay"}, {Command: events.CommandSignal, Event: "ship"},
 		} {
 			c.WorkflowType, c.Key = "shop", "k"
-			c.Resolve(events.DeriveUUID(events.Namespace, fmt.Sprint(i)))
+			c.Resolve(events.DeriveUUID(events.Namespace, strconv.Itoa(i)))
 			d, err := decide(input{command: &c, machine: one, now: epoch.Add(time.Duration(i) * time.Hour), source: "r"}, snap)
 			if err != nil {
 				t.Fatal(err)

@@ -74,20 +74,8 @@ func (t *transaction) command(ctx context.Context, r *kafka.Record) error {
 		}
 		return t.add(at, e, d)
 	}
-	version := in.command.Version
-	if e.cur != nil {
-		version = e.cur.Version
-	}
-	if in.machine, err = t.machine(ctx, workflowType, version); err != nil {
+	if err := t.machines(ctx, &in, e.cur); err != nil {
 		return err
-	}
-	for _, other := range versionsOf(in.command) {
-		if in.others == nil {
-			in.others = make(map[int32]*fsm.Machine)
-		}
-		if in.others[other], err = t.machine(ctx, workflowType, other); err != nil {
-			return err
-		}
 	}
 	d, err := decide(in, e.cur)
 	if err == nil {
@@ -149,6 +137,26 @@ func (t *transaction) instance(at instance) (*entry, error) {
 	e := &entry{old: snap, cur: snap, key: []byte(at.id.String())}
 	t.overlay[at] = e
 	return e, nil
+}
+
+// machines finds the definitions that a command is decided with.
+func (t *transaction) machines(ctx context.Context, in *input, snap *events.Snapshot) (err error) {
+	version := in.command.Version
+	if snap != nil {
+		version = snap.Version
+	}
+	if in.machine, err = t.machine(ctx, in.command.WorkflowType, version); err != nil {
+		return err
+	}
+	for _, other := range versionsOf(in.command) {
+		if in.others == nil {
+			in.others = make(map[int32]*fsm.Machine)
+		}
+		if in.others[other], err = t.machine(ctx, in.command.WorkflowType, other); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // machine is the definition to decide with, nil when it is not deployed. Before

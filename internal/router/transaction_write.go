@@ -79,23 +79,8 @@ func (t *transaction) encode(at instance, key []byte, d decision) (state []byte,
 			return nil, fmt.Errorf("%s for %s: %w", d.sends[i].Command, d.sends[i].WorkflowType, err)
 		}
 	}
-	outcomes := d.later
-	if d.outcome != nil {
-		outcomes = append(slices.Clip(outcomes), *d.outcome)
-	}
-	for i := range outcomes {
-		o := &outcomes[i]
-		value, err := avro.EncodeOutcome(o)
-		if err := t.put(kafka.NewRecord(names.Outcomes(o.WorkflowType), []byte(o.CommandID.String()), value), err); err != nil {
-			return nil, fmt.Errorf("outcome: %w", err)
-		}
-	}
-	for i := range d.audit {
-		a := &d.audit[i]
-		value, err := avro.EncodeAudit(a)
-		if err := t.put(kafka.NewRecord(names.Audit(), []byte(a.Resource), value), err); err != nil {
-			return nil, fmt.Errorf("audit: %w", err)
-		}
+	if err := t.encodeAnswers(&d); err != nil {
+		return nil, err
 	}
 	if d.next != nil {
 		if state, err = avro.EncodeSnapshot(d.next); err != nil {
@@ -106,6 +91,30 @@ func (t *transaction) encode(at instance, key []byte, d decision) (state []byte,
 		}
 	}
 	return state, nil
+}
+
+// encodeAnswers adds what tells people and clients of a decision.
+func (t *transaction) encodeAnswers(d *decision) error {
+	names := t.lane.config.Names
+	outcomes := d.later
+	if d.outcome != nil {
+		outcomes = append(slices.Clip(outcomes), *d.outcome)
+	}
+	for i := range outcomes {
+		o := &outcomes[i]
+		value, err := avro.EncodeOutcome(o)
+		if err := t.put(kafka.NewRecord(names.Outcomes(o.WorkflowType), []byte(o.CommandID.String()), value), err); err != nil {
+			return fmt.Errorf("outcome: %w", err)
+		}
+	}
+	for i := range d.audit {
+		a := &d.audit[i]
+		value, err := avro.EncodeAudit(a)
+		if err := t.put(kafka.NewRecord(names.Audit(), []byte(a.Resource), value), err); err != nil {
+			return fmt.Errorf("audit: %w", err)
+		}
+	}
+	return nil
 }
 
 // put adds one record, unless it could not be made or is too large.

@@ -119,7 +119,9 @@ func TestEveryDueIsDecidedOnce(t *testing.T) {
 
 // A due has one instance, in the partition of its schedule, whoever asks.
 func TestStartIsIdempotentByScheduleAndDue(t *testing.T) {
-	s := must(t, base(func(r *events.ScheduleRecord) { r.Every, r.Input = time.Hour, []byte(`{"a":"{schedule} {due} {date}"}`) }))
+	s := must(t, base(func(r *events.ScheduleRecord) {
+		r.Every, r.Input = time.Hour, []byte(`{"a":"{schedule} {due} {date}"}`)
+	}))
 	due := instant(t, "2026-11-24T23:30:00Z")
 	one, other := s.Start(due, 32), s.Start(due, 32)
 	if one.CommandID != other.CommandID || one.InstanceID != other.InstanceID || one.InstanceID != events.InstanceIDForKey("report", one.Key) {

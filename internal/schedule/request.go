@@ -2,6 +2,7 @@ package schedule
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -30,7 +31,7 @@ func (s *Schedule) Request(c *events.Command) (events.ScheduleRequest, error) {
 	case c.Event != events.ScheduleTrigger && c.Event != events.ScheduleBackfill:
 		return r, fmt.Errorf("event %q: a schedule understands %s and %s", c.Event, events.ScheduleTrigger, events.ScheduleBackfill)
 	case c.Event == events.ScheduleBackfill && (r.From.IsZero() || r.To.Before(r.From)):
-		return r, fmt.Errorf("payload: a backfill needs from and to, and to is not before from")
+		return r, errors.New("payload: a backfill needs from and to, and to is not before from")
 	}
 	return r, nil
 }

@@ -125,7 +125,7 @@ func (c cronTime) day(t time.Time) bool {
 	return month || week
 }
 
-func has(bits uint64, n int) bool { return bits&(1<<uint(n)) != 0 } //nolint:gosec // n is a field of a date
+func has(bits uint64, n int) bool { return bits&(1<<uint(n)) != 0 }
 
 // interval is a due every so often, counted from 1970 and an offset.
 type interval struct{ every, offset time.Duration }

@@ -51,8 +51,7 @@ func (c *Client) Audit(ctx context.Context, r AuditRequest) ([]events.AuditEvent
 			if err != nil {
 				return unreadable(topic, err)
 			}
-			workflowType, _, _ := strings.Cut(a.Resource, "/")
-			if (r.Type == "" || r.Type == workflowType) && (wanted == nil || slices.Contains(wanted, a.Resource)) && !a.Timestamp.Before(r.Since) {
+			if r.wants(&a, wanted) {
 				list = append(list, a)
 			}
 			return nil
@@ -66,6 +65,11 @@ func (c *Client) Audit(ctx context.Context, r AuditRequest) ([]events.AuditEvent
 		list = list[len(list)-r.Limit:]
 	}
 	return list, nil
+}
+
+func (r AuditRequest) wants(a *events.AuditEvent, resources []string) bool {
+	workflowType, _, _ := strings.Cut(a.Resource, "/")
+	return (r.Type == "" || r.Type == workflowType) && (resources == nil || slices.Contains(resources, a.Resource)) && !a.Timestamp.Before(r.Since)
 }
 
 // resources names what Instance may mean; nil for everything.

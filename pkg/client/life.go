@@ -42,7 +42,7 @@ func (r LifeRequest) command(source string, now time.Time) (*events.Command, err
 	case r.Key == "" && r.InstanceID.IsNil():
 		return nil, errors.New("a Key or an InstanceID has to say which instance is meant")
 	case r.Skip && r.Command != events.CommandRetry:
-		return nil, fmt.Errorf("Skip is for retry, not for %s", r.Command)
+		return nil, fmt.Errorf("the field Skip is for retry, not for %s", r.Command)
 	}
 	return complete(&events.Command{
 		Command: r.Command, WorkflowType: r.Type, Key: r.Key, InstanceID: r.InstanceID, Reason: r.Reason, Skip: r.Skip,

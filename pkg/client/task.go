@@ -29,7 +29,7 @@ func (r TaskRequest) command(source string, now time.Time) (*events.Command, err
 	case r.Key == "" && r.InstanceID.IsNil():
 		return nil, errors.New("a task needs a Key or an InstanceID to say which instance is meant")
 	case r.By == "":
-		return nil, errors.New("By has to say who it is")
+		return nil, errors.New("the field By has to say who it is")
 	}
 	c := &events.Command{
 		Command: events.CommandResult, WorkflowType: r.Type, Key: r.Key, InstanceID: r.InstanceID, CommandID: r.CommandID, Payload: r.Result,

@@ -3,6 +3,7 @@ package events
 import (
 	"cmp"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -82,12 +83,7 @@ func (c Condition) Holds(v ContextValue) bool {
 	case KindString:
 		return c.text(v.Str())
 	case KindStrings:
-		for _, item := range v.list {
-			if c.text(item) {
-				return true
-			}
-		}
-		return false
+		return slices.ContainsFunc(v.list, c.text)
 	case KindLong:
 		if n, err := strconv.ParseInt(c.Value, 10, 64); err == nil {
 			return c.Op.holds(cmp.Compare(v.Int(), n))

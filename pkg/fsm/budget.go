@@ -27,4 +27,4 @@ func (s *step) spend(units int, pos Pos) bool {
 
 // Spend counts the cost of an expression that knows it, when its work is not
 // bounded by its length.
-func (v Vars) Spend(cost uint64) { v.s.spend(int(min(cost, MaxWork+1)), v.s.m.def.Pos) } //nolint:gosec // bounded
+func (v Vars) Spend(cost uint64) { v.s.spend(int(min(cost, MaxWork+1)), v.s.m.def.Pos) }

@@ -43,8 +43,10 @@ const (
 	poolTasks    = iota // what executors work on
 	poolChildren        // child workflows
 	pools
-	noPool = -1 // waits for nobody, as a person is not a resource of the engine
 )
+
+// noPool waits for nobody: a person is not a resource of the engine.
+const noPool = -1
 
 func compileLimits(declared map[string]int64) limits {
 	bound := func(name string, most int64) (int64, bool) {

@@ -105,16 +105,16 @@ func (g *migration) configure() error {
 		if !ok {
 			return fmt.Errorf("version %d has no state %q", g.from.Version(), id)
 		}
-		new := g.mapping.of(id)
-		at, ok := g.to.index[new]
+		became := g.mapping.of(id)
+		at, ok := g.to.index[became]
 		switch {
 		case !ok:
-			return fmt.Errorf("state %q is active and version %d has no state %q: map it", id, g.to.Version(), new)
+			return fmt.Errorf("state %q is active and version %d has no state %q: map it", id, g.to.Version(), became)
 		case !g.to.states[at].leaf():
-			return fmt.Errorf("state %q would become %q, which is %s: map it to a state below", id, new, g.to.states[at].kind)
+			return fmt.Errorf("state %q would become %q, which is %s: map it to a state below", id, became, g.to.states[at].kind)
 		}
-		if !slices.Contains(g.chart.Active, new) {
-			g.chart.Active = append(g.chart.Active, new)
+		if !slices.Contains(g.chart.Active, became) {
+			g.chart.Active = append(g.chart.Active, became)
 		}
 		for ; i >= 0; i = g.from.states[i].parent {
 			g.was[g.mapping.of(g.from.states[i].id)] = &g.from.states[i]

@@ -446,6 +446,8 @@ type life struct {
 }
 
 // next folds one event and says what is wrong with it.
+//
+//nolint:cyclop // one case an event
 func (l *life) next(kind events.EventType, attempt int64) (wrong string) {
 	before := *l
 	if kind == events.EventTaskRetry && l.failed || kind == events.EventTaskSkipped && l.failed {

@@ -3,8 +3,8 @@ package integration
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -115,10 +115,10 @@ func TestAGraphOfTasksOnSeveralExecutors(t *testing.T) {
 		ran, instances := make(map[string]bool), 0
 		more := func() {
 			for range 8 {
-				w.do(client.StartRequest{Type: "tasks", Key: fmt.Sprint(instances)})
+				w.do(client.StartRequest{Type: "tasks", Key: strconv.Itoa(instances)})
 				instances++
 			}
-			w.end("tasks", fmt.Sprint(instances-1))
+			w.end("tasks", strconv.Itoa(instances-1))
 		}
 		more()
 		w.until(func() error { // the group has let both in
@@ -129,7 +129,7 @@ func TestAGraphOfTasksOnSeveralExecutors(t *testing.T) {
 			return errors.New("one of two executors of the queue has had no task")
 		})
 		for i := range instances {
-			key := fmt.Sprint(i)
+			key := strconv.Itoa(i)
 			if s := w.end("tasks", key); s.State != events.WorkflowCompleted {
 				w.Fatalf("instance %s is %s: %v", key, s.State, s.Error)
 			}

@@ -36,11 +36,11 @@ states:
 `
 
 // claimed waits until an attempt of the task is running somewhere.
-func (w *world) claimed(key string, attempt int) {
+func (w *world) claimed(attempt int) {
 	w.Helper()
 	want := fmt.Sprintf("task.started working/%d", attempt)
 	w.until(func() error {
-		list, err := w.direct.History(w.ctx, "slow", key, client.HistoryRequest{})
+		list, err := w.direct.History(w.ctx, "slow", "1", client.HistoryRequest{})
 		if short := kinds(list); err != nil || !slices.Contains(short, want) {
 			return fmt.Errorf("no %s in %v (%w)", want, short, err)
 		}
@@ -75,7 +75,7 @@ func TestASlowTaskIsClaimedAndKeptAliveByHeartbeats(t *testing.T) {
 			}
 		}}, func(c *executor.Config) { c.NodeID = "tortoise" })
 		w.do(client.StartRequest{Type: "slow", Key: "1"})
-		w.claimed("1", 1)
+		w.claimed(1)
 		s, err := w.direct.Get(w.ctx, "slow", "1", client.GetOptions{})
 		if err != nil || len(s.Chart.Tasks) != 1 || s.Chart.Tasks[0].State != events.TaskRunning || s.Chart.Tasks[0].NodeID != "tortoise" {
 			w.Errorf("got %+v, %v", s.Chart.Tasks, err)
@@ -109,7 +109,7 @@ func TestATaskSurvivesTheStopOfItsExecutor(t *testing.T) {
 			return nil, ctx.Err()
 		}}, func(c *executor.Config) { c.DrainTimeout = time.Millisecond })
 		w.do(client.StartRequest{Type: "slow", Key: "1"})
-		w.claimed("1", 1)
+		w.claimed(1)
 		ran := make(chan int32, 10)
 		first.stop()
 		w.executor(map[string]executor.Handler{"slow.work": func(_ context.Context, t executor.Task) (executor.Result, error) {
@@ -155,7 +155,7 @@ func TestALateResultIsIgnored(t *testing.T) {
 		}
 		w.run(line, first.Run)
 		w.do(client.StartRequest{Type: "slow", Key: "1"})
-		w.claimed("1", 1)
+		w.claimed(1)
 		line.cut()
 		w.executor(map[string]executor.Handler{"slow.work": succeed("in time")}, func(c *executor.Config) { c.NodeID = "second" })
 		w.rest("1")
@@ -224,7 +224,7 @@ func TestALostAttemptOfWhatMayRunOnceIsAFailure(t *testing.T) {
 		}
 		lost := w.run(line, first.Run)
 		w.do(client.StartRequest{Type: "slow", Key: "1"})
-		w.claimed("1", 1)
+		w.claimed(1)
 		lost.kill()
 		w.executor(map[string]executor.Handler{"slow.work": func(context.Context, executor.Task) (executor.Result, error) {
 			runs <- "second"

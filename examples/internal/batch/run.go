@@ -30,7 +30,7 @@ func (b *Batch) run(ctx context.Context, o options) (err error) {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	bar := progress.New(os.Stderr, len(instances))
-	partitions := int32(o.partitions) //nolint:gosec // checked
+	partitions := int32(o.partitions)
 	if o.brokers == "" {
 		dev, err := devleat.Start(o.data, bar.Say, fail)
 		if err != nil {
