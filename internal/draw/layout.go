@@ -1,6 +1,7 @@
 package draw
 
 import (
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -156,8 +157,8 @@ func (b *box) stack(inner []*box, links []link, edges []edge) {
 		for _, n := range list {
 			b.ways[[2]*box{inner[l.from], inner[l.to]}] = appendOnce(b.ways[[2]*box{inner[l.from], inner[l.to]}], nodes[n])
 		}
-		for i := len(back) - 1; i >= 0; i-- {
-			b.ways[[2]*box{inner[l.from], inner[l.to]}] = appendOnce(b.ways[[2]*box{inner[l.from], inner[l.to]}], nodes[back[i]])
+		for _, n := range slices.Backward(back) {
+			b.ways[[2]*box{inner[l.from], inner[l.to]}] = appendOnce(b.ways[[2]*box{inner[l.from], inner[l.to]}], nodes[n])
 		}
 	}
 	across(nodes, rows, short, edges)
@@ -192,10 +193,8 @@ func (b *box) stack(inner []*box, links []link, edges []edge) {
 }
 
 func appendOnce(list []*box, b *box) []*box {
-	for _, have := range list {
-		if have == b {
-			return list
-		}
+	if slices.Contains(list, b) {
+		return list
 	}
 	return append(list, b)
 }

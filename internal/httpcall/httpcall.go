@@ -109,7 +109,7 @@ func (c *Caller) call(req *http.Request) (json.RawMessage, error) {
 				return fail(CodeRedirect, "more than %d redirects", maxRedirects)
 			}
 			if origin(next.URL) != origin(via[0].URL) {
-				next.Header = own(given) // what the definition gave is for the host that it named
+				next.Header = own(given) //nolint:gosec // what the definition gave is for the host that it named, and is not among these
 			}
 			next.URL.RawQuery = escapeQuery(next.URL.RawQuery)
 			return c.policy.check(next.URL)

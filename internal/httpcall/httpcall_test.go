@@ -10,7 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -330,7 +330,7 @@ func TestTimeBounds(t *testing.T) {
 
 func TestTLSIsVerified(t *testing.T) {
 	server := httptest.NewTLSServer(http.HandlerFunc(echo))
-	server.Config.ErrorLog = log.New(io.Discard, "", 0) // of the handshake that is refused
+	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError) // of the handshake that is refused
 	t.Cleanup(server.Close)
 	allowed := strings.TrimPrefix(server.URL, "https://")
 	code, text := codeOf(t, newCaller(t, Config{Allow: []string{allowed}}), `{"url": "`+server.URL+`"}`)

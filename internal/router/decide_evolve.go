@@ -117,8 +117,8 @@ func reset(in input, snap *events.Snapshot) (decision, error) {
 		return answer(in, snap, events.OutcomeRejected, CodeInvalidInput, err.Error()), nil
 	}
 	past, err := recall(&in, snap, &p)
-	if err != nil { //nolint:nilerr // the sender is told
-		return answer(in, snap, events.OutcomeRejected, CodeInvalidInput, "the facts are not the history of this instance: "+err.Error()), nil
+	if err != nil {
+		return answer(in, snap, events.OutcomeRejected, CodeInvalidInput, "the facts are not the history of this instance: "+err.Error()), nil //nolint:nilerr // the sender is told
 	}
 	return resetTo(in, snap, past, p.ResetTo)
 }

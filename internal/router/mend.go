@@ -19,7 +19,7 @@ func (r *Router) mend(ctx context.Context, l *lane) error {
 	failed := ""
 	for {
 		if kafka.Pause(ctx, mendEvery); ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // told to stop
 		}
 		mended, err := r.look(ctx, mender)
 		for _, m := range mended {

@@ -67,7 +67,7 @@ func Replay(history []events.Event, machines Machines, version int32) (Replayed,
 		d, err := p.decide(f)
 		if err != nil {
 			r.Difference = &Difference{Sequence: f.Sequence, Recorded: &recorded[0], Why: err.Error()}
-			return r, nil
+			return r, nil //nolint:nilerr // it is the difference
 		}
 		if r.Difference = p.compare(recorded, &d); r.Difference != nil {
 			r.Events = int(r.Difference.Sequence) - 1

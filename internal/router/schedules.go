@@ -183,7 +183,7 @@ func (t *transaction) startScheduled(ctx context.Context, at scheduleAt, d *driv
 	if !s.Watched() {
 		if err := t.put(t.sendStart(&c)); err != nil {
 			d.next = schedule.Refused(d.next, &events.Error{Code: CodeTooLarge, Message: err.Error()})
-			return nil
+			return nil //nolint:nilerr // the schedule tells
 		}
 		d.next = schedule.Started(d.next, run, false)
 		return nil

@@ -241,12 +241,12 @@ func TestScheduleCatchupPauseAndRefusal(t *testing.T) {
 	w, clock := newWorld(t, atOnce), new(handClock)
 	w.schedule(everyHour(func(r *events.ScheduleRecord) { r.Catchup = 100 * time.Minute }))
 	w.at("r1", clock, nine.Add(3*time.Hour))
-	p := w.progress("late dues are missed", func(p *events.ScheduleProgress) bool { return p.Missed == 1 && p.Started == 2 })
+	w.progress("late dues are missed", func(p *events.ScheduleProgress) bool { return p.Missed == 1 && p.Started == 2 })
 	equal(t, "instances", w.started(3, 2), "10:30", "11:30")
 	w.schedule(everyHour(func(r *events.ScheduleRecord) { r.Paused = true }))
 	clock.set(nine.Add(6 * time.Hour))
 	w.schedule(everyHour(func(r *events.ScheduleRecord) { r.Since, r.Version = nine.Add(5*time.Hour), 7 })) // resumed, with a fault
-	p = w.progress("a refused start", func(p *events.ScheduleProgress) bool { return p.Refused == 1 })
+	p := w.progress("a refused start", func(p *events.ScheduleProgress) bool { return p.Refused == 1 })
 	if p.Started != 2 || p.Missed != 1 || p.Error == nil || p.Error.Code != "UNKNOWN_VERSION" || !p.Cursor.Equal(nine.Add(5*time.Hour+30*time.Minute)) {
 		t.Errorf("progress %+v, %+v", p, p.Error)
 	}

@@ -47,7 +47,7 @@ func (s *step) run(block []action) {
 func (s *step) runAll(block []action) error {
 	for i := range block {
 		if s.incident != nil || !s.spend(actionWork, block[i].def.Pos) {
-			return nil
+			return nil //nolint:nilerr // the incident says it
 		}
 		if err := s.do(&block[i]); err != nil {
 			if _, ok := errors.AsType[*placed](err); !ok {

@@ -35,10 +35,10 @@ states:
   failed: {type: final, outcome: failed}
 `
 
-// claimed waits until an attempt of the task is running somewhere.
-func (w *world) claimed(attempt int) {
+// claimed waits until the first attempt of the task is running somewhere.
+func (w *world) claimed() {
 	w.Helper()
-	want := fmt.Sprintf("task.started working/%d", attempt)
+	const want = "task.started working/1"
 	w.until(func() error {
 		list, err := w.direct.History(w.ctx, "slow", "1", client.HistoryRequest{})
 		if short := kinds(list); err != nil || !slices.Contains(short, want) {
@@ -75,7 +75,7 @@ func TestASlowTaskIsClaimedAndKeptAliveByHeartbeats(t *testing.T) {
 			}
 		}}, func(c *executor.Config) { c.NodeID = "tortoise" })
 		w.do(client.StartRequest{Type: "slow", Key: "1"})
-		w.claimed(1)
+		w.claimed()
 		s, err := w.direct.Get(w.ctx, "slow", "1", client.GetOptions{})
 		if err != nil || len(s.Chart.Tasks) != 1 || s.Chart.Tasks[0].State != events.TaskRunning || s.Chart.Tasks[0].NodeID != "tortoise" {
 			w.Errorf("got %+v, %v", s.Chart.Tasks, err)
@@ -109,7 +109,7 @@ func TestATaskSurvivesTheStopOfItsExecutor(t *testing.T) {
 			return nil, ctx.Err()
 		}}, func(c *executor.Config) { c.DrainTimeout = time.Millisecond })
 		w.do(client.StartRequest{Type: "slow", Key: "1"})
-		w.claimed(1)
+		w.claimed()
 		ran := make(chan int32, 10)
 		first.stop()
 		w.executor(map[string]executor.Handler{"slow.work": func(_ context.Context, t executor.Task) (executor.Result, error) {
@@ -155,7 +155,7 @@ func TestALateResultIsIgnored(t *testing.T) {
 		}
 		w.run(line, first.Run)
 		w.do(client.StartRequest{Type: "slow", Key: "1"})
-		w.claimed(1)
+		w.claimed()
 		line.cut()
 		w.executor(map[string]executor.Handler{"slow.work": succeed("in time")}, func(c *executor.Config) { c.NodeID = "second" })
 		w.rest("1")
@@ -224,7 +224,7 @@ func TestALostAttemptOfWhatMayRunOnceIsAFailure(t *testing.T) {
 		}
 		lost := w.run(line, first.Run)
 		w.do(client.StartRequest{Type: "slow", Key: "1"})
-		w.claimed(1)
+		w.claimed()
 		lost.kill()
 		w.executor(map[string]executor.Handler{"slow.work": func(context.Context, executor.Task) (executor.Result, error) {
 			runs <- "second"
