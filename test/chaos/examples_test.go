@@ -35,7 +35,7 @@ var examples = []example{
 		effects: map[string]int{
 			"accounts.create accounts.grant mail.greet": 30,
 			"accounts.create mail.confirm mail.remind":  10,
-			"accounts.create": 5,
+			"accounts.create":                           5,
 		},
 	},
 	{
