@@ -47,11 +47,33 @@ func sound() *Books {
 	return b
 }
 
+// faults checks the laws of a history that no definition led to.
+func faults(b *Books) []string {
+	b.checkLaws()
+	return b.wrong
+}
+
+// ask adds a command that nothing in the history follows from.
+func (b *Books) ask(c events.Command) { b.Commands = append(b.Commands, Command{Command: c}) }
+
 // The auditor finds nothing in what is sound, and every fault in what is not.
 func TestEveryBrokenLawIsFound(t *testing.T) {
 	id := events.InstanceIDForKey("t", "k")
-	if wrong := sound().Wrong(); len(wrong) > 0 {
+	if wrong := faults(sound()); len(wrong) > 0 {
 		t.Fatalf("in a sound history: %q", wrong)
+	}
+	for name, change := range map[string]func(*Books){
+		"child": func(b *Books) { b.Events[id][1].Data["child_id"], b.Tasks = events.String("c"), nil },
+		"human": func(b *Books) {
+			b.Events[id][1].Data["state"], b.Tasks = events.String(string(events.TaskWaitingForInput)), nil
+		},
+		"told by its parent": func(b *Books) { b.ask(events.Command{CommandID: id, InstanceID: id, Parent: &events.Parent{}}) },
+	} {
+		b := sound()
+		change(b)
+		if wrong := faults(b); len(wrong) > 0 {
+			t.Errorf("%s: in a sound history: %q", name, wrong)
+		}
 	}
 	for name, breakIt := range map[string]func(*Books){
 		"gap":           func(b *Books) { b.Events[id] = append(b.Events[id][:1], b.Events[id][2:]...) },
@@ -64,8 +86,12 @@ func TestEveryBrokenLawIsFound(t *testing.T) {
 		"no cause":      func(b *Books) { b.Events[id][0].Metadata = nil },
 		"decided twice": func(b *Books) { b.Events[id][3].Timestamp = time.Unix(3, 0) },
 		"never decided": func(b *Books) {
-			b.Commands = append(b.Commands, Command{Command: events.Command{CommandID: id, InstanceID: id}})
+			b.ask(events.Command{CommandID: id, InstanceID: id})
 		},
+		"child that is not there": func(b *Books) {
+			b.ask(events.Command{CommandID: id, InstanceID: events.Namespace, Parent: &events.Parent{}})
+		},
+		"child in a queue": func(b *Books) { b.Events[id][1].Data["child_id"] = events.String("c") },
 		"never asked":      func(b *Books) { b.Commands = b.Commands[:1] },
 		"old snapshot":     func(b *Books) { b.States[id][0].SequenceNumber = 3 },
 		"no snapshot":      func(b *Books) { delete(b.States, id) },
@@ -86,7 +112,7 @@ func TestEveryBrokenLawIsFound(t *testing.T) {
 	} {
 		b := sound()
 		breakIt(b)
-		if len(b.Wrong()) == 0 {
+		if len(faults(b)) == 0 {
 			t.Errorf("%s: nothing is wrong", name)
 		}
 	}

@@ -34,14 +34,19 @@ states:
   failed: {type: final, outcome: failed}
 `
 
-// load starts instances of step, one each few milliseconds, until stopped. What
-// fails is asked for again.
+// load starts instances, one each few milliseconds, until stopped. What fails is
+// asked for again.
 type load struct {
 	acked atomic.Int64
 	stop  func() (started int)
 }
 
 func (w *world) load(every time.Duration) *load {
+	w.Helper()
+	return w.loadOf(every, func(n int) client.StartRequest { return client.StartRequest{Type: "step", Key: fmt.Sprint("k", n)} })
+}
+
+func (w *world) loadOf(every time.Duration, request func(n int) client.StartRequest) *load {
 	w.Helper()
 	l := &load{}
 	life, end := context.WithCancel(w.ctx)
@@ -57,14 +62,14 @@ func (w *world) load(every time.Duration) *load {
 				return
 			case <-tick.C:
 				started++
-				key := fmt.Sprint("k", started)
+				start := request(started)
 				all.Go(func() { // a start that was not acknowledged is asked for again
 					for life.Err() == nil {
-						if _, err := w.direct.Start(life, client.StartRequest{Type: "step", Key: key}); err == nil {
+						if _, err := w.direct.Start(life, start); err == nil {
 							l.acked.Add(1)
 							return
 						} else if !errors.Is(err, client.ErrUnavailable) && life.Err() == nil {
-							w.Errorf("start %s: %v", key, err)
+							w.Errorf("start %s: %v", start.Key, err)
 							return
 						}
 					}
