@@ -10,6 +10,7 @@ import (
 
 	"github.com/leat-io/leat/examples/internal/batch"
 	"github.com/leat-io/leat/pkg/client"
+	"github.com/leat-io/leat/pkg/events"
 )
 
 // What people are like, as their addresses tell.
@@ -71,38 +72,69 @@ func users(n int) ([]batch.Instance, error) {
 	return out, nil
 }
 
-// sales decides about every plan that waits for a decision, until ctx ends. A
-// decision has a key, so that to repeat it is harmless.
+// sales does every task that waits for sales, until ctx ends.
 func sales(ctx context.Context, c *client.Client, _ []batch.Instance) error {
 	const often = 300 * time.Millisecond
-	for ctx.Err() == nil {
-		if err := decide(ctx, c); err != nil && !errors.Is(err, client.ErrUnavailable) && !errors.Is(err, client.ErrProjector) && !errors.Is(err, client.ErrTimeout) {
+	for {
+		if err := desk(ctx, c); err != nil && !errors.Is(err, client.ErrUnavailable) && !errors.Is(err, client.ErrProjector) && !errors.Is(err, client.ErrTimeout) {
 			return err
 		}
-		if batch.Sleep(ctx, often) != nil {
-			break
+		if err := batch.Sleep(ctx, often); err != nil {
+			return err
 		}
 	}
-	return nil //nolint:nilerr // told to stop
 }
 
-func decide(ctx context.Context, c *client.Client) error {
+// desk does what waits now. A list may be older than what was done since.
+func desk(ctx context.Context, c *client.Client) error {
 	page, err := c.List(ctx, client.ListRequest{Type: "user_onboarding", State: "asking_sales", Limit: 1000})
 	if err != nil {
 		return err
 	}
-	for _, i := range page.Items {
-		var u user
-		if err := json.Unmarshal(i.Chart.Input, &u); err != nil {
-			return fmt.Errorf("%s: %w", i.Key, err)
-		}
-		decision := "agreed"
-		if strings.HasPrefix(u.Email, doubt) {
-			decision = "refused"
-		}
-		if _, err := c.Signal(ctx, client.SignalRequest{Type: "user_onboarding", Key: i.Key, Event: decision, IdempotencyKey: "sales"}); err != nil {
-			return err
+	for i := range page.Items {
+		waiting := &page.Items[i]
+		for j := range waiting.Chart.Tasks {
+			if t := &waiting.Chart.Tasks[j]; t.State == events.TaskWaitingForInput {
+				if err := answer(ctx, c, waiting, t); err != nil {
+					return fmt.Errorf("%s: %w", waiting.Key, err)
+				}
+			}
 		}
 	}
 	return nil
+}
+
+// form is what sales fills in.
+type form struct {
+	Agreed bool   `json:"agreed"`
+	Reason string `json:"reason,omitempty"`
+}
+
+// answer fills in the form of one task, as leat task complete does. The command
+// has the id that it had when the list was older, so that it is decided once.
+func answer(ctx context.Context, c *client.Client, i *client.Instance, t *events.TaskStatus) error {
+	var asked struct {
+		Input user `json:"input"`
+	}
+	if err := json.Unmarshal(t.Input, &asked); err != nil {
+		return err
+	}
+	f := form{Agreed: true}
+	if strings.HasPrefix(asked.Input.Email, doubt) {
+		f = form{Reason: "nobody has heard of " + asked.Input.Name}
+	}
+	result, err := json.Marshal(f)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	_, err = c.Do(ctx, client.TaskRequest{
+		Type: i.WorkflowType, InstanceID: i.InstanceID, TaskID: t.TaskID, Attempt: t.Attempt, By: "sales", Result: result,
+		CommandID: events.DeriveUUID(t.TaskID, fmt.Sprint("sales/", t.Attempt)),
+	})
+	if errors.Is(err, client.ErrConflict) {
+		return nil // somebody else has claimed it
+	}
+	return err
 }

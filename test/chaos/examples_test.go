@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/leat-io/leat/pkg/events"
 	"github.com/leat-io/leat/pkg/topics"
 	"github.com/leat-io/leat/test/audit"
 	kafkatest "github.com/leat-io/leat/test/kafka"
@@ -26,6 +27,7 @@ type example struct {
 	// effects are the tasks that changed the world, in their order, and how many
 	// instances did exactly these.
 	effects map[string]int
+	asked   int // how many tasks waited for a person
 }
 
 var examples = []example{
@@ -37,6 +39,7 @@ var examples = []example{
 			"accounts.create mail.confirm mail.remind":  10,
 			"accounts.create":                           5,
 		},
+		asked: 15,
 	},
 	{
 		name: "data_pipeline",
@@ -173,6 +176,15 @@ func (e example) audit(w *watcher) {
 	})
 	if err != nil {
 		w.t.Fatalf("%s: %v", e.name, err)
+	}
+	answers := make(map[events.UUID]bool) // by task: a person may have said it twice, to a list that was older
+	for i := range b.Commands {
+		if r := b.Commands[i].Result; r != nil && r.NodeID == "sales" {
+			answers[r.TaskID] = true
+		}
+	}
+	if len(answers) != e.asked {
+		w.t.Errorf("%s: people ended %d tasks, want %d", e.name, len(answers), e.asked)
 	}
 	for _, wrong := range b.Wrong() {
 		w.t.Errorf("audit of %s: %s", e.name, wrong)
