@@ -175,14 +175,15 @@ func resetTo(in input, snap, past *events.Snapshot, to int64) (decision, error) 
 	if err != nil {
 		return refused(CodeCannotMove, "%v", err)
 	}
+	in.machine = machine // what was held is decided under that version too
 	r := newRecorder(in, snap, outsideCause(in.command))
-	r.in.machine = machine
 	// A new run: how the one before it ended, and the table of legal transitions,
 	// which is of one run, do not count.
 	r.next.Version, r.next.Chart, r.next.State = past.Version, chart, past.State
 	if r.next.State == events.WorkflowPaused {
 		r.next.State = events.WorkflowRunning
 	}
+	r.next.Paused = nil
 	r.next.Error, r.next.Output, r.next.FinishedAt, r.next.Incident = past.Error, nil, past.FinishedAt, past.Incident
 	declare(r.next, machine)
 	r.event(events.EventWorkflowRetrying, r.why(fields{

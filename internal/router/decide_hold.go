@@ -83,7 +83,7 @@ func heldSignals(snap *events.Snapshot) (count, size int) {
 // release decides what an instance held, in the order in which it came, behind
 // what d has decided already; until nothing is left or it holds again.
 func release(in input, d decision) (decision, error) {
-	moved := false
+	moved := evolves(in.command) // no sender of what was held knows of the reset
 	for d.next != nil && !d.next.Holding() && len(d.next.Held) > 0 {
 		next := *d.next
 		first := next.Held[0]

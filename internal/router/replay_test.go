@@ -203,7 +203,8 @@ func (l *course) migrate(mapping, back map[string]string) {
 	}
 }
 
-// reset goes back to where some decision ended, if that can be.
+// reset goes back to where some decision ended, if that can be. The instance
+// stands there again, and then what the run before held is decided.
 func (l *course) reset() {
 	to := int64(rapid.IntRange(1, len(l.history)).Draw(l.t, "to"))
 	p, err := facts.ForReset(l.history, to)
@@ -230,10 +231,12 @@ func (l *course) reset() {
 	if e := &l.history[at]; e.EventType != events.EventWorkflowRetrying || e.Data[facts.DataResetTo].Int() != to {
 		l.t.Fatalf("a reset begins with %+v", e)
 	}
-	if !slices.Equal(then.Chart.Active, l.snap.Chart.Active) || fmt.Sprint(then.Chart.Data) != fmt.Sprint(l.snap.Chart.Data) ||
-		len(then.Chart.Tasks) != len(l.snap.Chart.Tasks) || then.Version != l.snap.Version {
-		l.t.Fatalf("it stood at\n%+v, after the reset at\n%+v", then.Chart, l.snap.Chart)
+	is := l.after(at)
+	if !slices.Equal(then.Chart.Active, is.Chart.Active) || fmt.Sprint(then.Chart.Data) != fmt.Sprint(is.Chart.Data) ||
+		len(then.Chart.Tasks) != len(is.Chart.Tasks) || then.Version != is.Version {
+		l.t.Fatalf("it stood at\n%+v, after the reset at\n%+v", then.Chart, is.Chart)
 	}
+	l.released(before, d)
 	for _, old := range before.Chart.Tasks {
 		if old.State.Finished() {
 			continue
@@ -246,6 +249,39 @@ func (l *course) reset() {
 		late, err := decide(input{command: &c, machine: l.machines[l.snap.Version-1], now: l.now}, l.snap)
 		if err != nil || len(late.events) > 0 {
 			l.t.Fatalf("a late result of the run that was given up counts: %v %+v", err, late.events)
+		}
+	}
+}
+
+// after is where the instance stood when the decision that begins at history[at]
+// was made, and nothing of what it held before was decided yet.
+func (l *course) after(at int) *events.Snapshot {
+	end := at + 1
+	id := l.history[at].Metadata[events.MetadataCommandID]
+	for end < len(l.history) && l.history[end].Metadata[events.MetadataCommandID].Equal(id) {
+		end++
+	}
+	r, err := Replay(l.history[:end], known(l.machines...), 0)
+	if err != nil || r.Difference != nil {
+		l.t.Fatalf("%v %+v", err, r.Difference)
+	}
+	return r.Snapshot
+}
+
+// released: what the run before held is decided or still held, and not lost.
+func (l *course) released(before *events.Snapshot, d decision) {
+	if !l.snap.Holding() && len(l.snap.Held) > 0 {
+		l.t.Fatalf("%d commands are held by what goes on", len(l.snap.Held))
+	}
+	for _, h := range before.Held {
+		id := h.Command.CommandID
+		decided := slices.ContainsFunc(d.events, func(e events.Event) bool {
+			return e.Metadata[events.MetadataCommandID].Str() == id.String()
+		})
+		answered := slices.ContainsFunc(d.later, func(o events.Outcome) bool { return o.CommandID == id })
+		held := slices.ContainsFunc(l.snap.Held, func(h events.HeldInput) bool { return h.Command.CommandID == id })
+		if !decided && !answered && !held {
+			l.t.Fatalf("the %s %s, which was held, is lost", h.Command.Command, id)
 		}
 	}
 }
