@@ -33,11 +33,7 @@ func (b *Books) takeDefinition(r *kgo.Record) error {
 // checkReplay: the history decided again gives the same events, and the instance
 // stands where its newest snapshot says.
 func (b *Books) checkReplay(id events.UUID, list []Event) {
-	history := make([]events.Event, len(list))
-	for i := range list {
-		history[i] = list[i].Event
-	}
-	r, err := router.Replay(history, func(version int32) *fsm.Machine { return b.machines[version] }, 0)
+	r, err := b.replay(list)
 	switch {
 	case err != nil:
 		b.failf("%s cannot be replayed: %v", id, err)
@@ -45,10 +41,18 @@ func (b *Books) checkReplay(id events.UUID, list []Event) {
 		b.failf("%s/%d replays differently: %s %+v", id, r.Difference.Sequence, r.Difference.Why, r.Difference.Fields)
 	default:
 		states := b.States[id]
-		if n := len(states); n > 0 && states[n-1].SequenceNumber == history[len(history)-1].SequenceNumber {
+		if n := len(states); n > 0 && states[n-1].SequenceNumber == list[len(list)-1].SequenceNumber {
 			if diff := router.Stands(&states[n-1], r.Snapshot); diff != "" {
 				b.failf("%s stands elsewhere than its replay: %s", id, diff)
 			}
 		}
 	}
+}
+
+func (b *Books) replay(list []Event) (router.Replayed, error) {
+	history := make([]events.Event, len(list))
+	for i := range list {
+		history[i] = list[i].Event
+	}
+	return router.Replay(history, func(version int32) *fsm.Machine { return b.machines[version] }, 0)
 }
