@@ -18,6 +18,7 @@ import (
 
 	"github.com/leat-io/leat/bench/dev"
 	"github.com/leat-io/leat/bench/gobench"
+	"github.com/leat-io/leat/bench/timers"
 	"github.com/leat-io/leat/bench/workflow3"
 	kafkatest "github.com/leat-io/leat/test/kafka"
 )
@@ -44,6 +45,7 @@ var parts = []part{
 	{"workflow3", runWorkflow3},
 	{"functions", runFunctions},
 	{"dev", runDev},
+	{"timers", runTimers},
 }
 
 func main() {
@@ -142,6 +144,17 @@ func runFunctions(ctx context.Context, o options, emit func(any) error) error {
 
 func runDev(ctx context.Context, o options, emit func(any) error) error {
 	return dev.Run(ctx, dev.Options{Program: o.leat, Idle: time.Duration(o.seconds * float64(time.Second)), Talk: talk}, emit)
+}
+
+// runTimers measures timers that are pending, in the router's store, and then
+// those that fire.
+func runTimers(ctx context.Context, o options, emit func(any) error) error {
+	if err := gobench.Run(ctx, gobench.Suite{
+		Packages: []string{"./internal/router"}, Bench: "^BenchmarkTimers$", Seconds: o.seconds / 10,
+	}, talk, emit); err != nil {
+		return err
+	}
+	return timers.Run(ctx, timers.Options{Spread: time.Duration(o.seconds * float64(time.Second)), Talk: talk}, emit)
 }
 
 // talk says something to people.
