@@ -17,22 +17,7 @@ import (
 // The schema that editors use agrees with the parser: what parses without an
 // error is valid, and what has a wrong field or type is not.
 func TestEditorSchema(t *testing.T) {
-	text, err := os.ReadFile("../../schemas/definition.schema.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	document, err := jsonschema.UnmarshalJSON(strings.NewReader(string(text)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	compiler := jsonschema.NewCompiler()
-	if err := compiler.AddResource("s", document); err != nil {
-		t.Fatal(err)
-	}
-	schema, err := compiler.Compile("s")
-	if err != nil {
-		t.Fatal(err)
-	}
+	schema := editorSchema(t)
 	datadriven.Walk(t, "testdata/rules", func(t *testing.T, path string) {
 		rule := strings.TrimSuffix(filepath.Base(path), ".txt")
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
@@ -62,6 +47,57 @@ func TestEditorSchema(t *testing.T) {
 			}
 		}
 	}
+}
+
+// What the repository shows as a definition is right for editors too.
+func TestEditorSchemaAcceptsEveryDefinition(t *testing.T) {
+	schema := editorSchema(t)
+	count := 0
+	for _, pattern := range []string{
+		"../../examples/*/*.yaml", "../../docs/how-to/examples/*.yaml", "../../cmd/leat/testdata/*.yaml", "../draw/testdata/*.yaml", "../../test/interop/*.yaml",
+	} {
+		paths, err := filepath.Glob(pattern)
+		if err != nil || len(paths) == 0 {
+			t.Fatalf("%s: %v, %d files", pattern, err, len(paths))
+		}
+		for _, path := range paths {
+			src, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, _, err := definition.Parse(path, src); err != nil {
+				continue // wrong on purpose, or no definition
+			}
+			count++
+			if err := validAs(schema, src); err != nil {
+				t.Errorf("%s: parses, but the schema refuses it: %v", path, err)
+			}
+		}
+	}
+	if count < 20 {
+		t.Errorf("only %d definitions were found: the test has lost its subject", count)
+	}
+}
+
+func editorSchema(t *testing.T) *jsonschema.Schema {
+	t.Helper()
+	text, err := os.ReadFile("../../schemas/definition.schema.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	document, err := jsonschema.UnmarshalJSON(strings.NewReader(string(text)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	compiler := jsonschema.NewCompiler()
+	if err := compiler.AddResource("s", document); err != nil {
+		t.Fatal(err)
+	}
+	schema, err := compiler.Compile("s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return schema
 }
 
 func validAs(schema *jsonschema.Schema, src []byte) error {
