@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/leat-io/leat/internal/problem"
 )
@@ -79,15 +80,16 @@ func TestScheduleJourney(t *testing.T) {
 	golden(t, "schedule-list.txt", p.must(t, "schedule", "list"))
 	p.must(t, "schedule", "backfill", "nightly", "--from", "2026-03-28", "--to", "2026-03-30", "--overlap", "allow_all")
 	for _, key := range []string{"28T02", "29T01"} { // in UTC, the night of the change between them
-		found := false
-		for range 200 {
-			if found = strings.Contains(p.must(t, "list", "--type", "approval"), "nightly/2026-03-"+key+":00:00Z"); found {
-				break
+		tick := time.NewTicker(20 * time.Millisecond)
+		limit := time.After(30 * time.Second)
+		for !strings.Contains(p.must(t, "list", "--type", "approval"), "nightly/2026-03-"+key+":00:00Z") {
+			select {
+			case <-tick.C:
+			case <-limit:
+				t.Fatalf("no instance for %s", key)
 			}
 		}
-		if !found {
-			t.Errorf("no instance for %s", key)
-		}
+		tick.Stop()
 	}
 	p.must(t, "schedule", "resume", "nightly")
 	p.must(t, "schedule", "delete", "nightly")
