@@ -3,6 +3,7 @@ package router
 import (
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -34,7 +35,7 @@ states:
 	say := func(c events.Command) decision {
 		said++
 		c.WorkflowType, c.Key = "shop", "k"
-		c.Resolve(events.DeriveUUID(events.Namespace, fmt.Sprint(said)))
+		c.Resolve(events.DeriveUUID(events.Namespace, strconv.Itoa(said)))
 		in := input{command: &c, machine: one, others: machines, now: epoch.Add(time.Duration(said) * time.Second), source: "r"}
 		if snap != nil {
 			in.machine = machines[snap.Version]

@@ -35,9 +35,10 @@ var examples = []example{
 		name: "user_onboarding",
 		ends: map[string]int{"onboarded": 30, "never_confirmed": 10, "refused": 5, "address_taken": 5},
 		effects: map[string]int{
+			"accounts.create": 5, // and no more: refused
+
 			"accounts.create accounts.grant mail.greet": 30,
 			"accounts.create mail.confirm mail.remind":  10,
-			"accounts.create":                           5,
 		},
 		asked: 15,
 	},
