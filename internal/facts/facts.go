@@ -23,6 +23,9 @@ type Fact struct {
 	Command  *events.Command `json:"command,omitempty"`
 	Timer    *Timer          `json:"timer,omitempty"` // instead of a command
 	ResetTo  int64           `json:"reset_to,omitempty"`
+	// Unwritten is what kept the decision from being written: the input became an
+	// incident, whatever it would lead to.
+	Unwritten *events.Error `json:"unwritten,omitempty"`
 }
 
 // Timer is a fired timer as the events of its decision name it.
@@ -48,15 +51,27 @@ func Read(history []events.Event) ([]Fact, error) {
 		}
 		if i > 0 && sameDecision(&history[i-1], e) {
 			list[len(list)-1].Count++
+			list[len(list)-1].noteUnwritten(e)
 			continue
 		}
 		f, err := readFact(e)
 		if err != nil {
 			return nil, fmt.Errorf("event %d (%s): %w", e.SequenceNumber, e.EventType, err)
 		}
+		f.noteUnwritten(e)
 		list = append(list, f)
 	}
 	return list, nil
+}
+
+// DataUnwritten marks an error.occurred whose input could not be decided for
+// what would have to be written, and not for what the definition says.
+const DataUnwritten = "unwritten"
+
+func (f *Fact) noteUnwritten(e *events.Event) {
+	if e.EventType == events.EventErrorOccurred && e.Data[DataUnwritten].Bool() {
+		f.Unwritten = &events.Error{Code: e.Data["error_code"].Str(), Message: e.Data["error_message"].Str()}
+	}
 }
 
 func sameDecision(a, b *events.Event) bool {

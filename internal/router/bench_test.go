@@ -103,7 +103,7 @@ func (r *ringBench) decide(tb testing.TB, t *transaction, in input, snap *events
 		tb.Fatal(err)
 	}
 	e := &entry{old: snap, cur: snap}
-	if err := t.add(r.at, e, d); err != nil {
+	if err := t.add(r.at, e, d, maxRecord); err != nil {
 		tb.Fatal(err)
 	}
 	return e.cur

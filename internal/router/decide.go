@@ -31,6 +31,12 @@ type input struct {
 	now      time.Time              // one instant for a whole transaction, in microseconds
 	source   string                 // the deciding router's slot
 	replay   bool                   // of a history, which says by itself when what was held was decided
+	own      bool                   // the router asks by itself: nobody waits for the outcome
+	// writable says what keeps a part of a decision from being written; nil: all can be.
+	writable func(*decision) error
+	// unwritten is what kept this input's decision from being written, as the
+	// history that is replayed says; nil otherwise.
+	unwritten *events.Error
 }
 
 // decision is what follows from an input. The zero decision changes nothing.
@@ -52,6 +58,11 @@ type decision struct {
 // comes from what a client sent.
 func decide(in input, snap *events.Snapshot) (d decision, err error) {
 	defer rescue(&err)
+	if in.unwritten != nil {
+		if parked, ok := undecidable(in, snap, in.unwritten); ok {
+			return parked, nil
+		}
+	}
 	if d, err = decideOn(in, snap); err == nil {
 		d.tellParent(in)
 		d.audit = audit(in, snap, d)
@@ -79,6 +90,9 @@ func decideTimer(in input, snap *events.Snapshot) (decision, error) {
 	if snap.Holding() {
 		return decision{}, nil // it fires when the instance goes on
 	}
+	if in.machine == nil {
+		return decision{}, notDeployed(snap)
+	}
 	return step(in, snap, fsm.Input{Kind: fsm.InputTimer, TimerID: in.timer.ID}, in.timer.Cause)
 }
 
@@ -97,6 +111,9 @@ func dispatch(in input, snap *events.Snapshot) (decision, error) {
 	case events.CommandMigrate:
 		return migrate(in, snap)
 	default:
+		if in.machine == nil {
+			return decision{}, notDeployed(snap)
+		}
 		kind := map[events.CommandType]fsm.InputKind{
 			events.CommandClaim: fsm.InputClaim, events.CommandHeartbeat: fsm.InputHeartbeat, events.CommandResult: fsm.InputResult,
 		}[c.Command]
@@ -151,11 +168,19 @@ func refuseRunning(in input, snap *events.Snapshot) (decision, bool) {
 		return absorbOne(in, snap), true
 	case holds(c, snap):
 		return hold(in, snap), true
+	case in.machine == nil && c.Command == events.CommandResult && stale(snap, c.Result) == "":
+		return decision{}, false // it is the instance's incident, and the result is kept
 	case in.machine == nil && !isLife(c):
 		return answer(in, snap, events.OutcomeRejected, CodeUnknownVersion,
 			fmt.Sprintf("version %d of %q, which the instance runs on, is not deployed here", snap.Version, snap.WorkflowType)), true
 	}
 	return decision{}, false
+}
+
+// notDeployed keeps an input from being decided until its version is there.
+func notDeployed(snap *events.Snapshot) error {
+	return &codedError{CodeUnknownVersion, fmt.Errorf("version %d of %q, which the instance runs on, is not deployed: deploy it, then `leat retry`",
+		snap.Version, snap.WorkflowType)}
 }
 
 func sequenceOf(snap *events.Snapshot) int64 {
@@ -236,6 +261,12 @@ func start(in input) (decision, error) {
 	if err := in.machine.CheckInput(c.Payload); err != nil {
 		return answer(in, nil, events.OutcomeRejected, CodeInvalidInput, err.Error()), nil
 	}
+	return step(in, begin(in), fsm.Input{Kind: fsm.InputStart, Data: c.Payload}, outsideCause(c))
+}
+
+// begin is an instance before its first event.
+func begin(in input) *events.Snapshot {
+	c := in.command
 	correlation := c.CorrelationID
 	if correlation.IsNil() {
 		correlation = c.CommandID
@@ -245,7 +276,7 @@ func start(in input) (decision, error) {
 		State: events.WorkflowPending, CorrelationID: correlation, Parent: c.Parent, CreatedAt: in.now, UpdatedAt: in.now,
 	}
 	declare(snap, in.machine)
-	return step(in, snap, fsm.Input{Kind: fsm.InputStart, Data: c.Payload}, outsideCause(c))
+	return snap
 }
 
 // step lets the statechart decide and records what follows.

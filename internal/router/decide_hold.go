@@ -111,9 +111,26 @@ func again(in input, h *events.HeldInput, snap *events.Snapshot, moved bool) (de
 			return decision{}, nil // such as of a state that another version does not have
 		}
 		sub.timer = &snap.Chart.Timers[at]
+	}
+	d, err := decideHeld(sub, snap, moved)
+	if err == nil && in.writable != nil {
+		err = in.writable(&d)
+	}
+	if err == nil {
+		return d, nil
+	}
+	// The operator's command is done; what was held is the incident, once more.
+	if parked, ok := undecidable(sub, snap, unwritten(err)); ok {
+		return parked, nil
+	}
+	return decision{}, err
+}
+
+func decideHeld(sub input, snap *events.Snapshot, moved bool) (decision, error) {
+	c := sub.command
+	if c == nil {
 		return decideTimer(sub, snap)
 	}
-	c := h.Command
 	sub.explicit = slices.ContainsFunc(snap.Seen, func(s events.SeenCommand) bool { return s.Name == c.CommandID })
 	switch {
 	case snap.State.Finished() && c.Command == events.CommandSignal:

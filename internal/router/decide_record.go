@@ -31,7 +31,9 @@ type recorder struct {
 	asked  map[events.UUID]events.UUID // the event that asked for an attempt, by task
 	end    *fsm.Ended
 	starts []childStart // child workflows to begin
-	meta   fields       // what the metadata of all events say; never changed once it is made
+
+	unwritten bool   // the incident is about what cannot be written
+	meta      fields // what the metadata of all events say; never changed once it is made
 }
 
 func newRecorder(in input, snap *events.Snapshot, cause []events.UUID) *recorder {
@@ -316,6 +318,9 @@ func (r *recorder) ended(e fsm.Ended) {
 // to be decided again when a person says so.
 func (r *recorder) park(i *fsm.Incident) {
 	e := &events.Error{Code: i.Code, Message: i.Error()}
+	if r.unwritten {
+		e.Message = i.Message
+	}
 	r.next.Error = e
 	r.next.Incident = &events.Incident{
 		Code: i.Code, Message: i.Message, File: i.File, Line: int32(i.Line), Column: int32(i.Col), At: r.in.now, //nolint:gosec // files are bounded
@@ -325,7 +330,11 @@ func (r *recorder) park(i *fsm.Incident) {
 		r.next.Incident.Input.TimerID = r.in.timer.ID
 	}
 	data := errorFields(fields{}, e)
-	data["file"], data["line"], data["column"] = events.String(i.File), events.Long(int64(i.Line)), events.Long(int64(i.Col))
+	if r.unwritten { // no place of the definition is to blame
+		data[facts.DataUnwritten] = events.Boolean(true)
+	} else {
+		data["file"], data["line"], data["column"] = events.String(i.File), events.Long(int64(i.Line)), events.Long(int64(i.Col))
+	}
 	var payload json.RawMessage
 	if c := r.in.command; c != nil && c.Command != events.CommandStart { // workflow.created has a start's
 		data[facts.DataParked], payload = facts.Parked(c), c.Payload

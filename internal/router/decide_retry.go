@@ -22,9 +22,8 @@ func retry(in input, snap *events.Snapshot) (decision, error) {
 	r.next.Incident, r.next.Error = nil, nil
 	parked := i.Input
 	starts := parked.Command != nil && parked.Command.Command == events.CommandStart
-	if starts && in.command.Skip {
-		return answer(in, snap, events.OutcomeRejected, CodeIllegalTransition,
-			"the start itself is the incident and cannot be left out; possible: cancel, terminate, retry without skip"), nil
+	if why := unskippable(parked, snap); in.command.Skip && why != "" {
+		return answer(in, snap, events.OutcomeRejected, CodeIllegalTransition, why), nil
 	}
 	r.event(events.EventWorkflowRetrying, r.why(fields{"error_code": events.String(i.Code), "input": inputName(parked)}), nil)
 	d := r.decision()
@@ -39,7 +38,13 @@ func retry(in input, snap *events.Snapshot) (decision, error) {
 		if again := d.next.Incident; again != nil {
 			again.Input.Command = parked.Command
 		}
-	case in.command.Skip || in.replay: // a history says by itself what followed
+	case in.command.Skip:
+		more, err := skipped(in, parked, d.next)
+		if err != nil {
+			return decision{}, err
+		}
+		d = join(d, more)
+	case in.replay: // a history says by itself what followed
 	default:
 		more, err := again(in, parked, d.next, false)
 		if err != nil {

@@ -2,6 +2,7 @@ package router
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"reflect"
@@ -30,6 +31,7 @@ import (
 //	snapshot        where the instance stands
 //	repair          the definition as it should have been (YAML)
 //	undeploy        the definition is not known here any more, until deploy
+//	unwritable      from here on nothing can be written, until writable
 //
 // Run with -rewrite to accept what is decided now.
 func TestDecide(t *testing.T) {
@@ -64,7 +66,8 @@ type script struct {
 	deployed []*fsm.Machine
 	now      time.Time
 	said     int
-	repaired bool // decided by another definition than the history says
+	blocked  *events.Error // what keeps decisions from being written
+	repaired bool          // decided by another definition than the history says
 }
 
 func (s *script) run(d *datadriven.TestData) string {
@@ -102,6 +105,12 @@ func (s *script) run(d *datadriven.TestData) string {
 		return ""
 	case "deploy":
 		s.machine = s.away
+		return ""
+	case "unwritable":
+		s.blocked = &events.Error{Code: CodeTooLarge, Message: "what follows cannot be written: " + d.Input}
+		return ""
+	case "writable":
+		s.blocked = nil
 		return ""
 	case "timers":
 		return s.fire()
@@ -179,6 +188,10 @@ func (s *script) decide(c events.Command) string {
 }
 
 func (s *script) apply(in input) string {
+	if blocked := s.blocked; blocked != nil {
+		in.unwritten = blocked
+		in.writable = func(*decision) error { return &codedError{blocked.Code, errors.New("it is still too large")} }
+	}
 	before, err := json.Marshal(s.snap)
 	if err != nil {
 		s.t.Fatal(err)

@@ -20,7 +20,7 @@ func TestPanicCostsOneDecision(t *testing.T) {
 	}
 	lane := newLane(Config{}, nil, nil, &book{})
 	broken := &transaction{lane: lane}
-	if err := broken.add(instance{}, &entry{}, decision{signals: []fsm.SendSignal{{}}}); err == nil {
+	if err := broken.add(instance{}, &entry{}, decision{signals: []fsm.SendSignal{{}}}, maxRecord); err == nil {
 		t.Error("no error of a decision that cannot be written")
 	}
 	if len(broken.records) > 0 {

@@ -65,26 +65,41 @@ const (
 
 // Process decides a batch and commits what follows.
 func (l *lane) Process(ctx context.Context, b *shard.Batch) error {
-	t := l.begin(b)
-	for _, r := range b.Records {
-		if err := t.command(ctx, r); err != nil {
-			return fmt.Errorf("decide %s/%d@%d: %w", r.Topic, r.Partition, r.Offset, errors.Join(shard.ErrRetry, err))
-		}
+	t, err := l.decideAll(ctx, b, false)
+	if errors.Is(err, errUnwritten) {
+		t, err = l.decideAll(ctx, b, true)
 	}
-	if err := l.fireDue(ctx, t); err != nil {
-		return errors.Join(shard.ErrRetry, err)
-	}
-	if err := t.schedules(ctx); err != nil {
+	if err != nil {
 		return errors.Join(shard.ErrRetry, err)
 	}
 	if len(t.touched) == 0 {
 		t.settleSchedules()
 		return nil
 	}
-	if err := t.finish(); err != nil {
-		return errors.Join(shard.ErrRetry, err)
-	}
 	return l.commit(ctx, t)
+}
+
+// decideAll decides a batch, and all that has come besides. Nothing of it counts
+// before it is committed, so that a batch can be decided again: carefully, when
+// one snapshot of it cannot be written.
+func (l *lane) decideAll(ctx context.Context, b *shard.Batch, careful bool) (*transaction, error) {
+	t := l.begin(b)
+	t.careful = careful
+	for _, r := range b.Records {
+		if err := t.command(ctx, r); err != nil {
+			return nil, fmt.Errorf("decide %s/%d@%d: %w", r.Topic, r.Partition, r.Offset, err)
+		}
+	}
+	if err := l.fireDue(ctx, t); err != nil {
+		return nil, err
+	}
+	if err := t.schedules(ctx); err != nil {
+		return nil, err
+	}
+	if len(t.touched) == 0 {
+		return t, nil
+	}
+	return t, t.finish()
 }
 
 func (l *lane) commit(ctx context.Context, t *transaction) error {

@@ -101,7 +101,7 @@ func (p *replayer) machine(recorded int32) (*fsm.Machine, error) {
 
 // decide decides one fact and goes on from there.
 func (p *replayer) decide(f *facts.Fact) (decision, error) {
-	in := input{now: f.Now, source: f.Source, replay: true}
+	in := input{now: f.Now, source: f.Source, replay: true, unwritten: f.Unwritten}
 	if f.Command != nil {
 		// It was accepted, so what its sender expected was so.
 		c, expected := *f.Command, sequenceOf(p.snap)

@@ -90,7 +90,7 @@ func (t *transaction) due(p shard.Partition, part *agendaPart) []string {
 	}
 	if len(part.watched) > 0 {
 		for at, e := range t.overlay {
-			if id, watched := part.watched[at.id]; watched && at.partition == p && e.record != nil && e.cur.State.Finished() {
+			if id, watched := part.watched[at.id]; watched && at.partition == p && e.changed && e.cur.State.Finished() {
 				ids[id] = true
 			}
 		}
@@ -261,19 +261,15 @@ func (t *transaction) own(ctx context.Context, at instance, c *events.Command) (
 		return nil, nil, err
 	}
 	t.touched[at.partition] = true
-	d, err := decide(in, e.cur)
-	outcome := d.outcome
-	if err == nil {
-		if err := t.settle(ctx, in, &d); err != nil {
-			return nil, nil, err
-		}
-		d.outcome = nil
-		err = t.add(at, e, d)
-	}
+	in.own = true
+	f, err := t.follow(ctx, at, e, in)
 	if err != nil {
-		outcome = answer(in, e.cur, events.OutcomeRejected, CodeUndecidable, err.Error()).outcome
+		return nil, nil, err
 	}
-	return outcome, e, nil
+	if f.lost != nil {
+		return answer(in, e.cur, events.OutcomeRejected, codeOf(f.lost), clipMessage(f.lost.Error())).outcome, e, nil
+	}
+	return f.outcome, e, nil
 }
 
 // scheduleAsked is the schedule that a command is for, "" when it is for an instance.

@@ -3,7 +3,6 @@ package router
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -110,32 +109,20 @@ func (t *transaction) fire(ctx context.Context, due dueTimer) error {
 	if in.machine, err = t.machine(ctx, e.cur.WorkflowType, e.cur.Version); err != nil {
 		return err
 	}
-	if err := t.fireOne(ctx, at, e, in); errors.Is(err, shard.ErrRetry) {
+	f, err := t.follow(ctx, at, e, in)
+	if err != nil {
 		return err
-	} else if err != nil {
+	}
+	if f.lost != nil {
 		// The instance keeps its timer; its neighbours go on.
 		t.undecided = append(t.undecided, due)
-		t.lane.config.Logger.LogAttrs(ctx, slog.LevelError, "timer cannot be decided, it waits for a new definition or a restart",
-			slog.String("instance", at.id.String()), slog.String("type", e.cur.WorkflowType), slog.Any("error", err))
+		t.lane.config.Logger.LogAttrs(ctx, slog.LevelError, "timer cannot be decided, and not even an incident written: it waits for a new definition or a restart",
+			slog.String("instance", at.id.String()), slog.String("type", e.cur.WorkflowType), slog.Any("error", f.lost))
 		return nil
 	}
 	t.timers++
 	t.lane.config.Metrics.timerFired(t.now.Sub(timer.Due))
 	return nil
-}
-
-func (t *transaction) fireOne(ctx context.Context, at instance, e *entry, in input) error {
-	if in.machine == nil {
-		return fmt.Errorf("version %d of %q, which it runs on, is not deployed", e.cur.Version, e.cur.WorkflowType)
-	}
-	d, err := decide(in, e.cur)
-	if err != nil {
-		return err
-	}
-	if err := t.settle(ctx, in, &d); err != nil {
-		return errors.Join(shard.ErrRetry, err)
-	}
-	return t.add(at, e, d)
 }
 
 func findTimer(s *events.Snapshot, ref timerRef) *events.Timer {
@@ -187,7 +174,7 @@ func (l *lane) noteTimers(t *transaction) error {
 	set := make(map[shard.Partition]time.Time) // the earliest timer of what changed
 	gone := make(map[shard.Partition]bool)     // the earliest timer of the partition may be no more
 	for at, e := range t.overlay {
-		if e.record == nil {
+		if !e.changed {
 			continue
 		}
 		if !e.cur.Holding() {

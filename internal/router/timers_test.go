@@ -55,7 +55,7 @@ func (l *lane) change(t rapid.TB, p shard.Partition, key string, dues ...int64) 
 	}
 	tx := l.begin(&shard.Batch{Open: map[shard.Partition]int64{p: 0}})
 	tx.touched[p] = true
-	tx.overlay[at] = &entry{old: old, cur: next, record: record}
+	tx.overlay[at] = &entry{old: old, cur: next, changed: true, record: record}
 	batch := l.book.db.NewBatch()
 	defer batch.Close()
 	l.book.put(batch, p, old, next, record)

@@ -2,11 +2,11 @@ package router
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
-	"github.com/leat-io/leat/internal/avro"
 	"github.com/leat-io/leat/internal/kafka"
 	"github.com/leat-io/leat/internal/shard"
 	"github.com/leat-io/leat/internal/store"
@@ -28,6 +28,7 @@ type transaction struct {
 	driven           map[scheduleAt]*driven
 	orphans          []scheduleAt // schedules that are no more, and whose progress goes
 	synced           bool         // the registry was brought up to date for this transaction
+	careful          bool         // every decision's snapshot is encoded, to find the one that cannot be
 	commands, timers int
 }
 
@@ -35,7 +36,9 @@ type transaction struct {
 type entry struct {
 	old, cur *events.Snapshot
 	key      []byte // of its records
-	record   []byte // cur as it goes into the state topic; nil when cur is old
+	changed  bool   // cur is not old
+	room     int    // how large cur may be as a record
+	record   []byte // cur as it goes into the state topic; made when all is decided
 }
 
 func (l *lane) begin(b *shard.Batch) *transaction {
@@ -72,34 +75,56 @@ func (t *transaction) command(ctx context.Context, r *kafka.Record) error {
 		if err != nil {
 			return err
 		}
-		return t.add(at, e, d)
+		if err := t.add(at, e, d, maxRecord); err != nil {
+			t.deadLetter(r, err)
+		}
+		return nil
 	}
 	if err := t.machines(ctx, &in, e.cur); err != nil {
 		return err
 	}
-	d, err := decide(in, e.cur)
-	if err == nil {
-		if err := t.settle(ctx, in, &d); err != nil {
-			return err
-		}
-		err = t.add(at, e, d)
-	}
+	f, err := t.follow(ctx, at, e, in)
 	if err != nil {
-		// Only this command is given up; its neighbours and later ones go on.
-		t.deadLetter(r, err)
-		code := CodeUndecidable
-		if errors.Is(err, avro.ErrTooLarge) {
-			code = CodeTooLarge
-		}
-		d = answer(in, e.cur, events.OutcomeRejected, code, err.Error())
-		d.tellParent(in)
-		if err := t.settle(ctx, in, &d); err != nil {
-			return err
-		}
-		return t.add(at, e, decision{outcome: d.outcome, sends: d.sends, audit: audit(in, e.cur, d)})
+		return err
 	}
-	t.logDecided(ctx, r, in.command, d)
+	if f.replaced != nil {
+		t.deadLetter(r, f.replaced) // the result itself is kept here
+	}
+	if f.lost != nil {
+		return t.giveUp(ctx, r, in, e, f.lost)
+	}
+	t.tellOperator(r, in.command, f.outcome)
+	t.logDecided(ctx, r, in.command, f.decision)
 	return nil
+}
+
+// giveUp keeps a command in the dead letter topic, of which nothing else could
+// be kept, and tells whoever waits for it. Its neighbours and later ones go on.
+func (t *transaction) giveUp(ctx context.Context, r *kafka.Record, in input, e *entry, why error) error {
+	if !isLife(in.command) && !evolves(in.command) { // a person is told, and asks for something else
+		t.deadLetter(r, why)
+	}
+	d := answer(in, e.cur, events.OutcomeRejected, codeOf(why), clipMessage(why.Error()))
+	d.tellParent(in)
+	if err := t.settle(ctx, in, &d); err != nil {
+		return err
+	}
+	p := shard.Partition{Topic: r.Topic, Partition: r.Partition}
+	told := decision{outcome: d.outcome, sends: d.sends, audit: audit(in, e.cur, d)}
+	if err := t.add(instance{p, in.command.InstanceID}, e, told, maxRecord); err != nil {
+		t.lane.config.Logger.LogAttrs(ctx, slog.LevelError, "nobody can be told of a command that was given up",
+			slog.String("topic", r.Topic), slog.Int64("offset", r.Offset), slog.Any("error", err))
+	}
+	return nil
+}
+
+// tellOperator keeps a signal that another instance sent and that is refused
+// here: its sender went on long ago, so it goes where operators look.
+func (t *transaction) tellOperator(r *kafka.Record, c *events.Command, o *events.Outcome) {
+	sent := c.Command == events.CommandSignal && !c.CausationID.IsNil() && strings.Contains(c.Source, "/")
+	if sent && o != nil && o.Status == events.OutcomeRejected && o.Error != nil {
+		t.deadLetter(r, fmt.Errorf("the signal %q of %s is refused: %w", c.Event, c.Source, o.Error))
+	}
 }
 
 // logDecided tells, for debugging, what became of a command and where it stands.
@@ -190,7 +215,7 @@ func (t *transaction) fence() kafka.Fence {
 // apply writes what was committed into the book.
 func (t *transaction) apply(batch *store.Batch) {
 	for at, e := range t.overlay {
-		if e.record != nil {
+		if e.changed {
 			t.lane.book.put(batch, at.partition, e.old, e.cur, e.record)
 			t.lane.cache.put(at, e.cur)
 		}

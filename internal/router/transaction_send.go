@@ -16,6 +16,11 @@ import (
 // parent goes on. The error is that the definitions cannot be read, and then it
 // is not known what is deployed.
 func (t *transaction) settle(ctx context.Context, in input, d *decision) error {
+	for i := range d.signals {
+		if _, err := t.deployed(ctx, d.signals[i].Type); err != nil {
+			return err
+		}
+	}
 	kept := d.sends[:0]
 	for _, c := range d.sends {
 		known, err := t.deployed(ctx, c.WorkflowType)

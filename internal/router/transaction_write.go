@@ -15,21 +15,16 @@ import (
 	"github.com/leat-io/leat/pkg/topics"
 )
 
-// maxRecord bounds one record, so that no decision can make a batch that the
-// broker refuses for ever (message.max.bytes is about 1 MiB by default).
-const maxRecord = 900 << 10
-
 // add makes a decision part of the transaction, or nothing of it when one of
-// its records cannot be written.
-func (t *transaction) add(at instance, e *entry, d decision) error {
+// its records cannot be written. room is how large the snapshot may be.
+func (t *transaction) add(at instance, e *entry, d decision, room int) error {
 	before := len(t.records)
-	state, err := t.encode(at, e.key, d)
-	if err != nil {
+	if err := t.encode(at, e.key, d, room); err != nil {
 		t.records = t.records[:before]
 		return err
 	}
 	if d.next != nil {
-		e.cur, e.record = d.next, state
+		e.cur, e.changed, e.room = d.next, true, room
 	}
 	for _, message := range d.logs {
 		t.lane.config.Logger.LogAttrs(context.Background(), slog.LevelInfo, "workflow log", slog.String("message", message),
@@ -44,9 +39,10 @@ func (t *transaction) add(at instance, e *entry, d decision) error {
 	return nil
 }
 
-// encode adds a decision's records, without the snapshot, which goes last. On
-// an error some may have been added.
-func (t *transaction) encode(at instance, key []byte, d decision) (state []byte, err error) {
+// encode adds a decision's records, without the snapshot, which goes last: one
+// an instance, however many decisions the transaction has of it. On an error
+// some may have been added.
+func (t *transaction) encode(at instance, key []byte, d decision, room int) (err error) {
 	defer rescue(&err)
 	names := t.lane.config.Names
 	topic := ""
@@ -59,38 +55,33 @@ func (t *transaction) encode(at instance, key []byte, d decision) (state []byte,
 		r := kafka.NewRecordAt(topic, at.partition.Partition, key, value)
 		r.Headers, r.Timestamp = cloudEvents(e), e.Timestamp
 		if err := t.put(r, err); err != nil {
-			return nil, fmt.Errorf("event %s: %w", e.EventType, err)
+			return fmt.Errorf("event %s: %w", e.EventType, err)
 		}
 	}
 	for i := range d.tasks {
 		task := &d.tasks[i]
 		value, err := avro.EncodeTask(task)
 		if err := t.put(kafka.NewRecord(names.Tasks(task.Queue), []byte(task.TaskID.String()), value), err); err != nil {
-			return nil, fmt.Errorf("task %s: %w", task.TaskName, err)
+			return fmt.Errorf("task %s: %w", task.TaskName, err)
 		}
 	}
 	for i, s := range d.signals {
 		if err := t.put(t.signal(d.next, i, s)); err != nil {
-			return nil, fmt.Errorf("signal %s: %w", s.Event, err)
+			return fmt.Errorf("signal %s: %w", s.Event, err)
 		}
 	}
 	for i := range d.sends {
 		if err := t.put(t.send(&d.sends[i])); err != nil {
-			return nil, fmt.Errorf("%s for %s: %w", d.sends[i].Command, d.sends[i].WorkflowType, err)
+			return fmt.Errorf("%s for %s: %w", d.sends[i].Command, d.sends[i].WorkflowType, err)
 		}
 	}
 	if err := t.encodeAnswers(&d); err != nil {
-		return nil, err
+		return err
 	}
-	if d.next != nil {
-		if state, err = avro.EncodeSnapshot(d.next); err != nil {
-			return nil, fmt.Errorf("snapshot: %w", err)
-		}
-		if len(state) > maxRecord {
-			return nil, fmt.Errorf("the instance's state: %w: %d bytes, at most %d", avro.ErrTooLarge, len(state), maxRecord)
-		}
+	if t.careful && d.next != nil {
+		_, err = encodeState(d.next, room)
 	}
-	return state, nil
+	return err
 }
 
 // encodeAnswers adds what tells people and clients of a decision.
@@ -123,7 +114,7 @@ func (t *transaction) put(r *kafka.Record, err error) error {
 		return err
 	}
 	if len(r.Value) > maxRecord {
-		return fmt.Errorf("a record for %s: %w: %d bytes, at most %d", r.Topic, avro.ErrTooLarge, len(r.Value), maxRecord)
+		return tooLarge("a record for "+r.Topic, len(r.Value), maxRecord)
 	}
 	t.records = append(t.records, r)
 	return nil
@@ -154,7 +145,7 @@ func (t *transaction) signal(from *events.Snapshot, ordinal int, s fsm.SendSigna
 	c.Resolve(c.CommandID)
 	n := t.lane.registry.Partitions(s.Type)
 	if n == 0 {
-		return nil, fmt.Errorf("type %q is not deployed", s.Type)
+		return nil, &codedError{CodeUnknownType, fmt.Errorf("type %q is not deployed", s.Type)}
 	}
 	value, err := avro.EncodeCommand(&c)
 	key := []byte(c.InstanceID.String())
@@ -164,8 +155,12 @@ func (t *transaction) signal(from *events.Snapshot, ordinal int, s fsm.SendSigna
 // finish adds the snapshots, one an instance, and the checkpoints.
 func (t *transaction) finish() error {
 	for at, e := range t.overlay {
-		if e.record == nil {
+		if !e.changed {
 			continue
+		}
+		var err error
+		if e.record, err = encodeState(e.cur, e.room); err != nil {
+			return fmt.Errorf("%w: %w", errUnwritten, err)
 		}
 		t.records = append(t.records, kafka.NewRecordAt(t.stateTopic(at.partition), at.partition.Partition, e.key, e.record))
 	}
