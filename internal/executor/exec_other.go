@@ -5,10 +5,19 @@ package executor
 import "os/exec"
 
 // group does nothing: without process groups only the program itself is ended.
-type group struct{}
+type group struct{ program *exec.Cmd }
 
 func newGroup() (*group, error) { return &group{}, nil }
 
-func (*group) start(cmd *exec.Cmd) error { return cmd.Start() }
+func (g *group) start(cmd *exec.Cmd) error {
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	g.program = cmd
+	g.enlist()
+	return nil
+}
 
-func (*group) end() {}
+func (g *group) kill() { _ = g.program.Process.Kill() }
+
+func (g *group) end() { g.dismiss() }

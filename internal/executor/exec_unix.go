@@ -62,13 +62,18 @@ func (g *group) start(cmd *exec.Cmd) error {
 	if g.pid == 0 {
 		g.pid = cmd.Process.Pid
 	}
+	g.enlist()
 	return nil
 }
 
-// end kills what is in the group.
+// kill ends what is in the group.
+func (g *group) kill() { _ = syscall.Kill(-g.pid, syscall.SIGKILL) } // ESRCH: nothing is left
+
+// end is behind the end of the program.
 func (g *group) end() {
+	g.dismiss()
 	if g.pid != 0 {
-		_ = syscall.Kill(-g.pid, syscall.SIGKILL) // ESRCH: nothing is left
+		g.kill()
 	}
 	if g.watcher != nil {
 		_ = g.hold.Close()
