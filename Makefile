@@ -63,6 +63,10 @@ bench: ## Run the benchmarks on a real Kafka, JSON lines on stdout (ARGS='-only 
 bench-fsm: ## Measure the interpreter beside other Go machines and XState, JSON lines (ARGS='-rounds 9')
 	@bench/fsm/run.sh $(ARGS)
 
+CASES ?= ../shared/cases
+cases: build ## Play the cases of ../shared/cases, where they are there, against bin/leat
+	@if [ -f $(CASES)/run.sh ]; then LEAT=$(CURDIR)/bin/leat bash $(CASES)/run.sh; else echo "there are no cases in $(CASES)"; fi
+
 FUZZTIME ?= 20s
 fuzz: ## Fuzz every fuzz target for FUZZTIME=20s each
 	@set -e; grep -rlE '^func Fuzz' --include='*_test.go' pkg internal | while read -r file; do \
@@ -96,4 +100,4 @@ hooks: ## Lint before every commit in this clone
 clean: ## Remove what was built and the data of local runs
 	rm -rf bin data .leat coverage*
 
-.PHONY: help build run examples test unit race integration chaos test-containers sim bench bench-fsm fuzz lint fmt check vuln kafka hooks clean
+.PHONY: help build run examples test unit race integration chaos test-containers sim bench bench-fsm cases fuzz lint fmt check vuln kafka hooks clean

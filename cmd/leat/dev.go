@@ -45,6 +45,7 @@ func (a *app) devCommand() *cobra.Command {
 	flags.StringVar(&o.Data, "data", "", "directory of all data (default: leat/dev below the user's cache directory)")
 	flags.BoolVar(&o.Memory, "memory", false, "keep everything in memory, and nothing after the end")
 	flags.StringVar(&o.HTTP, "http", boot.DevHTTP, "address of the API; port 0 takes a free one")
+	flags.BoolVar(&o.HTTPRemote, "http-remote", false, "let --http be an address that others reach; the API asks nobody for a password")
 	flags.StringVar(&o.Kafka, "kafka", devkafka.DefaultAddr, "address of the embedded Kafka; port 0 takes a free one")
 	flags.IntVar(&o.Partitions, "partitions", topics.DevPartitions, "partitions of topics that are made without a count")
 	boot.AddCommandFlags(flags, "dev")
@@ -62,7 +63,7 @@ func (a *app) dev(ctx context.Context, o boot.DevOptions) error {
 	if err != nil {
 		return err
 	}
-	o.Logger, o.HTTPCalls = logger, a.settings.HTTPCalls()
+	o.Logger, o.HTTPCalls, o.HTTPHosts = logger, a.settings.HTTPCalls(), a.settings.List("http-host")
 	if o.Memory && o.Data != "" {
 		return problem.New(problem.Usage, "--data and --memory exclude each other", "one keeps the data, the other does not", "leave one out")
 	}

@@ -24,7 +24,7 @@ func (p *process) serveAPI(w interface{ Handler() http.Handler }) error {
 	}
 	p.api = new(current)
 	p.api.set(w.Handler())
-	server, err := listenHTTP(context.Background(), p.settings.Text("http"), p.api)
+	server, err := listenHTTP(context.Background(), p.settings.Text("http"), p.api, p.settings.List("http-host")...)
 	if err != nil {
 		return err
 	}

@@ -24,6 +24,8 @@ type DevOptions struct {
 	Data       string // directory of everything; default: dev in the data directory
 	Memory     bool   // keep nothing: Data is not used
 	HTTP       string // default 127.0.0.1:8470
+	HTTPRemote bool   // allow an HTTP that is not a loopback address: the API asks nobody for a password
+	HTTPHosts  []string
 	Kafka      string // default 127.0.0.1:9092
 	Partitions int    // of topics without a count of their own; default topics.DevPartitions
 	Exec       []string
@@ -83,6 +85,11 @@ func (o DevOptions) withDefaults() (DevOptions, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	if !o.HTTPRemote && !isLoopback(o.HTTP) {
+		return o, problem.New(problem.AddressRefused, "cannot serve the API on "+o.HTTP,
+			"it is not a loopback address, and the API asks nobody for a password: whoever reaches it can start, signal and end workflows",
+			"leat dev --http 127.0.0.1:0, or say that it is meant: --http-remote")
+	}
 	if o.Memory {
 		o.Data = ""
 		return o, nil
@@ -120,7 +127,7 @@ func (d *Dev) startWorkers(o DevOptions) (err error) {
 	metrics := newMetricSet(m)
 
 	api := new(current)
-	server, err := listenHTTP(context.Background(), o.HTTP, api)
+	server, err := listenHTTP(context.Background(), o.HTTP, api, o.HTTPHosts...)
 	if err != nil {
 		if known := Explain("", err); known.Code == problem.AddressTaken {
 			known.Fix = "stop the program that listens on " + o.HTTP + ", or: leat dev --http 127.0.0.1:0 (another port)"

@@ -158,7 +158,7 @@ func (p *process) listenOps(ctx context.Context, health *Health, registry *prome
 	if addr == "" {
 		addr = p.role.OpsAddr
 	}
-	server, err := listenHTTP(ctx, addr, opsHandler(health, registry, Build()))
+	server, err := listenHTTP(ctx, addr, opsHandler(health, registry, Build()), p.settings.List("http-host")...)
 	if err != nil {
 		return err
 	}

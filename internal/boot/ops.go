@@ -113,13 +113,18 @@ type httpServer struct {
 	server   *http.Server
 }
 
-func listenHTTP(ctx context.Context, addr string, handler http.Handler) (*httpServer, error) {
+// listenHTTP takes an address. names are hosts that it answers to beside those
+// of loopback.
+func listenHTTP(ctx context.Context, addr string, handler http.Handler, names ...string) (*httpServer, error) {
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
 	if err != nil {
 		return nil, explainListen("cannot listen on "+addr, err)
 	}
-	s := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
-	return &httpServer{l, s}, nil
+	s := &http.Server{
+		Handler:           front{next: handler, known: knownHosts(l.Addr(), names)},
+		ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+	}
+	return &httpServer{newDoors(l), s}, nil
 }
 
 func (s *httpServer) addr() string { return s.listener.Addr().String() }

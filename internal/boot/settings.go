@@ -45,6 +45,7 @@ func settings() []setting {
 		{key: "types", value: []string{}, roles: "router", usage: "workflow types to decide, comma-separated (default: every deployed one)"},
 		{key: "data", value: "", roles: "router projector", usage: "directory of the local copy; lost, it is rebuilt from Kafka (default: below the user's cache directory)"},
 		{key: "http", value: "127.0.0.1:8470", roles: "projector", usage: "address of the query API; port 0 takes a free one"},
+		{key: "http-host", value: []string{}, roles: "router projector executor leat", only: "dev", usage: "names, comma-separated, that HTTP addresses answer to beside localhost and loopback addresses (default: on loopback none, elsewhere any)"},
 		{key: "exec", value: []string{}, roles: "executor", usage: "run a program for a task: 'queue.task=program arg…' (repeatable)"},
 		{key: "http-allow", value: []string{}, roles: "executor leat", only: "dev", usage: "hosts to which http calls may go, comma-separated: api.example.com, *.example.com, host:8443, http://host (default: none)"},
 		{key: "http-allow-private", value: false, roles: "executor leat", only: "dev", usage: "let allowed hosts resolve to private and loopback addresses"},

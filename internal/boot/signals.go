@@ -5,10 +5,12 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/leat-io/leat/internal/executor"
 )
 
 // Signals gives a context that ends with the first SIGINT or SIGTERM. The
-// second one ends the process at once. stop gives the signals back.
+// second one ends the process at once, and the programs that it runs. stop gives the signals back.
 func Signals(parent context.Context) (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithCancel(parent)
 	ch := make(chan os.Signal, 2)
@@ -18,6 +20,7 @@ func Signals(parent context.Context) (ctx context.Context, stop func()) {
 		defer close(done)
 		for range ch {
 			if ctx.Err() != nil {
+				executor.KillPrograms()
 				os.Exit(130)
 			}
 			cancel()

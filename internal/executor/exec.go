@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"strconv"
@@ -66,16 +67,13 @@ func (p Program) run(ctx context.Context, path string, task *events.Task) (json.
 	cmd := exec.CommandContext(ctx, path, p.Argv[1:]...) //nolint:gosec // argv is the operator's own
 	cmd.Args[0] = p.Argv[0]
 	cmd.Dir, cmd.Env = p.Dir, append(append(baseEnv(), p.Env...), taskEnv(task)...)
-	cmd.Stdin = bytes.NewReader(inputOf(task))
-	stdout, stderr := &head{most: maxStdout}, &tail{most: maxStderr}
-	cmd.Stdout, cmd.Stderr = stdout, stderr
 	cmd.WaitDelay = p.Grace
-	ownGroup(cmd)
-	err := cmd.Run()
-	endGroup(cmd)
+	stdout, stderr := &head{most: maxStdout}, &tail{most: maxStderr}
+	err := p.play(cmd, inputOf(task), stdout, stderr)
 	var exit *exec.ExitError
 	switch {
 	case err == nil:
+		return p.result(stdout)
 	case ctx.Err() != nil:
 		return nil, fmt.Errorf("%s was stopped: %w", p.Argv[0], context.Cause(ctx))
 	case errors.As(err, &exit):
@@ -83,6 +81,43 @@ func (p Program) run(ctx context.Context, path string, task *events.Task) (json.
 	default:
 		return nil, &events.Error{Code: CodeProgram, Retryable: true, Message: clip(err.Error(), events.MaxMessageLength)}
 	}
+}
+
+// leftOpen is how long what has left the program's group may hold its output open.
+const leftOpen = 500 * time.Millisecond
+
+// play runs the program to its end, ends what is left of its group, and only then
+// takes the last of what was written: a child that holds standard output open
+// does not make a program last that has ended.
+func (p Program) play(cmd *exec.Cmd, input []byte, stdout, stderr io.Writer) error {
+	var pipe pipes
+	defer pipe.close(leftOpen)
+	out, err := pipe.take(stdout)
+	if err != nil {
+		return err
+	}
+	complaints, err := pipe.take(stderr)
+	if err != nil {
+		return err
+	}
+	cmd.Stdout, cmd.Stderr = out, complaints
+	if err := pipe.feed(cmd, bytes.NewReader(input)); err != nil {
+		return err
+	}
+	g, err := newGroup()
+	if err != nil {
+		return err
+	}
+	defer g.end()
+	if err := g.start(cmd); err != nil {
+		return err
+	}
+	pipe.started()
+	return cmd.Wait()
+}
+
+// result is what the program wrote.
+func (p Program) result(stdout *head) (json.RawMessage, error) {
 	if stdout.over {
 		return nil, &events.Error{Code: CodeResult, Message: fmt.Sprintf("%s wrote more than %d bytes", p.Argv[0], maxStdout)}
 	}

@@ -4,7 +4,20 @@ package executor
 
 import "os/exec"
 
-// ownGroup does nothing: without process groups only the program itself is ended.
-func ownGroup(*exec.Cmd) {}
+// group does nothing: without process groups only the program itself is ended.
+type group struct{ program *exec.Cmd }
 
-func endGroup(*exec.Cmd) {}
+func newGroup() (*group, error) { return &group{}, nil }
+
+func (g *group) start(cmd *exec.Cmd) error {
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	g.program = cmd
+	g.enlist()
+	return nil
+}
+
+func (g *group) kill() { _ = g.program.Process.Kill() }
+
+func (g *group) end() { g.dismiss() }

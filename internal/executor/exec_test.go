@@ -3,9 +3,11 @@
 package executor
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -70,6 +72,53 @@ func TestProgramEndsWithItsChildren(t *testing.T) {
 	if _, err := os.Stat(mark); err == nil {
 		t.Fatal("the child went on")
 	}
+}
+
+// A child that holds the standard output open does not change what the program
+// was: it ended, its output is there, its exit code counts.
+func TestProgramEndsWhenItEnds(t *testing.T) {
+	for _, c := range []struct{ name, script, want, code string }{
+		{"completed", `sleep 30 & echo '{"ok":1}'`, `{"ok":1}`, ""},
+		{"without output", `sleep 30 & true`, ``, ""},
+		{"holds standard error", `sleep 30 >/dev/null & echo 1`, `1`, ""},
+		{"ignores signals", `(trap '' TERM HUP; sleep 30) & echo 1`, `1`, ""},
+		{"failed", `sleep 30 & echo no >&2; exit 3`, ``, CodeExit},
+		{"does not read its input", `exec 0<&-; echo 1`, `1`, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			defer cancel()
+			got, err := sh(t, c.script)(ctx, &events.Task{Input: bytes.Repeat([]byte("1"), 200_000)})
+			var failure *events.Error
+			if errors.As(err, &failure) != (c.code != "") || failure != nil && failure.Code != c.code {
+				t.Fatalf("got %v", err)
+			}
+			if string(got) != c.want {
+				t.Fatalf("got %q", got)
+			}
+		})
+	}
+}
+
+// TestGroupEndsWithItsExecutor is about an executor that is killed: all that is
+// left of it is the end of what it held.
+func TestGroupEndsWithItsExecutor(t *testing.T) {
+	g, err := newGroup()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), "/bin/sh", "-c", "trap '' TERM HUP; sleep 30 & sleep 30")
+	if err := g.start(cmd); err != nil {
+		t.Fatal(err)
+	}
+	if err := g.hold.Close(); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	if err := cmd.Wait(); err == nil || time.Since(began) > 20*time.Second {
+		t.Fatalf("the program ended by itself: %v", err)
+	}
+	g.end()
 }
 
 func TestProgramMustExist(t *testing.T) {

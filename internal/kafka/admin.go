@@ -211,7 +211,7 @@ func (a *Admin) seeds() []string {
 }
 
 // Close ends the admin.
-func (a *Admin) Close() { a.client.Close() }
+func (a *Admin) Close() { closeWithin(a.client.Close) }
 
 // Replicas is the replication factor to create topics with: the broker's own
 // default unless one is asked for.

@@ -241,9 +241,12 @@ func (f *Fetcher) push(fetches kgo.Fetches) {
 	}
 }
 
-// Close ends the fetcher. A Poll under way returns.
+// Close ends the fetcher. A Poll under way returns. It does not wait for a
+// broker for longer than closeWithin.
 func (f *Fetcher) Close() {
 	f.end()
-	<-f.ended
-	f.client.CloseAllowingRebalance()
+	closeWithin(func() {
+		<-f.ended
+		f.client.CloseAllowingRebalance()
+	})
 }

@@ -199,7 +199,7 @@ func (m *Member) Commit(ctx context.Context, next map[TopicPartition]int64) erro
 // place the group would keep until the session ends, is taken out by name and
 // member id, so that nobody who has taken its place is meant.
 func (m *Member) Leave(ctx context.Context) error {
-	defer m.client.CloseAllowingRebalance()
+	defer closeWithin(m.client.CloseAllowingRebalance)
 	memberID, _, joined := m.Generation()
 	err := m.client.LeaveGroupContext(ctx)
 	if err == nil && joined && m.config.InstanceID != "" {
@@ -231,7 +231,7 @@ func (m *Member) leaveStatic(ctx context.Context, memberID string) error {
 }
 
 // Close ends the member as a crash would: the group finds out by itself.
-func (m *Member) Close() { m.client.CloseAllowingRebalance() }
+func (m *Member) Close() { closeWithin(m.client.CloseAllowingRebalance) }
 
 func flatten(m map[string][]int32) []TopicPartition {
 	var list []TopicPartition

@@ -92,4 +92,4 @@ func (p *Producer) Ping(ctx context.Context) error {
 }
 
 // Close gives up what is still being written.
-func (p *Producer) Close() { p.client.Close() }
+func (p *Producer) Close() { closeWithin(p.client.Close) }

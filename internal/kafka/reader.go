@@ -74,7 +74,7 @@ func (r *Reader) ReadTo(ctx context.Context, p TopicPartition, from, end int64, 
 	if err != nil {
 		return err
 	}
-	defer client.Close()
+	defer closeWithin(client.Close)
 	for next := from; next < end; {
 		fetches := client.PollFetches(ctx)
 		if err := ctx.Err(); err != nil {
@@ -119,4 +119,4 @@ func (r *Reader) ReadAll(ctx context.Context, topic string, visit func(*Record) 
 }
 
 // Close ends the reader.
-func (r *Reader) Close() { r.client.Close() }
+func (r *Reader) Close() { closeWithin(r.client.Close) }

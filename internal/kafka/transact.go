@@ -132,7 +132,7 @@ func transactionVersion(ctx context.Context, c Config) (int16, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer client.Close()
+	defer closeWithin(client.Close)
 	resp, err := kmsg.NewPtrApiVersionsRequest().RequestWith(ctx, client)
 	if err != nil {
 		return 0, fmt.Errorf("ask for the cluster's features: %w", err)
@@ -272,7 +272,7 @@ func (t *Transactor) abort(ctx context.Context, step string, cause error) error 
 }
 
 // Close leaves an open transaction to the timeout or to the id's next owner.
-func (t *Transactor) Close() { t.client.Close() }
+func (t *Transactor) Close() { closeWithin(t.client.Close) }
 
 // topicIDs remembers topic ids: newer brokers match offsets by them.
 type topicIDs struct {

@@ -41,14 +41,21 @@ func decodeFact(b []byte) (Fact, error) {
 	}, nil
 }
 
+// pageBytes ends a page of a list or of a history before its count does: an
+// answer is made whole in memory, for each client that asks. One item may go
+// beyond it, so that a page is never empty while there is more.
+const pageBytes = 2 << 20
+
 // historyOf gives at most limit events of an instance with a sequence of from
-// or more.
+// or more, and fewer when they are large.
 func historyOf(db *store.DB, workflowType string, id events.UUID, from int64, limit int) (facts []Fact, err error) {
 	_, to := span(instanceKey(prefixEvent, workflowType, id))
+	size := 0
 	err = db.Scan(eventKey(workflowType, id, max(from, 0)), to, func(_, value []byte) (bool, error) {
-		if len(facts) == limit {
+		if len(facts) == limit || size >= pageBytes {
 			return false, nil
 		}
+		size += len(value)
 		fact, err := decodeFact(value)
 		if err != nil {
 			return false, fmt.Errorf("history of %s/%s: %w", workflowType, id, err)

@@ -180,6 +180,7 @@ type lister struct {
 	left   int
 	visit  func(*instance) // takes what is found, instead of the page
 	page   []*instance
+	bytes  int    // of the snapshots in page
 	last   []byte // key of the newest item, or of the last one looked at
 	next   []byte // nil while there is room
 }
@@ -197,7 +198,7 @@ func (l *lister) scan(workflowType string, at []byte) error {
 		to = at
 	}
 	return scan(from, to, func(key, _ []byte) (bool, error) {
-		if len(l.page) == l.filter.Limit || l.left == 0 {
+		if len(l.page) == l.filter.Limit || l.left == 0 || l.bytes >= pageBytes {
 			l.next = l.last
 			return false, nil
 		}
@@ -221,6 +222,7 @@ func (l *lister) found(i *instance) {
 		return
 	}
 	l.page = append(l.page, i)
+	l.bytes += len(i.raw)
 }
 
 // instanceByKey is the instance that a business key names: the one derived from

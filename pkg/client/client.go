@@ -107,7 +107,12 @@ func New(c Config) (*Client, error) {
 	return client, nil
 }
 
-// Close gives up what is under way and ends the client's goroutines.
+// closingTime bounds Close, whatever stands still.
+const closingTime = 3 * time.Second
+
+// Close gives up what is under way and ends the client's goroutines. Those that
+// wait for a broker that stands still are not waited for: Close takes some
+// seconds at most.
 func (c *Client) Close() {
 	c.end()
 	c.mu.Lock()
@@ -115,20 +120,31 @@ func (c *Client) Close() {
 	producer, reader, admin, followers := c.producer, c.reader, c.admin, c.followers
 	c.producer, c.reader, c.admin, c.followers = nil, nil, nil, nil
 	c.mu.Unlock()
+	var closing sync.WaitGroup
 	for _, s := range followers {
-		<-s.made
-		if s.follower != nil {
-			s.follower.close()
-		}
+		closing.Go(func() {
+			<-s.made
+			if s.follower != nil {
+				s.follower.close()
+			}
+		})
 	}
 	if producer != nil {
-		producer.Close()
+		closing.Go(producer.Close)
 	}
 	if reader != nil {
-		reader.Close()
+		closing.Go(reader.Close)
 	}
 	if admin != nil {
-		admin.Close()
+		closing.Go(admin.Close)
+	}
+	closed := make(chan struct{})
+	go func() { closing.Wait(); close(closed) }()
+	timer := time.NewTimer(closingTime)
+	defer timer.Stop()
+	select {
+	case <-closed:
+	case <-timer.C:
 	}
 	c.config.HTTP.CloseIdleConnections()
 }

@@ -1,0 +1,96 @@
+package boot
+
+import (
+	"encoding/json"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+)
+
+const (
+	// bodyTime is how long a request's body may take, on every route. The API
+	// allows less, and a client that has more to say is not one of ours.
+	bodyTime = 10 * time.Second
+	// codeHost is what a foreign Host is answered with.
+	codeHost = "LEAT-A005"
+)
+
+// front stands before every handler. It refuses names that are not ours and
+// ends bodies that do not.
+type front struct {
+	next  http.Handler
+	known func(host string) bool
+}
+
+func (f front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !f.known(r.Host) {
+		refuseHost(w)
+		return
+	}
+	if r.Body != nil && r.Body != http.NoBody {
+		// Whoever reads the body may set a shorter one. What nobody reads is read by
+		// the server, which must not wait for ever either.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTime))
+	}
+	f.next.ServeHTTP(w, r)
+}
+
+// refuseHost says nothing of what was asked: a stranger may show it.
+func refuseHost(w http.ResponseWriter) {
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.Header().Set("Connection", "close")
+	w.WriteHeader(http.StatusMisdirectedRequest)
+	_ = json.NewEncoder(w).Encode(map[string]any{
+		"type": "urn:leat:problem:" + codeHost, "status": http.StatusMisdirectedRequest, "code": codeHost,
+		"title":  "The request is for another host",
+		"detail": "this address listens on loopback and answers only to loopback names; a web page may have given its own name our address",
+		"fix":    "use http://127.0.0.1 or http://localhost, or name the host with --http-host",
+	})
+}
+
+// knownHosts says which Host a listener answers to. One on loopback answers to
+// loopback names, as a page of a stranger can let its own name mean 127.0.0.1
+// and is then of our origin. Others answer to any, until names are configured:
+// what they are called is known to who runs them.
+func knownHosts(addr net.Addr, names []string) func(string) bool {
+	loopback := isLoopback(addr.String())
+	named := make([]string, 0, len(names))
+	for _, n := range names {
+		named = append(named, hostOf(n))
+	}
+	return func(header string) bool {
+		host := hostOf(header)
+		ip, err := netip.ParseAddr(host)
+		switch {
+		case slices.Contains(named, host) && host != "":
+			return true
+		case host == "localhost" || err == nil && ip.Unmap().IsLoopback():
+			return true
+		case loopback:
+			return false
+		default: // an address is nobody's name, so that no page can have it as its own
+			return len(named) == 0 || err == nil
+		}
+	}
+}
+
+// hostOf is the host of "host", "host:port" and "[::1]:port", in lower case and
+// without the dot that ends a full name.
+func hostOf(text string) string {
+	host, _, err := net.SplitHostPort(text)
+	if err != nil {
+		host = strings.TrimSuffix(strings.TrimPrefix(text, "["), "]")
+	}
+	return strings.TrimSuffix(strings.ToLower(host), ".")
+}
+
+// isLoopback reports whether an address to listen on reaches this machine only.
+func isLoopback(addr string) bool {
+	host := hostOf(addr)
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.Unmap().IsLoopback()
+}
