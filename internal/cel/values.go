@@ -31,10 +31,8 @@ type program struct {
 // Eval implements [fsm.Program].
 func (p program) Eval(vars fsm.Vars) (any, error) {
 	out, details, err := p.p.Eval(activation{vars})
-	if p.counted && details != nil {
-		if cost := details.ActualCost(); cost != nil {
-			vars.Spend(*cost)
-		}
+	if p.counted {
+		vars.Spend(spent(details, err))
 	}
 	if err != nil {
 		return nil, clearer(err)
@@ -49,6 +47,20 @@ func (p program) Eval(vars fsm.Vars) (any, error) {
 	}
 	left := maxValues
 	return plain(out, 0, &left)
+}
+
+// spent is what an evaluation cost. One that was ended has no details: it cost
+// all that it may.
+func spent(details *cel.EvalDetails, err error) uint64 {
+	if details != nil {
+		if cost := details.ActualCost(); cost != nil {
+			return *cost
+		}
+	}
+	if err != nil && strings.Contains(err.Error(), "cost limit") {
+		return MaxCost
+	}
+	return 0
 }
 
 // clearer says what the commonest error of JSON values means.
