@@ -16,8 +16,6 @@ import (
 
 	"cel.dev/cel-go/cel"
 	celast "cel.dev/cel-go/common/ast"
-	"cel.dev/cel-go/common/operators"
-	"cel.dev/cel-go/common/overloads"
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
 
@@ -96,10 +94,13 @@ func (e *Environment) Compile(source string, want fsm.Want) (fsm.Program, error)
 	if err := checkWhole(checked); err != nil {
 		return nil, err
 	}
+	if err := checkPatterns(checked.NativeRep()); err != nil {
+		return nil, err
+	}
 	options := []cel.ProgramOption{cel.CustomDecoratorV2(sortLiterals)}
-	counted := costly(checked.NativeRep().Expr())
+	counted := costly(checked)
 	if counted {
-		options = append(options, cel.CostLimit(MaxCost))
+		options = append(options, cel.CostTracking(estimator{}), cel.CostLimit(MaxCost), cel.CustomDecoratorV2(countFirst))
 	}
 	p, err := e.env.Program(checked, options...)
 	if err != nil {
@@ -215,27 +216,6 @@ func checkWhole(checked *cel.Ast) error {
 		}
 	}))
 	return bad
-}
-
-// costly reports whether the work of an expression is not bounded by its own
-// length and that of the texts in it: then its cost is counted, which takes time.
-func costly(e celast.Expr) bool {
-	found, additions := false, 0
-	celast.PreOrderVisit(e, celast.NewExprVisitor(func(e celast.Expr) {
-		switch e.Kind() {
-		case celast.ComprehensionKind:
-			found = true
-		case celast.CallKind:
-			switch e.AsCall().FunctionName() {
-			case operators.Add:
-				additions++
-			case overloads.Matches:
-				found = true
-			}
-		default:
-		}
-	}))
-	return found || additions > 8
 }
 
 // expandActive makes active(x) the call @active(@self, x), and refuses a text

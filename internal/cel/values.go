@@ -18,6 +18,7 @@ import (
 	"cel.dev/cel-go/common/types/traits"
 	"cel.dev/cel-go/interpreter"
 
+	"github.com/leat-io/leat/pkg/events"
 	"github.com/leat-io/leat/pkg/fsm"
 )
 
@@ -30,10 +31,8 @@ type program struct {
 // Eval implements [fsm.Program].
 func (p program) Eval(vars fsm.Vars) (any, error) {
 	out, details, err := p.p.Eval(activation{vars})
-	if p.counted && details != nil {
-		if cost := details.ActualCost(); cost != nil {
-			vars.Spend(*cost)
-		}
+	if p.counted {
+		vars.Spend(spent(details, err))
 	}
 	if err != nil {
 		return nil, clearer(err)
@@ -46,7 +45,22 @@ func (p program) Eval(vars fsm.Vars) (any, error) {
 	case types.String:
 		return string(v), nil
 	}
-	return plain(out, 0)
+	left := maxValues
+	return plain(out, 0, &left)
+}
+
+// spent is what an evaluation cost. One that was ended has no details: it cost
+// all that it may.
+func spent(details *cel.EvalDetails, err error) uint64 {
+	if details != nil {
+		if cost := details.ActualCost(); cost != nil {
+			return *cost
+		}
+	}
+	if err != nil && strings.Contains(err.Error(), "cost limit") {
+		return MaxCost
+	}
+	return 0
 }
 
 // clearer says what the commonest error of JSON values means.
@@ -93,10 +107,18 @@ func orError(value any, err error) any {
 // maxNesting bounds the depth of a value that an expression yields.
 const maxNesting = 64
 
+// maxValues bounds how many values there are in one: each takes a byte of JSON
+// at least, so that no payload can hold more. A list that holds the same list
+// 20,000 times is small until it is copied.
+const maxValues = events.MaxPayloadLength
+
 // plain makes a Go value of a CEL value, as [fsm.Program] promises.
-func plain(value ref.Val, depth int) (any, error) {
+func plain(value ref.Val, depth int, left *int) (any, error) {
 	if depth > maxNesting {
 		return nil, fmt.Errorf("the value is nested more than %d deep", maxNesting)
+	}
+	if *left--; *left < 0 {
+		return nil, fmt.Errorf("the value holds more than %d values", maxValues)
 	}
 	switch v := value.(type) {
 	case types.Bool:
@@ -121,18 +143,18 @@ func plain(value ref.Val, depth int) (any, error) {
 	case types.Duration:
 		return v.Duration, nil
 	case traits.Mapper:
-		return plainMap(v, depth)
+		return plainMap(v, depth, left)
 	case traits.Lister:
-		return plainList(v, depth)
+		return plainList(v, depth, left)
 	default:
 		return nil, fmt.Errorf("a value of type %s is not data", value.Type().TypeName())
 	}
 }
 
-func plainList(list traits.Lister, depth int) (any, error) {
+func plainList(list traits.Lister, depth int, left *int) (any, error) {
 	out := []any{}
 	for it := list.Iterator(); it.HasNext() == types.True; {
-		item, err := plain(it.Next(), depth+1)
+		item, err := plain(it.Next(), depth+1, left)
 		if err != nil {
 			return nil, err
 		}
@@ -141,7 +163,7 @@ func plainList(list traits.Lister, depth int) (any, error) {
 	return out, nil
 }
 
-func plainMap(m traits.Mapper, depth int) (any, error) {
+func plainMap(m traits.Mapper, depth int, left *int) (any, error) {
 	out := map[string]any{}
 	for it := m.Iterator(); it.HasNext() == types.True; {
 		key := it.Next()
@@ -149,7 +171,7 @@ func plainMap(m traits.Mapper, depth int) (any, error) {
 		if !ok {
 			return nil, fmt.Errorf("a key of type %s: the keys of a map are strings", key.Type().TypeName())
 		}
-		value, err := plain(m.Get(key), depth+1)
+		value, err := plain(m.Get(key), depth+1, left)
 		if err != nil {
 			return nil, err
 		}

@@ -55,6 +55,10 @@ func TestBombsAreRefused(t *testing.T) {
 		"infinity":     {bombHead + "data: {x: {type: double, default: -.inf}}\nstates: {a: {}}\n", "x:4:35: error: -.inf is not a finite number"},
 		"tabs":         {bombHead + "states:\n\ta: {}\n", "x:5:1: error: this is not YAML"},
 		"long line":    {bombHead + "description: " + many("x", 1_000_000) + "\nstates: {a: {typo: 1}}\n", "x:5:14: error: state \"a\" has no field"},
+		"one pattern":  {bombHead + "input:\n  pattern: '" + many("x{999}", 11) + "'\nstates: {a: {type: final}}\n", "x:5:12: error: the pattern has more than 10000 steps"},
+		"patterns":     {bombHead + "input:\n  allOf:\n" + many("    - pattern: x\n", 1001) + "states: {a: {type: final}}\n", "x:1006:16: error: the definition's schemas have more than 1000 patterns"},
+		"pattern size": {bombHead + "input:\n  allOf:\n" + many("    - {pattern: 'x{999}y{999}'}\n", 900) + "states: {a: {type: final}}\n", "have more than 50000 steps together"},
+		"pattern keys": {bombHead + "payloads:\n  p: {patternProperties: {'" + many("x{999}", 11) + "': true}}\nstates: {a: {type: final}}\n", "the pattern has more than 10000 steps"},
 		"BOM":          {"\ufeff" + bombHead + "states: {a: {type: final}}\n", ""},
 		"CRLF":         {strings.ReplaceAll(bombHead+"states:\n  a: {type: final}\n", "\n", "\r\n"), ""},
 	} {

@@ -120,6 +120,9 @@ func (r *reader) validator(n *node, what string) func(json.RawMessage) error {
 		r.errorf(n.pos, "bad-schema", "%s is a JSON Schema, not %s", what, n.kind)
 		return nil
 	}
+	if !r.patterns(n) {
+		return nil
+	}
 	document, err := jsonschema.UnmarshalJSON(strings.NewReader(string(n.toJSON(nil))))
 	if err != nil {
 		r.errorf(n.pos, "bad-schema", "%s: %v", what, err)
@@ -127,6 +130,7 @@ func (r *reader) validator(n *node, what string) func(json.RawMessage) error {
 	}
 	compiler := jsonschema.NewCompiler()
 	compiler.UseLoader(noLoader{})
+	compiler.UseRegexpEngine(compilePattern)
 	const place = "leat:schema"
 	err = compiler.AddResource(place, document)
 	var schema *jsonschema.Schema

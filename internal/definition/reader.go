@@ -14,6 +14,8 @@ import (
 // of its methods takes a node that may be nil and then gives the zero value.
 type reader struct {
 	findings []fsm.Finding
+
+	patternCount, patternSteps int // of all JSON Schemas so far
 }
 
 func (r *reader) errorf(pos fsm.Pos, rule, format string, args ...any) {

@@ -142,6 +142,7 @@ func (c *compiler) needs(s *state) {
 	for i, inv := range s.tasks {
 		position[inv.def.ID] = i
 	}
+	s.taskAt = position
 	for _, inv := range s.tasks {
 		for _, n := range inv.def.Needs {
 			i, ok := position[n.Task]
@@ -150,6 +151,11 @@ func (c *compiler) needs(s *state) {
 				continue
 			}
 			inv.needs = append(inv.needs, need{task: i, kind: n.Type, condition: c.expr(n.Condition, WantBool)})
+		}
+	}
+	for i, inv := range s.tasks {
+		for _, n := range inv.needs {
+			s.tasks[n.task].dependants = append(s.tasks[n.task].dependants, i)
 		}
 	}
 	c.cycles(s)

@@ -5,11 +5,18 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/leat-io/leat/pkg/events"
 )
+
+// errStopped ends what is left of a step that is an incident already.
+var errStopped = errors.New("the step is over")
 
 // eval runs an expression; the error knows where it stands.
 func (s *step) eval(e *expr) (any, error) {
-	s.spend(expressionWork+len(e.source)/4, e.pos)
+	if !s.spend(expressionWork+len(e.source)/4, e.pos) || s.incident != nil {
+		return nil, errStopped
+	}
 	value, err := e.program.Eval(Vars{s})
 	if err != nil {
 		return nil, &placed{pos: e.pos, err: err}
@@ -83,12 +90,16 @@ func (s *step) evalTemplate(t *template) (json.RawMessage, error) {
 	if t == nil {
 		return nil, nil
 	}
+	if s.incident != nil {
+		return nil, errStopped
+	}
 	text := t.literal
 	if text == nil {
 		var err error
 		if text, err = s.appendTemplate(nil, t); err != nil {
 			return nil, &placed{pos: errorPos(err, t.pos), err: err}
 		}
+		s.build(len(text), t.pos)
 	}
 	if bad := s.m.CheckPayload("the value", len(text)); bad != nil {
 		return nil, &placed{pos: t.pos, err: errors.New(bad.Message)}
@@ -117,6 +128,9 @@ func (s *step) appendTemplate(b []byte, t *template) ([]byte, error) {
 			if b, err = s.appendTemplate(b, t.fields[i].value); err != nil {
 				return b, err
 			}
+			if len(b) > events.MaxPayloadLength {
+				return b, errTooLong
+			}
 		}
 		return append(b, '}'), nil
 	default:
@@ -127,6 +141,9 @@ func (s *step) appendTemplate(b []byte, t *template) ([]byte, error) {
 			}
 			if b, err = s.appendTemplate(b, item); err != nil {
 				return b, err
+			}
+			if len(b) > events.MaxPayloadLength {
+				return b, errTooLong
 			}
 		}
 		return append(b, ']'), nil

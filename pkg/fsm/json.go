@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/leat-io/leat/pkg/events"
 )
 
 // decodeJSON reads one JSON value as expressions see it: nil, bool, string,
@@ -63,8 +65,13 @@ func number(text string) (any, error) {
 	return f, nil
 }
 
+// errTooLong is a value whose JSON no payload can hold. It is found while the
+// JSON is written: the same text in a list 20,000 times is small until then.
+var errTooLong = fmt.Errorf("the value would be more than %d bytes of JSON", events.MaxPayloadLength)
+
 // appendJSON writes a value as JSON, keys sorted. A float64 always carries a
-// fraction or an exponent, so that it is read back as one.
+// fraction or an exponent, so that it is read back as one. It stops when all
+// that is written is more than a payload can be.
 func appendJSON(b []byte, value any) ([]byte, error) {
 	switch v := value.(type) {
 	case nil:
@@ -78,6 +85,9 @@ func appendJSON(b []byte, value any) ([]byte, error) {
 	case float64:
 		return appendFloat(b, v)
 	case string:
+		if len(b)+len(v) > events.MaxPayloadLength {
+			return b, errTooLong
+		}
 		return appendText(b, v), nil
 	case time.Time:
 		return appendText(b, v.UTC().Format(time.RFC3339Nano)), nil
@@ -114,6 +124,9 @@ func appendList(b []byte, list []any) ([]byte, error) {
 		if b, err = appendJSON(b, item); err != nil {
 			return b, err
 		}
+		if len(b) > events.MaxPayloadLength {
+			return b, errTooLong
+		}
 	}
 	return append(b, ']'), nil
 }
@@ -128,6 +141,9 @@ func appendObject(b []byte, object map[string]any) ([]byte, error) {
 		b = append(appendText(b, key), ':')
 		if b, err = appendJSON(b, object[key]); err != nil {
 			return b, err
+		}
+		if len(b) > events.MaxPayloadLength {
+			return b, errTooLong
 		}
 	}
 	return append(b, '}'), nil

@@ -46,6 +46,7 @@ type state struct {
 	after     []after
 	invoke    []*invocation
 	tasks     []*invocation
+	taskAt    map[string]int // position in tasks, by name
 
 	deep   bool        // of a history state
 	target *transition // of a history state: its default
@@ -157,6 +158,7 @@ type invocation struct {
 	taskType   events.TaskType
 	input      *template
 	needs      []need
+	dependants []int // positions of the tasks that need it
 	timeouts   events.Timeouts
 	compensate *invocation
 	doneEvent  string

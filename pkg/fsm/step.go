@@ -81,6 +81,8 @@ type step struct {
 	reacted  bool // a transition was taken, or a task or timer changed
 	incident *Incident
 	work     int // done so far, in units of MaxWork
+	built    int // bytes that expressions made so far
+	carried  int // bytes that the effects carry so far
 
 	input     any // decoded start payload
 	inputErr  error
@@ -332,6 +334,10 @@ func (s *step) store() {
 func (s *step) emit(e Effect) {
 	if len(s.effects) >= MaxEffects {
 		s.fail(CodeWork, fmt.Sprintf("one step does too much: more than %d effects", MaxEffects), s.m.def.Pos)
+		return
+	}
+	if s.carried += carried(e); s.carried > MaxBytes {
+		s.fail(CodeWork, fmt.Sprintf("one step does too much: its effects are more than %d MiB", MaxBytes>>20), s.m.def.Pos)
 		return
 	}
 	s.effects = append(s.effects, e)

@@ -17,14 +17,7 @@ func (s *step) plan(state *state) {
 // needs cannot be met, and tells the chart when all have ended well.
 func (s *step) advance(state *state) {
 	at := s.positions(state)
-	for progress := true; progress; {
-		progress = false
-		for i, inv := range state.tasks {
-			if at[i] >= 0 && s.chart.Tasks[at[i]].State == events.TaskPending && s.tryTask(inv, at) {
-				progress = true
-			}
-		}
-	}
+	s.sweep(state, at, s.tryTask)
 	for i, inv := range state.tasks {
 		if at[i] < 0 {
 			return
@@ -39,15 +32,48 @@ func (s *step) advance(state *state) {
 	s.raise(&event{name: "done.state." + state.id})
 }
 
-// positions finds the newest status of each task of a state, -1 for none.
+// sweep tries every pending task of a state in the order of the definition, and
+// then again those that wait for one with which something happened: a graph
+// costs as much as it has arrows, however many tasks it has.
+func (s *step) sweep(state *state, at []int, try func(*invocation, []int) bool) {
+	now, next := newSet(len(state.tasks)), newSet(len(state.tasks))
+	for i := range state.tasks {
+		now.add(i)
+	}
+	for again := true; again; now, next = next, now {
+		again = false
+		for i := now.next(0); i >= 0; i = now.next(i + 1) {
+			now.remove(i)
+			inv := state.tasks[i]
+			if at[i] < 0 || s.chart.Tasks[at[i]].State != events.TaskPending || !try(inv, at) {
+				continue
+			}
+			for _, d := range inv.dependants {
+				if d > i {
+					now.add(d)
+				} else {
+					next.add(d)
+					again = true
+				}
+			}
+		}
+	}
+}
+
+// positions finds the newest status of each task of a state, -1 for none: the
+// last one counts, those before it are of earlier stays.
 func (s *step) positions(state *state) []int {
 	at := make([]int, len(state.tasks))
-	for i, inv := range state.tasks {
+	for i := range at {
 		at[i] = -1
-		for j := range s.chart.Tasks {
-			if t := &s.chart.Tasks[j]; t.StateID == state.id && t.Invocation == inv.name && !s.leftover(j, inv) {
-				at[i] = j
-			}
+	}
+	for j := range s.chart.Tasks {
+		t := &s.chart.Tasks[j]
+		if t.StateID != state.id {
+			continue
+		}
+		if i, ok := state.taskAt[t.Invocation]; ok {
+			at[i] = j
 		}
 	}
 	return at
@@ -138,15 +164,7 @@ func (s *step) skipHopeless(inv *invocation, at []int) bool {
 // skipDependants skips what can never begin now that a task has ended badly,
 // before the chart reacts to it: that may leave the state.
 func (s *step) skipDependants(state *state) {
-	at := s.positions(state)
-	for progress := true; progress; {
-		progress = false
-		for i, inv := range state.tasks {
-			if at[i] >= 0 && s.chart.Tasks[at[i]].State == events.TaskPending && s.skipHopeless(inv, at) {
-				progress = true
-			}
-		}
-	}
+	s.sweep(state, s.positions(state), s.skipHopeless)
 }
 
 func (s *step) skip(at int, why string) {

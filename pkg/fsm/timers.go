@@ -75,17 +75,27 @@ func (s *step) setTimer(t events.Timer) {
 	s.emit(TimerSet{t})
 }
 
-// cancelTimers removes the timers that match.
+// cancelTimers removes the timers that match, in one pass: there may be many.
 func (s *step) cancelTimers(match func(*events.Timer) bool) {
-	for i := 0; i < len(s.chart.Timers); {
-		if !match(&s.chart.Timers[i]) {
-			i++
+	first := 0
+	for first < len(s.chart.Timers) && !match(&s.chart.Timers[first]) {
+		first++
+	}
+	if first == len(s.chart.Timers) {
+		return
+	}
+	s.ownTimers()
+	kept := s.chart.Timers[:first]
+	for i := first; i < len(s.chart.Timers); i++ {
+		t := s.chart.Timers[i]
+		if match(&t) {
+			s.emit(TimerCancelled{ID: t.ID})
 			continue
 		}
-		s.ownTimers()
-		s.emit(TimerCancelled{ID: s.chart.Timers[i].ID})
-		s.chart.Timers = slices.Delete(s.chart.Timers, i, i+1)
+		kept = append(kept, t)
 	}
+	clear(s.chart.Timers[len(kept):])
+	s.chart.Timers = kept
 }
 
 func (s *step) ownTimers() {
