@@ -3,6 +3,7 @@ package cel
 import (
 	"cmp"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -120,6 +121,8 @@ func plain(value ref.Val, depth int) (any, error) {
 		return v.Time, nil
 	case types.Duration:
 		return v.Duration, nil
+	case exact:
+		return json.Number(v), nil
 	case traits.Mapper:
 		return plainMap(v, depth)
 	case traits.Lister:
@@ -173,6 +176,8 @@ func (a adapter) NativeToValue(value any) ref.Val {
 		return types.NewDynamicList(a, v)
 	case []string:
 		return types.NewStringList(a, v)
+	case json.Number:
+		return exact(v)
 	case time.Time:
 		return types.Timestamp{Time: v}
 	case fsm.Vars:

@@ -265,6 +265,8 @@ func describe(value any) string {
 		return "an integer"
 	case float64:
 		return "a double"
+	case json.Number:
+		return clip(string(v)) + ", which does not fit a 64-bit integer,"
 	case string:
 		if len(v) > events.MaxPayloadLength {
 			return "text of more than 256 KiB"
