@@ -2,17 +2,17 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 
 	"github.com/leat-io/leat/internal/boot"
 	"github.com/leat-io/leat/internal/problem"
 	"github.com/leat-io/leat/internal/tui"
+	"github.com/leat-io/leat/pkg/events"
 )
 
 // walk simulates a definition on the terminal and prints what was done there.
-func (a *app) walk(ctx context.Context, path, events, input string) error {
-	if events != "" {
+func (a *app) walk(ctx context.Context, path, happens, input string) error {
+	if happens != "" {
 		return problem.New(problem.Usage, "--interactive and --events exclude each other", "", "leave one of them out")
 	}
 	if !boot.IsTerminal(a.in) || !boot.IsTerminal(a.err) {
@@ -31,7 +31,7 @@ func (a *app) walk(ctx context.Context, path, events, input string) error {
 	if err != nil {
 		return problem.New(problem.DefinitionInvalid, "the simulation cannot go on", err.Error(), "")
 	}
-	text, err := json.Marshal(items)
+	text, err := events.EncodeJSON(items)
 	if err != nil {
 		return fmt.Errorf("write what was done: %w", err)
 	}

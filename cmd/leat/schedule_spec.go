@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -76,7 +75,7 @@ func (f *scheduleFile) record(name func(field string) string) (client.Schedule, 
 		}
 	}
 	if f.Input != nil {
-		if s.Input, err = json.Marshal(f.Input); err != nil {
+		if s.Input, err = events.EncodeJSON(f.Input); err != nil {
 			return s, problem.New(problem.BadJSON, name("input")+" cannot be JSON", err.Error(), "")
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"sync"
 
 	"github.com/linkedin/goavro/v2"
+
+	"github.com/leat-io/leat/pkg/events"
 )
 
 // readers are goavro's codecs by fingerprint: they are made for tools, one when
@@ -56,7 +58,7 @@ func sortKeys(text []byte) ([]byte, error) {
 	if err := dec.Decode(&v); err != nil {
 		return nil, err
 	}
-	return json.Marshal(v)
+	return events.EncodeJSON(v)
 }
 
 func (w *writer) goavro() (*goavro.Codec, error) {

@@ -54,7 +54,7 @@ func New(names Names) (*Environment, error) {
 	}
 	e := &Environment{names: names}
 	adapter := adapter{registry}
-	e.env, err = cel.NewEnv(
+	e.env, err = cel.NewCustomEnv(append(standardLibrary(),
 		cel.CustomTypeProvider(newProvider(registry, names)),
 		cel.CustomTypeAdapter(adapter),
 		cel.CrossTypeNumericComparisons(true),
@@ -72,7 +72,7 @@ func New(names Names) (*Environment, error) {
 		cel.Macros(cel.GlobalMacro("active", 1, e.expandActive)),
 		cel.Function("@active", cel.Overload("leat_active", []*cel.Type{selfType, cel.StringType}, cel.BoolType,
 			cel.BinaryBinding(isActive))),
-	)
+	)...)
 	if err != nil {
 		return nil, fmt.Errorf("make expression environment: %w", err)
 	}

@@ -3,6 +3,7 @@ package cel
 import (
 	"cmp"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -142,6 +143,8 @@ func plain(value ref.Val, depth int, left *int) (any, error) {
 		return v.Time, nil
 	case types.Duration:
 		return v.Duration, nil
+	case exact:
+		return json.Number(v), nil
 	case traits.Mapper:
 		return plainMap(v, depth, left)
 	case traits.Lister:
@@ -195,6 +198,8 @@ func (a adapter) NativeToValue(value any) ref.Val {
 		return types.NewDynamicList(a, v)
 	case []string:
 		return types.NewStringList(a, v)
+	case json.Number:
+		return exact(v)
 	case time.Time:
 		return types.Timestamp{Time: v}
 	case fsm.Vars:

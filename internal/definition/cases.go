@@ -11,6 +11,7 @@ import (
 	"reflect"
 	"slices"
 
+	"github.com/leat-io/leat/pkg/events"
 	"github.com/leat-io/leat/pkg/fsm"
 )
 
@@ -53,7 +54,7 @@ func (c *caseItem) UnmarshalJSON(text []byte) error {
 			delete(fields, name)
 		}
 	}
-	rest, err := json.Marshal(fields)
+	rest, err := events.EncodeJSON(fields)
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/leat-io/leat/pkg/events"
 	"github.com/leat-io/leat/pkg/fsm"
 )
 
@@ -152,7 +153,7 @@ func (r *reader) id(n *node, what string) string {
 
 func clip(text string) string {
 	if len(text) > 80 {
-		return text[:80] + "…"
+		return events.Cut(text, 80) + "…"
 	}
 	return text
 }

@@ -171,7 +171,7 @@ func (e *Executor) forget(j *job) {
 func (e *Executor) call(j *job) (value json.RawMessage, failure *events.Error) {
 	h := e.handler(&j.task)
 	if h == nil {
-		return nil, &events.Error{Code: CodeNoHandler, Retryable: true, Message: clip(fmt.Sprintf(
+		return nil, &events.Error{Code: CodeNoHandler, Retryable: true, Message: events.Cut(fmt.Sprintf(
 			"executor %s reads queue %s and has no handler for %s; deploy one on every executor of the queue",
 			e.config.NodeID, j.task.Queue, j.task.TaskName), events.MaxMessageLength)}
 	}

@@ -79,7 +79,7 @@ func (p Program) run(ctx context.Context, path string, task *events.Task) (json.
 	case errors.As(err, &exit):
 		return nil, &events.Error{Code: CodeExit, Retryable: exit.ExitCode() != ExitTerminal, Message: p.failed(exit, stderr)}
 	default:
-		return nil, &events.Error{Code: CodeProgram, Retryable: true, Message: clip(err.Error(), events.MaxMessageLength)}
+		return nil, &events.Error{Code: CodeProgram, Retryable: true, Message: events.Cut(err.Error(), events.MaxMessageLength)}
 	}
 }
 
@@ -126,7 +126,7 @@ func (p Program) result(stdout *head) (json.RawMessage, error) {
 		return nil, nil
 	}
 	if !json.Valid(out) {
-		return nil, &events.Error{Code: CodeResult, Message: clip(fmt.Sprintf("%s wrote what is not JSON: %.200q", p.Argv[0], out), events.MaxMessageLength)}
+		return nil, &events.Error{Code: CodeResult, Message: events.Cut(fmt.Sprintf("%s wrote what is not JSON: %.200q", p.Argv[0], out), events.MaxMessageLength)}
 	}
 	return out, nil
 }
@@ -135,9 +135,9 @@ func (p Program) failed(exit *exec.ExitError, stderr *tail) string {
 	message := fmt.Sprintf("%s ended with %s", p.Argv[0], exit.ProcessState)
 	if text := bytes.TrimSpace(stderr.buf); len(text) > 0 {
 		room := max(0, events.MaxMessageLength-len(message)-2)
-		message += ": " + string(text[max(0, len(text)-room):])
+		message += ": " + events.CutHead(string(text), room)
 	}
-	return clip(message, events.MaxMessageLength)
+	return events.Cut(message, events.MaxMessageLength)
 }
 
 // baseEnv is what a program needs to run at all. The executor's own environment

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/leat-io/leat/pkg/events"
 	"github.com/leat-io/leat/pkg/fsm"
@@ -62,7 +61,7 @@ func onlyOnce(task *events.Task, f *events.Error) *events.Error {
 	case CodeTimeout, CodeDrained, CodePanic:
 		if task.Delivery == events.AtMostOnce && f.Retryable {
 			f.Retryable = false
-			f.Message = clip(f.Message, events.MaxMessageLength-len(unknownOutcome)) + unknownOutcome
+			f.Message = events.Cut(f.Message, events.MaxMessageLength-len(unknownOutcome)) + unknownOutcome
 		}
 	}
 	return f
@@ -75,17 +74,9 @@ func legal(f *events.Error) *events.Error {
 	if f.Code == "" {
 		f.Code = CodeFailed
 	}
-	f.Code = clip(f.Code, events.MaxNameLength)
-	f.Message = clip(f.Message, events.MaxMessageLength)
+	f.Code = events.Cut(f.Code, events.MaxNameLength)
+	f.Message = events.Cut(f.Message, events.MaxMessageLength)
 	return f
-}
-
-// clip cuts text to at most so many bytes of valid UTF-8.
-func clip(text string, most int) string {
-	if len(text) > most {
-		text = text[:most]
-	}
-	return strings.ToValidUTF8(text, "")
 }
 
 // panicked words a recovered panic. The stack goes to the log, not into the record.

@@ -39,7 +39,7 @@ var errGivenUp = errors.New("report could not be written")
 func (r *reporter) command(t *events.Task, kind events.CommandType) *events.Command {
 	c := &events.Command{
 		Command: kind, WorkflowType: t.WorkflowType, InstanceID: t.InstanceID, CorrelationID: t.CorrelationID,
-		CausationID: t.CausationID, Source: clip(r.config.NodeID, events.MaxNameLength), Timestamp: events.Instant(time.Now()),
+		CausationID: t.CausationID, Source: events.Cut(r.config.NodeID, events.MaxNameLength), Timestamp: events.Instant(time.Now()),
 		Result: &events.TaskResult{TaskID: t.TaskID, Attempt: t.Attempt, NodeID: r.config.NodeID},
 	}
 	if kind != events.CommandHeartbeat {

@@ -215,7 +215,7 @@ type parked struct {
 
 // Parked is the command that led to an incident, for error.occurred.
 func Parked(c *events.Command) events.ContextValue {
-	text, err := json.Marshal(parked{c.Command, c.Event, c.Result})
+	text, err := events.EncodeJSON(parked{c.Command, c.Event, c.Result})
 	if err != nil {
 		return events.String(string(c.Command))
 	}

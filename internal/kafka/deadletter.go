@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+
+	"github.com/leat-io/leat/pkg/events"
 )
 
 // Headers of a dead letter: why it could not be read, and where it was.
@@ -36,7 +38,7 @@ func NewDeadLetters(topic string, r *Record, reason error) []*Record {
 	key, headers := r.Key, r.Headers
 	why := reason.Error()
 	about := []Header{
-		{Key: DeadLetterReason, Value: []byte(why[:min(len(why), deadReason)])},
+		{Key: DeadLetterReason, Value: []byte(events.Cut(why, deadReason))},
 		{Key: DeadLetterTopic, Value: []byte(r.Topic)},
 		{Key: DeadLetterPartition, Value: strconv.AppendInt(nil, int64(r.Partition), 10)},
 		{Key: DeadLetterOffset, Value: strconv.AppendInt(nil, r.Offset, 10)},

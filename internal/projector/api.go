@@ -42,7 +42,7 @@ func newHandler(p *Projector) (http.Handler, error) {
 	p.routeStatus(api)
 	p.routeCommands(api)
 
-	description, err := json.Marshal(api.OpenAPI())
+	description, err := events.EncodeJSON(api.OpenAPI())
 	if err != nil {
 		return nil, fmt.Errorf("describe the API: %w", err)
 	}
@@ -79,7 +79,9 @@ func notFound(w http.ResponseWriter, r *http.Request) {
 func writeProblem(w http.ResponseWriter, p *Problem) {
 	w.Header().Set("Content-Type", p.ContentType(""))
 	w.WriteHeader(p.Status)
-	_ = json.NewEncoder(w).Encode(p)
+	if text, err := events.EncodeJSON(p); err == nil {
+		_, _ = w.Write(text)
+	}
 }
 
 // read gives visit the store. It answers 503 while there is none.

@@ -3,7 +3,6 @@ package projector
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/leat-io/leat/internal/problem"
 	"github.com/leat-io/leat/internal/store"
+	"github.com/leat-io/leat/pkg/events"
 )
 
 const (
@@ -155,7 +155,7 @@ func (f *follower) catchUp(ctx context.Context) error {
 			return err
 		}
 		for i := range facts {
-			data, err := json.Marshal(&facts[i])
+			data, err := events.EncodeJSON(&facts[i])
 			if err != nil {
 				return f.judge(err)
 			}
@@ -215,7 +215,7 @@ func (f *follower) end(why error) {
 	if !errors.As(why, &known) {
 		known = newProblem(http.StatusServiceUnavailable, problem.TimedOut, "The stream was given up", why.Error(), "come back with Last-Event-ID")
 	}
-	if data, err := json.Marshal(known); err == nil {
+	if data, err := events.EncodeJSON(known); err == nil {
 		_ = f.send("event: error\ndata: " + string(data) + "\n\n")
 	}
 }

@@ -239,7 +239,7 @@ func answer(in input, snap *events.Snapshot, status events.OutcomeStatus, code, 
 	}
 	return decision{outcome: &events.Outcome{
 		CommandID: c.CommandID, WorkflowType: c.WorkflowType, InstanceID: c.InstanceID, Status: status,
-		Error:          &events.Error{Code: code, Message: message},
+		Error:          &events.Error{Code: code, Message: events.Cut(message, events.MaxMessageLength)},
 		SequenceNumber: sequenceOf(snap), Timestamp: in.now,
 	}}
 }

@@ -308,7 +308,8 @@ func (d *decision) tellParent(in input) {
 		return
 	}
 	d.sends = append(d.sends, childResult(c.Parent, c.InstanceID, nil, &events.Error{
-		Code: d.outcome.Error.Code, Message: fmt.Sprintf("the start of %s was refused: %s", c.WorkflowType, d.outcome.Error.Message),
+		Code:    d.outcome.Error.Code,
+		Message: events.Cut(fmt.Sprintf("the start of %s was refused: %s", c.WorkflowType, d.outcome.Error.Message), events.MaxMessageLength),
 	}, in))
 }
 

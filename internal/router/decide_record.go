@@ -317,7 +317,7 @@ func (r *recorder) ended(e fsm.Ended) {
 // park records an incident. Nothing of the step counts; what led to it is kept,
 // to be decided again when a person says so.
 func (r *recorder) park(i *fsm.Incident) {
-	e := &events.Error{Code: i.Code, Message: i.Error()}
+	e := &events.Error{Code: i.Code, Message: events.Cut(i.Error(), events.MaxMessageLength)}
 	if r.unwritten {
 		e.Message = i.Message
 	}

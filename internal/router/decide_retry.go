@@ -86,7 +86,7 @@ func (r *recorder) notUndone(e fsm.CompensationFailed) {
 	why := errorFields(fields{"invocation": events.String(e.Invocation), "task_id": events.String(e.TaskID.String())}, e.Error)
 	r.event(events.EventCompensationFailed, why, nil)
 	r.next.Incident = &events.Incident{
-		Code: CodeCompensationFailed, Message: e.Invocation + " failed: " + e.Error.Error(), At: r.in.now, TaskID: e.TaskID,
+		Code: CodeCompensationFailed, Message: events.Cut(e.Invocation+" failed: "+e.Error.Error(), events.MaxMessageLength), At: r.in.now, TaskID: e.TaskID,
 	}
 	r.next.Error = &events.Error{Code: r.next.Incident.Code, Message: r.next.Incident.Message}
 }

@@ -263,7 +263,7 @@ func asText(v any) string {
 	case json.RawMessage:
 		return string(v)
 	}
-	text, err := json.Marshal(v)
+	text, err := events.EncodeJSON(v)
 	if err != nil {
 		return fmt.Sprint(v)
 	}
@@ -321,7 +321,7 @@ func plainSnapshot(s *events.Snapshot) map[string]json.RawMessage {
 		}
 	}
 	var out map[string]json.RawMessage
-	if text, err := json.Marshal(&c); err == nil {
+	if text, err := events.EncodeJSON(&c); err == nil {
 		_ = json.Unmarshal(text, &out) // what was just written can be read
 	}
 	return out

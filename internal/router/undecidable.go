@@ -3,8 +3,6 @@ package router
 import (
 	"errors"
 	"fmt"
-	"strings"
-	"unicode/utf8"
 
 	"github.com/leat-io/leat/internal/avro"
 	"github.com/leat-io/leat/pkg/events"
@@ -83,18 +81,8 @@ func unwritten(why error) *events.Error {
 	return &events.Error{Code: codeOf(why), Message: clipMessage("what follows cannot be written: " + why.Error())}
 }
 
-// clipMessage keeps a message within what a record takes, and whole characters.
-func clipMessage(text string) string {
-	text = strings.ToValidUTF8(text, "\uFFFD")
-	if len(text) <= events.MaxMessageLength {
-		return text
-	}
-	cut := events.MaxMessageLength
-	for !utf8.RuneStart(text[cut]) {
-		cut--
-	}
-	return text[:cut]
-}
+// clipMessage keeps a message within what a record takes.
+func clipMessage(text string) string { return events.Cut(text, events.MaxMessageLength) }
 
 // failedResult is a result that does not fit the instance's state, as a failure
 // of its attempt: the work is done and is not done again, and the definition can

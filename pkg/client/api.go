@@ -39,7 +39,7 @@ func (c *Client) call(ctx context.Context, method, path string, query url.Values
 func (c *Client) open(ctx context.Context, method, path string, query url.Values, header http.Header, in any) (*http.Response, error) {
 	var body io.Reader
 	if in != nil {
-		text, err := json.Marshal(in)
+		text, err := events.EncodeJSON(in)
 		if err != nil {
 			return nil, invalid(err)
 		}

@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -32,7 +31,7 @@ func (r ResetRequest) command(source string, now time.Time) (*events.Command, er
 	if err != nil {
 		return nil, err
 	}
-	payload, err := json.Marshal(p)
+	payload, err := events.EncodeJSON(p)
 	if err != nil {
 		return nil, fmt.Errorf("write the facts: %w", err)
 	}
@@ -62,7 +61,7 @@ func (r MigrateRequest) command(source string, now time.Time) (*events.Command, 
 	if r.Key == "" && r.InstanceID.IsNil() {
 		return nil, errors.New("a Key or an InstanceID has to say which instance is meant")
 	}
-	payload, err := json.Marshal(facts.MigratePayload{States: r.States})
+	payload, err := events.EncodeJSON(facts.MigratePayload{States: r.States})
 	if err != nil {
 		return nil, fmt.Errorf("write the mapping: %w", err)
 	}

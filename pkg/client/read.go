@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"iter"
 
@@ -166,6 +165,6 @@ type cursor struct {
 }
 
 func (c cursor) String() string {
-	text, _ := json.Marshal(c) // numbers and text cannot fail
+	text, _ := events.EncodeJSON(c) // numbers and text cannot fail
 	return string(text)
 }

@@ -3,7 +3,6 @@ package client
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -274,7 +273,7 @@ func (c *Client) askSchedule(ctx context.Context, event string, a ScheduleAction
 	if err != nil {
 		return Receipt{}, &Error{Code: ErrSchedule.Code, Message: err.Error(), Err: err}
 	}
-	data, err := json.Marshal(events.ScheduleRequest{ScheduleID: a.ScheduleID, From: a.From, To: a.To, Overlap: a.Overlap})
+	data, err := events.EncodeJSON(events.ScheduleRequest{ScheduleID: a.ScheduleID, From: a.From, To: a.To, Overlap: a.Overlap})
 	if err != nil {
 		return Receipt{}, invalid(err)
 	}

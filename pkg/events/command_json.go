@@ -206,7 +206,7 @@ func EncodeCommandJSON(c *Command) ([]byte, error) {
 		}
 		j.Metadata[key] = text
 	}
-	return json.Marshal(j)
+	return EncodeJSON(j)
 }
 
 func orAbsent(id UUID) *string {

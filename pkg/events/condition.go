@@ -3,6 +3,7 @@ package events
 import (
 	"cmp"
 	"math"
+	"math/big"
 	"slices"
 	"strconv"
 	"strings"
@@ -85,10 +86,7 @@ func (c Condition) Holds(v ContextValue) bool {
 	case KindStrings:
 		return slices.ContainsFunc(v.list, c.text)
 	case KindLong:
-		if n, err := strconv.ParseInt(c.Value, 10, 64); err == nil {
-			return c.Op.holds(cmp.Compare(v.Int(), n))
-		}
-		return c.number(float64(v.Int()))
+		return c.long(v.Int())
 	case KindDouble:
 		return c.number(v.Float())
 	case KindBoolean:
@@ -103,6 +101,27 @@ func (c Condition) text(have string) bool {
 		return strings.HasPrefix(have, c.Value)
 	}
 	return c.Op.holds(strings.Compare(have, c.Value))
+}
+
+// long compares an integer exactly: as a double, the largest integers are all
+// the same.
+func (c Condition) long(have int64) bool {
+	if n, err := strconv.ParseInt(c.Value, 10, 64); err == nil {
+		return c.Op.holds(cmp.Compare(have, n))
+	}
+	number, err := strconv.ParseFloat(c.Value, 64)
+	switch {
+	case err != nil:
+		return false
+	case number >= 1<<63:
+		return c.Op.holds(-1)
+	case number < -1<<63:
+		return c.Op.holds(1)
+	case math.Abs(number) < 1e-300: // the exponent may be too large to be written out
+		return c.Op.holds(cmp.Compare(float64(have), number))
+	}
+	want, ok := new(big.Rat).SetString(c.Value)
+	return ok && c.Op.holds(new(big.Rat).SetInt64(have).Cmp(want))
 }
 
 func (c Condition) number(have float64) bool {

@@ -1,11 +1,14 @@
 package events
 
-import "testing"
+import (
+	"math"
+	"testing"
+)
 
 func TestConditions(t *testing.T) {
 	values := map[string]ContextValue{
 		"n": Long(9007199254740993), "d": Double(1.5), "s": String("Novara"), "b": Boolean(true), "l": Strings([]string{"x", "yz"}),
-		"zero": Double(0), "digits": String("100"),
+		"zero": Double(0), "most": Long(math.MaxInt64), "least": Long(math.MinInt64), "near": Long(9007199254740992), "digits": String("100"),
 	}
 	for _, tt := range []struct {
 		where string
@@ -15,6 +18,19 @@ func TestConditions(t *testing.T) {
 		{"n = 9007199254740992", false}, // no detour over doubles
 		{"n > 9007199254740992", true},
 		{"n<1e3", false},
+		{"n = 9007199254740993.0", true},
+		{"near = 9007199254740993.0", false},
+		{"near < 9007199254740992.5", true},
+		{"near = 9007199254740992e0", true},
+		{"most >= 9223372036854775808", false},
+		{"most < 9223372036854775808", true},
+		{"most < 1e99", true},
+		{"most > -1e99", true},
+		{"most < inf", true},
+		{"least <= -9223372036854775809", false},
+		{"least > -9223372036854775809", true},
+		{"least = -9223372036854775808.0", true},
+		{"n > 1e-999999999", true},
 		{"d >= 1.5", true},
 		{"d > 1.5", false},
 		{"d<=2", true},

@@ -110,12 +110,3 @@ func (u *UUID) UnmarshalText(text []byte) error {
 
 // IsZero makes `json:",omitzero"` leave out the nil UUID.
 func (u UUID) IsZero() bool { return u.IsNil() }
-
-// clip shortens foreign text for an error message.
-func clip(s string) string {
-	const most = 64
-	if len(s) > most {
-		return s[:most] + "…"
-	}
-	return s
-}

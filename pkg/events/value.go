@@ -178,7 +178,7 @@ func (v ContextValue) MarshalJSON() ([]byte, error) {
 	}
 	switch v.kind {
 	case KindString:
-		return json.Marshal(v.text)
+		return EncodeJSON(v.text)
 	case KindLong:
 		return strconv.AppendInt(nil, v.Int(), 10), nil
 	case KindDouble:
@@ -186,9 +186,9 @@ func (v ContextValue) MarshalJSON() ([]byte, error) {
 	case KindBoolean:
 		return strconv.AppendBool(nil, v.Bool()), nil
 	case KindStrings:
-		return json.Marshal(v.list)
+		return EncodeJSON(v.list)
 	default:
-		return json.Marshal(v.dict)
+		return EncodeJSON(v.dict)
 	}
 }
 

@@ -208,7 +208,7 @@ func encode(result Result) (json.RawMessage, error) {
 	case json.RawMessage:
 		return r, nil
 	}
-	text, err := json.Marshal(result)
+	text, err := events.EncodeJSON(result)
 	if err != nil {
 		return nil, &events.Error{Code: executor.CodeResult, Message: fmt.Sprintf("the result cannot be written as JSON: %v", err)}
 	}

@@ -158,7 +158,7 @@ func (s *step) send(a *action, data json.RawMessage) error {
 	timer := events.Timer{Kind: events.TimerSend, Due: s.now.Add(wait), Ref: a.def.ID, Event: a.def.Event, Data: data}
 	if out.To != "" {
 		timer.Event = "" // the data says it all
-		if timer.Data, err = json.Marshal(out); err != nil {
+		if timer.Data, err = events.EncodeJSON(out); err != nil {
 			return err
 		}
 	}
@@ -265,6 +265,8 @@ func describe(value any) string {
 		return "an integer"
 	case float64:
 		return "a double"
+	case json.Number:
+		return clip(string(v)) + ", which does not fit a 64-bit integer,"
 	case string:
 		if len(v) > events.MaxPayloadLength {
 			return "text of more than 256 KiB"

@@ -1,6 +1,7 @@
 package fsm
 
 import (
+	"cmp"
 	"encoding/json"
 	"slices"
 
@@ -101,12 +102,13 @@ func (s *step) ending(final int) ending {
 		if out.err.Code, err = s.evalText(state.errorCode); err != nil {
 			s.raiseError(err, errorPos(err, state.def.Pos))
 		}
+		out.err.Code = cmp.Or(events.Cut(out.err.Code, events.MaxNameLength), "FAILED")
 	}
 	if state.errorMessage != nil {
 		if out.err.Message, err = s.evalText(state.errorMessage); err != nil {
 			s.raiseError(err, errorPos(err, state.def.Pos))
 		}
-		out.err.Message = out.err.Message[:min(len(out.err.Message), events.MaxMessageLength)]
+		out.err.Message = events.Cut(out.err.Message, events.MaxMessageLength)
 	}
 	return out
 }

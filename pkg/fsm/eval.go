@@ -79,10 +79,10 @@ func (s *step) evalDelay(d *delay) (time.Duration, error) {
 	} else if !isDuration {
 		return 0, &placed{pos: d.expr.pos, err: fmt.Errorf("%s is not a duration", describe(value))}
 	}
-	if wait < 0 || wait > MaxDelay {
+	if wait > MaxDelay {
 		return 0, &placed{pos: d.expr.pos, err: fmt.Errorf("a delay of %s is out of range", wait)}
 	}
-	return wait, nil
+	return max(wait, 0), nil // a wait until a time that is past is over
 }
 
 // evalTemplate is the JSON that a template yields; nil for no template.

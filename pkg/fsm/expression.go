@@ -2,6 +2,7 @@ package fsm
 
 import (
 	"encoding/json"
+	"math"
 	"slices"
 	"time"
 
@@ -18,7 +19,7 @@ type Expressions interface {
 
 // Program is a compiled expression.
 type Program interface {
-	// Eval yields nil, bool, int64, float64, string, time.Time, time.Duration,
+	// Eval yields nil, bool, int64, float64, json.Number, string, time.Time, time.Duration,
 	// []any or map[string]any of these. It must not keep vars.
 	Eval(vars Vars) (any, error)
 }
@@ -132,6 +133,9 @@ func toKind(value any, kind events.Kind) (events.ContextValue, bool) {
 		}
 		return events.Long(v), kind == events.KindLong
 	case float64:
+		if kind == events.KindLong && v == math.Trunc(v) && v >= -1<<63 && v < 1<<63 { // 100.0 and 1e2 are integers
+			return events.Long(int64(v)), true
+		}
 		value := events.Double(v)
 		return value, kind == events.KindDouble && value.Validate() == nil
 	case bool:

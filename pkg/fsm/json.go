@@ -16,7 +16,8 @@ import (
 
 // decodeJSON reads one JSON value as expressions see it: nil, bool, string,
 // []any, map[string]any, and int64 for a number without fraction and exponent
-// that fits, float64 for every other. No text is null.
+// that fits, json.Number, the text as it was sent, for one that does not fit, and
+// float64 for every number with them. No text is null.
 func decodeJSON(text json.RawMessage) (any, error) {
 	if len(text) == 0 {
 		return nil, nil
@@ -58,9 +59,12 @@ func number(text string) (any, error) {
 			return i, nil
 		}
 	}
+	if !strings.ContainsAny(text, ".eE") {
+		return json.Number(text), nil // never silently another number
+	}
 	f, err := strconv.ParseFloat(text, 64)
 	if err != nil {
-		return nil, fmt.Errorf("the number %s is too large", text)
+		return nil, fmt.Errorf("the number %s is too large", clip(text))
 	}
 	return f, nil
 }
@@ -84,6 +88,8 @@ func appendJSON(b []byte, value any) ([]byte, error) {
 		return strconv.AppendUint(b, v, 10), nil
 	case float64:
 		return appendFloat(b, v)
+	case json.Number:
+		return append(b, v...), nil
 	case string:
 		if len(b)+len(v) > events.MaxPayloadLength {
 			return b, errTooLong

@@ -288,7 +288,7 @@ func (s *step) fail(code, message string, pos Pos) {
 }
 
 func (s *step) newIncident(code, message string, pos Pos) *Incident {
-	return &Incident{Code: code, Message: message, File: s.m.def.File, Line: pos.Line, Col: pos.Col}
+	return &Incident{Code: code, Message: events.Cut(message, events.MaxMessageLength), File: s.m.def.File, Line: pos.Line, Col: pos.Col}
 }
 
 // activeNames lists the active atomic and final states in document order.

@@ -5,7 +5,6 @@ import (
 	"hash/fnv"
 	"math/bits"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/leat-io/leat/pkg/events"
@@ -52,7 +51,7 @@ func (s *step) fireTask(timer *events.Timer) {
 		failure := events.Error{Code: CodeScheduleToClose, Message: "the task did not end in time"}
 		if t := &s.chart.Tasks[at]; t.State == events.TaskRetrying && t.Error != nil {
 			failure.Message += "; its last attempt failed with " + t.Error.Error()
-			failure.Message = strings.ToValidUTF8(failure.Message[:min(len(failure.Message), events.MaxMessageLength)], "")
+			failure.Message = events.Cut(failure.Message, events.MaxMessageLength)
 		}
 		s.failForGood(at, inv, failure, events.TaskTimeout)
 	}

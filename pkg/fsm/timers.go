@@ -121,13 +121,13 @@ func ParseDuration(text string) (time.Duration, error) {
 			return 0, bad
 		}
 		unit, length := durationUnit(rest[digits:])
-		if length == 0 || amount*float64(unit) > float64(MaxDelay) {
+		if length == 0 || amount*float64(unit) > float64(MaxDelay-sum) { // each part, so that the sum cannot overflow
 			return 0, bad
 		}
 		sum += time.Duration(amount * float64(unit))
 		rest = rest[digits+length:]
 	}
-	if text == "" || sum > MaxDelay {
+	if text == "" {
 		return 0, bad
 	}
 	return sum, nil
@@ -154,7 +154,7 @@ func durationUnit(text string) (time.Duration, int) {
 func clip(text string) string {
 	const most = 64
 	if len(text) > most {
-		return text[:most] + "…"
+		return events.Cut(text, most) + "…"
 	}
 	return text
 }

@@ -20,9 +20,17 @@ function el(tag, attributes, ...children) {
   return e;
 }
 
+// A number that JavaScript would write otherwise, such as an integer over 2^53,
+// is kept as its text behind a mark that nobody who sends data can know.
+const mark = '#' + Math.random().toString(36).slice(2) + ':';
+const tokens = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
+const read = (text) => JSON.parse(text.replace(tokens, (t) => t[0] === '"' || String(Number(t)) === t ? t : `"${mark}${t}"`));
+const show = (value, indent) => JSON.stringify(value, null, indent).replaceAll(new RegExp(`"${mark}([^"]*)"`, 'g'), '$1');
+const word = (value) => typeof value === 'string' && !value.startsWith(mark) ? value : show(value);
+
 async function get(path) {
   const response = await fetch(api + path, {headers: {Accept: 'application/json'}});
-  const body = await response.json();
+  const body = read(await response.text());
   if (!response.ok) throw Object.assign(new Error(body.title), {problem: body});
   return body;
 }
@@ -168,7 +176,7 @@ async function showDetail() {
   let pending = false;
   stream.onopen = () => heading.classList.add('live');
   stream.onmessage = (message) => {
-    list.append(item(JSON.parse(message.data)));
+    list.append(item(read(message.data)));
     if (!pending) {
       pending = true;
       setTimeout(() => { pending = false; if (mine === stream) load(); }, 150);
@@ -191,18 +199,18 @@ function describe(s) {
       ...(s.error ? row('error', `${s.error.code}: ${s.error.message}`) : []),
       ...row('CLI', el('code', {}, `leat get ${s.workflow_type} ${s.key || s.instance_id}`))),
     ...Object.entries(data).filter(([, v]) => v !== undefined && v !== null).map(([name, value]) =>
-      el('details', {}, el('summary', {class: 'sub'}, '▸ ' + name), el('pre', {}, JSON.stringify(value, null, 2)))),
+      el('details', {}, el('summary', {class: 'sub'}, '▸ ' + name), el('pre', {}, show(value, 2)))),
   ];
 }
 
 function item(e) {
   const mark = /failed|timeout|error/.test(e.event_type) ? 'failed' : /completed/.test(e.event_type) ? 'completed' : '';
-  const told = Object.entries(e.data || {}).slice(0, 3).map(([k, v]) => `${k}: ${typeof v === 'object' ? JSON.stringify(v) : v}`).join(' · ');
+  const told = Object.entries(e.data || {}).slice(0, 3).map(([k, v]) => `${k}: ${word(v)}`).join(' · ');
   return el('li', {class: mark}, el('details', {},
     el('summary', {}, el('b', {}, e.event_type), el('span', {class: 'sub'}, `  #${e.sequence_number} · `), el('span', {class: 'sub'}, time(e.timestamp)),
       told ? el('div', {class: 'sub'}, told) : null),
     el('div', {class: 'sub id'}, `partition ${e.partition}, offset ${e.offset}`),
-    el('pre', {}, JSON.stringify(e, null, 2))));
+    el('pre', {}, show(e, 2))));
 }
 
 let typing = 0;
