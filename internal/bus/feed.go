@@ -247,7 +247,7 @@ func (f *feed) event(r *kafka.Record) *publication {
 	if err != nil || !awaited {
 		return nil
 	}
-	e, err := avro.DecodeEvent(r.Value)
+	e, err := avro.DecodeFact(r.Key, r.Value, r.Offset)
 	if err != nil {
 		return nil
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"log/slog"
 
 	"github.com/leat-io/leat/internal/avro"
 	"github.com/leat-io/leat/internal/kafka"
@@ -52,13 +53,24 @@ func (w *Workflow) scan(ctx context.Context, workflowType, topic string, id even
 
 // history calls visit with the events of one instance, in order.
 func (w *Workflow) history(ctx context.Context, workflowType string, id events.UUID, visit func(events.Event) error) error {
+	h := avro.History{Type: workflowType}
 	return w.scan(ctx, workflowType, w.config.Names.Events(workflowType), id, func(r *kafka.Record) error {
-		e, err := avro.DecodeEvent(r.Value)
+		e, err := h.Next(r.Key, r.Value, r.Offset)
+		if errors.Is(err, avro.ErrForeign) {
+			w.foreign(ctx, r, err)
+			return nil
+		}
 		if err != nil {
 			return fmt.Errorf("offset %d of %s/%d: %w", r.Offset, r.Topic, r.Partition, err)
 		}
 		return visit(e)
 	})
+}
+
+// foreign says that a record on an event topic was passed over.
+func (w *Workflow) foreign(ctx context.Context, r *kafka.Record, why error) {
+	w.config.Logger.LogAttrs(ctx, slog.LevelWarn, "record is not a router's, skipping it", slog.String("topic", r.Topic),
+		slog.Int("partition", int(r.Partition)), slog.Int64("offset", r.Offset), slog.Any("error", why))
 }
 
 // ReplayEvents is the contract's.

@@ -147,7 +147,11 @@ func (w *Workflow) SubscribeEvents(ctx context.Context, s workflow.Subscription,
 		if !matches(r, wanted) {
 			return nil
 		}
-		e, err := avro.DecodeEvent(r.Value)
+		e, err := avro.DecodeFact(r.Key, r.Value, r.Offset)
+		if errors.Is(err, avro.ErrForeign) {
+			w.foreign(ctx, r, err)
+			return nil // it would come again for ever
+		}
 		if err != nil {
 			return fmt.Errorf("a newer engine may have written it: %w", err)
 		}

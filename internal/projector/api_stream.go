@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"strconv"
 	"time"
@@ -51,7 +52,7 @@ func (p *Projector) stream(_ context.Context, in *streamInput) (*huma.StreamResp
 		return nil, err
 	}
 	from := in.From
-	if last, err := strconv.ParseInt(in.Last, 10, 64); err == nil && last >= 0 {
+	if last, err := strconv.ParseInt(in.Last, 10, 64); err == nil && last >= 0 && last < math.MaxInt64 {
 		from = last + 1
 	}
 	var of name
@@ -155,6 +156,9 @@ func (f *follower) catchUp(ctx context.Context) error {
 			return err
 		}
 		for i := range facts {
+			if n := facts[i].SequenceNumber; n < f.next || n == math.MaxInt64 {
+				return errFinished // a stream never goes back: nothing can follow that
+			}
 			data, err := events.EncodeJSON(&facts[i])
 			if err != nil {
 				return f.judge(err)

@@ -27,6 +27,7 @@ type change struct {
 	offset    int64
 	raw       []byte // nil: the instance is gone (forgotten, or a tombstone on the state topic)
 	sequence  int64  // of an event, or of the last one of an instance that is forgotten
+	cut       bool   // the log begins behind its first record: events may be missing
 	card      card   // of a snapshot
 }
 
@@ -58,7 +59,7 @@ func decode(from source, r *kafka.Record) (change, error) {
 		}
 	default:
 		var e events.Event
-		if e, err = avro.DecodeEvent(r.Value); err == nil {
+		if e, err = avro.DecodeFact(r.Key, r.Value, r.Offset); err == nil {
 			c.id, c.sequence, said = e.InstanceID, e.SequenceNumber, e.WorkflowType
 		}
 	}
@@ -113,6 +114,7 @@ type folder struct {
 type folded struct {
 	touched []touched
 	stale   int
+	foreign []change // events that do not follow those before them: no router's
 }
 
 // touched is an instance that a batch changed.
@@ -225,6 +227,12 @@ func (b *pass) applyEvent(c *change) error {
 	}
 	if c.sequence <= h.now {
 		b.folded.stale++
+		return nil
+	}
+	// Histories have no gaps. Taking a jump would make everything that follows
+	// stale; only where the log itself is cut can there be one.
+	if c.sequence != h.now+1 && !c.cut {
+		b.folded.foreign = append(b.folded.foreign, *c)
 		return nil
 	}
 	h.now = c.sequence

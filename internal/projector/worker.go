@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/leat-io/leat/internal/kafka"
@@ -19,6 +20,7 @@ type worker struct {
 	reader *kafka.Reader
 	opener chan struct{} // a place for every restore that may run at once
 	stop   context.CancelCauseFunc
+	cut    sync.Map // shard.Partition → true: its log does not begin at its first record
 }
 
 var _ shard.Worker = (*worker)(nil)
@@ -62,6 +64,9 @@ func (w *worker) Open(ctx context.Context, p shard.Partition, _ int64) (next int
 		w.config.Logger.LogAttrs(ctx, slog.LevelWarn, "log begins behind what is folded: records are missing from the views",
 			slog.String("topic", p.Topic), slog.Int("partition", int(p.Partition)),
 			slog.Int64("folded_to", at.next), slog.Int64("log_start", bounds.Start))
+	}
+	if bounds.Start > 0 {
+		w.cut.Store(p, true)
 	}
 	at.next = max(at.next, bounds.Start)
 	restore := restore{worker: w, from: from, partition: p, at: at}
@@ -137,18 +142,23 @@ func (w *worker) take(changes []change, from source, record *kafka.Record) []cha
 	c, err := decode(from, record)
 	switch {
 	case err == nil:
+		_, c.cut = w.cut.Load(shard.Partition{Topic: record.Topic, Partition: record.Partition})
 		return append(changes, c)
 	case errors.Is(err, errNothing):
 	default:
-		w.skipped.Add(1)
-		if w.config.Metrics.Skipped != nil {
-			w.config.Metrics.Skipped(record.Topic)
-		}
-		w.config.Logger.LogAttrs(context.Background(), slog.LevelWarn, "record is not a router's, skipping it",
-			slog.String("topic", record.Topic), slog.Int("partition", int(record.Partition)),
-			slog.Int64("offset", record.Offset), slog.Any("error", err))
+		w.skip(record.Topic, record.Partition, record.Offset, err)
 	}
 	return changes
+}
+
+func (w *worker) skip(topic string, partition int32, offset int64, why error) {
+	w.skipped.Add(1)
+	if w.config.Metrics.Skipped != nil {
+		w.config.Metrics.Skipped(topic)
+	}
+	w.config.Logger.LogAttrs(context.Background(), slog.LevelWarn, "record is not a router's, skipping it",
+		slog.String("topic", topic), slog.Int("partition", int(partition)),
+		slog.Int64("offset", offset), slog.Any("error", why))
 }
 
 func (w *worker) fold(changes []change, at map[shard.Partition]position) error {
@@ -157,10 +167,15 @@ func (w *worker) fold(changes []change, at map[shard.Partition]position) error {
 	if err != nil {
 		return err
 	}
+	for i := range result.foreign {
+		c := &result.foreign[i]
+		w.skip(w.config.Names.Events(c.workflowType), c.partition, c.offset,
+			fmt.Errorf("sequence %d of instance %s does not follow the last one", c.sequence, c.id))
+	}
 	w.moveTo(at)
 	w.hub.publish(result.touched)
 	if w.config.Metrics.Folded != nil {
-		w.config.Metrics.Folded(len(changes), result.stale, w.config.Clock().Sub(began))
+		w.config.Metrics.Folded(len(changes)-len(result.foreign), result.stale, w.config.Clock().Sub(began))
 	}
 	return nil
 }

@@ -53,8 +53,8 @@ func whyHolding(snap *events.Snapshot) string {
 	return "the instance waits for a person to retry its incident"
 }
 
-// stale says why a result is of no open attempt, "" when it is of one that no
-// held result is of.
+// stale says why a result is of no open attempt of its node, "" when it is of
+// one that no held result is of.
 func stale(snap *events.Snapshot, r *events.TaskResult) string {
 	for i := range snap.Held {
 		if c := snap.Held[i].Command; c != nil && c.Result != nil && c.Result.TaskID == r.TaskID && c.Result.Attempt == r.Attempt {
@@ -64,6 +64,10 @@ func stale(snap *events.Snapshot, r *events.TaskResult) string {
 	for i := range snap.Chart.Tasks {
 		if t := &snap.Chart.Tasks[i]; t.TaskID == r.TaskID && t.Attempt == r.Attempt &&
 			(t.State == events.TaskScheduled || t.State == events.TaskRunning || t.State == events.TaskWaitingForInput) {
+			if t.State == events.TaskRunning && t.NodeID != "" && t.NodeID != r.NodeID {
+				// Holding it would keep out the result of who works on it.
+				return fmt.Sprintf("attempt %d of task %s is claimed by %s, the report is of %q", r.Attempt, r.TaskID, t.NodeID, r.NodeID)
+			}
 			return ""
 		}
 	}

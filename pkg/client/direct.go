@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 
 	"github.com/leat-io/leat/internal/avro"
@@ -198,12 +199,17 @@ func (c *Client) historyDirect(ctx context.Context, workflowType, idOrKey string
 	for _, id := range candidates(workflowType, idOrKey) {
 		key, seen := []byte(id.String()), false
 		list := []events.Event{}
+		h := avro.History{Type: workflowType}
 		err := c.scan(ctx, workflowType, topic, key, func(record *kafka.Record) error {
 			if !bytes.Equal(record.Key, key) || r.Limit > 0 && len(list) == r.Limit {
 				return nil
 			}
+			e, err := h.Next(record.Key, record.Value, record.Offset)
+			if errors.Is(err, avro.ErrForeign) {
+				c.foreign(record, err)
+				return nil
+			}
 			seen = true
-			e, err := avro.DecodeEvent(record.Value)
 			if err != nil {
 				return unreadable(topic, err)
 			}
@@ -234,9 +240,9 @@ func (c *Client) followDirect(ctx context.Context, workflowType, idOrKey string,
 	}
 	defer fetcher.Close()
 	fetcher.AddAll(next)
-	t := &trail{keys: make(map[string]bool), states: c.names.State(workflowType), from: from, yield: yield, last: -1}
+	t := &trail{client: c, keys: make(map[string]*avro.History), states: c.names.State(workflowType), from: from, yield: yield, last: -1}
 	for _, id := range candidates(workflowType, idOrKey) {
-		t.keys[id.String()] = true
+		t.keys[id.String()] = &avro.History{Type: workflowType}
 	}
 	for more := true; more; {
 		records, err := fetcher.Poll(ctx, pollLimit)
@@ -253,11 +259,18 @@ func (c *Client) followDirect(ctx context.Context, workflowType, idOrKey string,
 	return nil
 }
 
+// foreign says that a record on an event topic was passed over.
+func (c *Client) foreign(r *kafka.Record, why error) {
+	c.config.Logger.Warn("record is not a router's, skipping it", slog.String("topic", r.Topic),
+		slog.Int("partition", int(r.Partition)), slog.Int64("offset", r.Offset), slog.Any("error", why))
+}
+
 // trail is what followDirect knows of one instance.
 type trail struct {
-	keys   map[string]bool // of its records: the ids that it may have
-	states string          // the topic of snapshots
-	from   int64           // the first event to yield
+	client *Client
+	keys   map[string]*avro.History // of its records: the ids that it may have
+	states string                   // the topic of snapshots
+	from   int64                    // the first event to yield
 	yield  func(events.Event) bool
 	seen   int64 // its newest event
 	last   int64 // its last event; -1 while it is not finished
@@ -267,7 +280,8 @@ type trail struct {
 // yield says so.
 func (t *trail) read(records []*kafka.Record) (more bool, err error) {
 	for _, r := range records {
-		if !t.keys[string(r.Key)] {
+		h := t.keys[string(r.Key)]
+		if h == nil {
 			continue
 		}
 		if r.Topic == t.states {
@@ -276,7 +290,11 @@ func (t *trail) read(records []*kafka.Record) (more bool, err error) {
 			}
 			continue
 		}
-		e, err := avro.DecodeEvent(r.Value)
+		e, err := h.Next(r.Key, r.Value, r.Offset)
+		if errors.Is(err, avro.ErrForeign) {
+			t.client.foreign(r, err)
+			continue
+		}
 		if err != nil {
 			return false, unreadable(r.Topic, err)
 		}

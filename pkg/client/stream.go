@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"math"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -95,7 +96,7 @@ func (s *stream) message(kind, data string) (over bool, err error) {
 	if err := json.Unmarshal([]byte(data), &e); err != nil {
 		return true, newError(ErrAnswer, err, "an event of the stream cannot be read: %v", err)
 	}
-	if e.SequenceNumber < s.next {
+	if e.SequenceNumber < s.next || e.SequenceNumber == math.MaxInt64 {
 		return false, nil
 	}
 	s.next = e.SequenceNumber + 1

@@ -185,7 +185,7 @@ func (c *Client) expect(ctx context.Context, workflowType string, instance, comm
 
 // event takes an event in. It may be shown twice.
 func (p *pending) event(r *kafka.Record, command string) {
-	e, err := avro.DecodeEvent(r.Value)
+	e, err := avro.DecodeFact(r.Key, r.Value, r.Offset) // one that no router wrote is none
 	if err != nil {
 		return
 	}

@@ -18,7 +18,7 @@ import (
 
 // The scripts in testdata/scripts say what the interpreter does. Commands:
 // define, start, event NAME, claim, beat, done, fail INVOCATION [code=X]
-// [final], advance DURATION. The text below a command is JSON data.
+// [final] [node=N], advance DURATION. The text below a command is JSON data.
 // Run with -rewrite after a change, and read the difference.
 func TestScripts(t *testing.T) {
 	datadriven.Walk(t, "testdata/scripts", func(t *testing.T, path string) {
@@ -74,7 +74,7 @@ func (s *script) run(d *datadriven.TestData) (string, error) {
 
 func (s *script) report(d *datadriven.TestData, invocation string, data json.RawMessage) (string, error) {
 	kinds := map[string]fsm.InputKind{"claim": fsm.InputClaim, "beat": fsm.InputHeartbeat, "done": fsm.InputResult, "fail": fsm.InputResult}
-	r := &events.TaskResult{NodeID: "n1", Attempt: 1}
+	r := &events.TaskResult{NodeID: cmp.Or(value(d, "node"), "n1"), Attempt: 1}
 	for _, t := range s.chart.Tasks {
 		if t.Invocation == invocation {
 			r.TaskID, r.Attempt = t.TaskID, t.Attempt

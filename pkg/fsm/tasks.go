@@ -141,6 +141,9 @@ func (s *step) report() Effect {
 	case InputClaim:
 		return s.claim(at, inv)
 	case InputHeartbeat:
+		if refused := s.stranger(at, inv); refused != nil {
+			return refused
+		}
 		return s.beat(at, inv)
 	default:
 		if refused := s.refuse(at, inv); refused != nil {

@@ -49,17 +49,24 @@ func (inv *invocation) taken() string {
 	return StaleAttempt
 }
 
-// refuse says why a person's result does not count: somebody else has claimed
-// the task, or what was filled in is not what the form asks for. The task stays
-// open then; nil takes the result.
-func (s *step) refuse(at int, inv *invocation) Effect {
-	if inv.def.Kind != InvokeHuman {
+// stranger says that a report comes from somebody else than the node that has
+// claimed the attempt; nil when it does not.
+func (s *step) stranger(at int, inv *invocation) Effect {
+	t := &s.chart.Tasks[at]
+	if t.State != events.TaskRunning || t.NodeID == "" || s.in.Task.NodeID == t.NodeID {
 		return nil
 	}
-	t, r := &s.chart.Tasks[at], s.in.Task
-	if t.State == events.TaskRunning && t.NodeID != "" && r.NodeID != t.NodeID {
-		return Ignored{Code: TaskClaimed, Message: fmt.Sprintf("task %s is claimed by %s", t.TaskID, t.NodeID)}
+	return Ignored{Code: inv.taken(), Message: fmt.Sprintf("task %s is claimed by %s", t.TaskID, t.NodeID)}
+}
+
+// refuse says why a result does not count: somebody else has claimed the task,
+// or what a person filled in is not what the form asks for. The task stays open
+// then; nil takes the result.
+func (s *step) refuse(at int, inv *invocation) Effect {
+	if refused := s.stranger(at, inv); refused != nil || inv.def.Kind != InvokeHuman {
+		return refused
 	}
+	r := s.in.Task
 	if r.State != events.TaskCompleted || inv.def.CheckResult == nil {
 		return nil
 	}
