@@ -14,6 +14,9 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
+// ErrFailed says that an open store cannot be used any longer: close it and open it again.
+var ErrFailed = errors.New("local store cannot be used any longer")
+
 // errShortMeta says that what the store wrote of itself is not what is read.
 var errShortMeta = errors.New("the record that describes the store is cut")
 
@@ -87,7 +90,7 @@ func release(lock *pebble.Lock) error {
 func (db *DB) usable() error {
 	select {
 	case <-db.failed:
-		return fmt.Errorf("local store cannot be used any longer: %w", db.cause)
+		return fmt.Errorf("%w: %w", ErrFailed, db.cause)
 	default:
 		return nil
 	}
@@ -148,7 +151,7 @@ func (db *DB) fail(cause error) {
 func (db *DB) Watch(ctx context.Context) error {
 	select {
 	case <-db.failed:
-		return fmt.Errorf("local store cannot be used any longer, it is opened again: %w", db.cause)
+		return fmt.Errorf("%w: %w", ErrFailed, db.cause)
 	case <-ctx.Done():
 		return nil
 	}
