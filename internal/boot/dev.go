@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/leat-io/leat/internal/console"
@@ -16,6 +17,7 @@ import (
 	"github.com/leat-io/leat/internal/problem"
 	"github.com/leat-io/leat/internal/projector"
 	"github.com/leat-io/leat/internal/router"
+	"github.com/leat-io/leat/internal/store"
 	"github.com/leat-io/leat/pkg/topics"
 )
 
@@ -151,9 +153,10 @@ func (d *Dev) startWorkers(o DevOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	r, err := router.New(router.Config{
+	routing := router.Config{
 		Kafka: config, Slot: "dev", Dir: o.path("router"), Logger: o.Logger.With("part", "router"), Metrics: metrics.router(),
-	})
+	}
+	r, err := router.New(routing)
 	if err != nil {
 		return err
 	}
@@ -165,12 +168,44 @@ func (d *Dev) startWorkers(o DevOptions) (err error) {
 	d.health.Add("router", r.Ready)
 	d.health.Add("projector", p.Ready)
 	d.group.Go(server.serve)
-	d.run("router", r)
+	if !o.Memory {
+		d.health.Add("disk", diskCheck(o.Data))
+	}
+	d.run("router", &devRouter{dev: d, config: routing, first: r, logger: o.Logger})
 	d.run("projector", p)
 	// It is no part of Ready: it waits for queues that are there only once a
 	// definition that uses them is deployed.
 	d.run("executor", e)
 	return nil
+}
+
+// devRouter runs a router, and a new one when the local store of the last failed.
+type devRouter struct {
+	dev    *Dev
+	config router.Config
+	first  *router.Router
+	logger *slog.Logger
+}
+
+// Ready is the first router's; later ones are in the list of checks.
+func (d *devRouter) Ready() error { return d.first.Ready() }
+
+// Run ends with ctx, or for another reason than the store.
+func (d *devRouter) Run(ctx context.Context) error {
+	for r := d.first; ; {
+		err := r.Run(ctx)
+		if ctx.Err() != nil || !errors.Is(err, store.ErrFailed) && !errors.Is(err, syscall.ENOSPC) {
+			return err
+		}
+		d.logger.Error("router ended, starting it again", "error", err)
+		if !sleep(ctx, time.Second) {
+			return nil
+		}
+		if r, err = router.New(d.config); err != nil {
+			return err
+		}
+		d.dev.health.Add("router", r.Ready)
+	}
 }
 
 // newExecutor serves what --exec names and what comes with every executor.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/leat-io/leat/internal/kafka"
@@ -32,7 +33,7 @@ func (p *process) supervise(ctx context.Context, w worker, health *Health) error
 		if err == nil {
 			err = errors.New("the worker ended by itself")
 		}
-		if lasting(Explain("", err)) {
+		if lasting(Explain("", err)) && !errors.Is(err, syscall.ENOSPC) { // there may be room again
 			return err
 		}
 		if time.Since(begin) > time.Minute {

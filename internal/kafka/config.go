@@ -71,6 +71,7 @@ func (c Config) newClient(extra ...kgo.Opt) (*kgo.Client, error) {
 		kgo.ClientID(orDefault(c.ClientID, "leat")),
 		kgo.RequiredAcks(kgo.AllISRAcks()),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		kgo.MaxDecompressBatchBytes(maxUnpacked),
 		kgo.WithHooks(c.Hooks...),
 	}
 	if c.Logger != nil {

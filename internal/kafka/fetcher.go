@@ -223,8 +223,12 @@ func (f *Fetcher) beginFetch() (context.Context, context.CancelFunc) {
 func (f *Fetcher) push(fetches kgo.Fetches) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	var skipped []*kgo.ErrDecompressTooLarge
 	fetches.EachError(func(topic string, partition int32, err error) {
+		var large *kgo.ErrDecompressTooLarge
 		switch {
+		case errors.As(err, &large):
+			skipped = append(skipped, large)
 		case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.Is(err, kgo.ErrClientClosed):
 		case errors.Is(err, kerr.OffsetOutOfRange):
 			f.errs = append(f.errs, fmt.Errorf("%s/%d: %w: %w", topic, partition, ErrOffsetGone, err))
@@ -236,6 +240,9 @@ func (f *Fetcher) push(fetches kgo.Fetches) {
 		f.queue = append(f.queue, r)
 		f.bytes += len(r.Value)
 	})
+	for _, large := range skipped { // behind what the same fetch read before it
+		f.queue = append(f.queue, skip(f.client, large))
+	}
 	if len(f.queue) > 0 || len(f.errs) > 0 {
 		tell(f.came)
 	}

@@ -80,10 +80,11 @@ func (r *Reader) ReadTo(ctx context.Context, p TopicPartition, from, end int64, 
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("read %s at offset %d of %d: %w", p, next, end, err)
 		}
-		for _, e := range fetches.Errors() {
-			return fmt.Errorf("read %s at offset %d of %d: %w", p, next, end, e.Err)
+		records, err := readable(client, fetches)
+		if err != nil {
+			return fmt.Errorf("read %s at offset %d of %d: %w", p, next, end, err)
 		}
-		for _, record := range fetches.Records() {
+		for _, record := range records {
 			if record.Offset >= end {
 				return nil
 			}

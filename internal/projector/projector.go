@@ -149,6 +149,11 @@ func (p *Projector) Run(outer context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, p.close()) }()
 	following.Go(func() {
+		if err := p.live.db.Watch(ctx); err != nil {
+			cancel(err)
+		}
+	})
+	following.Go(func() {
 		if err := p.registry.Run(ctx); err != nil {
 			cancel(fmt.Errorf("follow definitions: %w", err))
 		}

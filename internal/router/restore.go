@@ -34,7 +34,7 @@ func (l *lane) Open(ctx context.Context, p shard.Partition, committed int64) (ne
 	}
 	defer reader.Close()
 	states := kafka.TopicPartition{Topic: l.config.Names.State(workflowType), Partition: p.Partition}
-	at, restored, err := l.restore(ctx, reader, p, states)
+	at, restored, err := l.restore(ctx, reader, p, states, committed)
 	if err != nil {
 		return 0, fmt.Errorf("restore %s: %w", states, err)
 	}
@@ -84,7 +84,7 @@ func (l *lane) checkPosition(ctx context.Context, p shard.Partition, at position
 
 // restore reads the tail of the state topic into the book. A book that is ahead
 // of the log, or whose place in it was deleted, is wiped and read anew.
-func (l *lane) restore(ctx context.Context, reader *kafka.Reader, p, states shard.Partition) (position, int, error) {
+func (l *lane) restore(ctx context.Context, reader *kafka.Reader, p, states shard.Partition, committed int64) (position, int, error) {
 	bounds, err := reader.Range(ctx, states)
 	if err != nil {
 		return position{}, 0, err
@@ -105,7 +105,10 @@ func (l *lane) restore(ctx context.Context, reader *kafka.Reader, p, states shar
 		}
 		at = position{state: bounds.Start}
 	}
-	r := restorer{book: l.book, partition: p, at: at, batch: l.book.db.NewBatch(), old: make(map[events.UUID]*events.Snapshot)}
+	r := restorer{
+		book: l.book, partition: p, at: at, committed: committed, batch: l.book.db.NewBatch(),
+		old: make(map[events.UUID]*events.Snapshot), unreadable: l.unreadable,
+	}
 	defer func() { r.batch.Close() }()
 	if err := reader.ReadTo(ctx, states, at.state, bounds.End, r.visit); err != nil {
 		return position{}, 0, err
@@ -123,6 +126,26 @@ type restorer struct {
 	old       map[events.UUID]*events.Snapshot // what this batch has replaced already
 	size      int                              // bytes of the records in this batch
 	count     int
+	committed int64 // of the group: it stands in for a checkpoint that cannot be read
+	// unreadable is told of a record that means nothing and is left out; nil drops it.
+	unreadable func(record *kafka.Record, reason error)
+}
+
+// leaveOut passes over a record that anybody may have written to the topic: it
+// must not keep the partition closed. What was known of its key stays.
+func (r *restorer) leaveOut(record *kafka.Record, reason error) error {
+	if r.unreadable != nil {
+		r.unreadable(record, reason)
+	}
+	return nil
+}
+
+// unreadable counts and logs a record of a state topic that was left out.
+func (l *lane) unreadable(record *kafka.Record, reason error) {
+	l.config.Metrics.deadLettered()
+	l.config.Logger.LogAttrs(context.Background(), slog.LevelWarn, "record of a state topic cannot be read, it is left out",
+		slog.String("topic", record.Topic), slog.Int("partition", int(record.Partition)), slog.Int64("offset", record.Offset),
+		slog.String("key", string(record.Key[:min(len(record.Key), 100)])), slog.Any("reason", reason))
 }
 
 func (r *restorer) visit(record *kafka.Record) error {
@@ -131,7 +154,8 @@ func (r *restorer) visit(record *kafka.Record) error {
 	if string(record.Key) == events.CheckpointKey {
 		checkpoint, err := avro.DecodeCheckpoint(record.Value)
 		if err != nil {
-			return fmt.Errorf("checkpoint at offset %d: %w", record.Offset, err)
+			r.at.input = max(r.at.input, r.committed)
+			return r.leaveOut(record, fmt.Errorf("checkpoint: %w", err))
 		}
 		r.at.input = checkpoint.NextOffset
 		return nil
@@ -141,7 +165,7 @@ func (r *restorer) visit(record *kafka.Record) error {
 	}
 	id, err := events.ParseUUID(string(record.Key))
 	if err != nil {
-		return fmt.Errorf("key at offset %d: %w", record.Offset, err)
+		return r.leaveOut(record, fmt.Errorf("key: %w", err))
 	}
 	old, replaced := r.old[id]
 	if !replaced {
@@ -158,7 +182,7 @@ func (r *restorer) visit(record *kafka.Record) error {
 	}
 	snap, err := avro.DecodeSnapshot(record.Value)
 	if err != nil {
-		return fmt.Errorf("snapshot at offset %d: %w", record.Offset, err)
+		return r.leaveOut(record, fmt.Errorf("snapshot: %w", err))
 	}
 	r.book.put(r.batch, r.partition, old, &snap, record.Value)
 	r.old[id] = &snap
@@ -170,7 +194,7 @@ func (r *restorer) visit(record *kafka.Record) error {
 func (r *restorer) progress(id string, record *kafka.Record) error {
 	if record.Value != nil {
 		if _, err := avro.DecodeProgress(record.Value); err != nil {
-			return fmt.Errorf("progress of schedule %s at offset %d: %w", id, record.Offset, err)
+			return r.leaveOut(record, fmt.Errorf("progress of schedule %s: %w", id, err))
 		}
 	}
 	r.book.putProgress(r.batch, r.partition, id, record.Value)

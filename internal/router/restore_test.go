@@ -69,3 +69,47 @@ func TestRestoreOfATombstone(t *testing.T) {
 		}
 	}
 }
+
+// What cannot be read is counted and left out, and what was known stays: a record
+// that anybody may have written must not keep the partition closed.
+func TestRestoreLeavesOutWhatCannotBeRead(t *testing.T) {
+	b := memory(t)
+	p := shard.Partition{Topic: "workflow.order.commands"}
+	snap := someSnapshot(t)
+	value, err := avro.EncodeSnapshot(snap)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, garbage := []byte(snap.InstanceID.String()), []byte("{")
+	left := 0
+	r := restorer{
+		book: b, partition: p, committed: 7, batch: b.db.NewBatch(), old: make(map[events.UUID]*events.Snapshot),
+		unreadable: func(*kafka.Record, error) { left++ },
+	}
+	defer func() { r.batch.Close() }()
+	for i, record := range []*kafka.Record{
+		{Key: key, Value: value},
+		{Key: key, Value: garbage},
+		{Key: []byte(events.TimeUUID(time.Unix(1, 0), [16]byte{1}).String()), Value: garbage},
+		{Key: []byte(events.CheckpointKey), Value: garbage},
+		{Key: []byte(events.CheckpointKey)},
+		{Key: []byte(events.ScheduleProgressPrefix + "nightly"), Value: garbage},
+		{Key: []byte("no id"), Value: value},
+		{Value: garbage},
+		{},
+	} {
+		record.Offset = int64(i)
+		if err := r.visit(record); err != nil {
+			t.Errorf("record %d: %v", i, err)
+		}
+	}
+	if err := r.flush(); err != nil {
+		t.Fatal(err)
+	}
+	if left != 8 || r.at != (position{state: 9, input: 7}) {
+		t.Errorf("%d records are left out, the position is %+v", left, r.at)
+	}
+	if got, err := b.load(p, snap.InstanceID); err != nil || got == nil {
+		t.Errorf("the instance that can be read is gone: %v", err)
+	}
+}

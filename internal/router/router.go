@@ -118,6 +118,7 @@ func (r *Router) Run(ctx context.Context) error {
 	})
 	lane.takeOver(ctx)
 	group, running := errgroup.WithContext(ctx)
+	group.Go(func() error { return db.Watch(running) })
 	group.Go(func() error { return r.registry.Run(running) })
 	group.Go(func() error { return r.schedules.Run(running) })
 	group.Go(func() error { return r.serveTypes(running) })

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -50,6 +51,11 @@ type Options struct {
 // DB is the map. Safe for concurrent use; a [Batch] is not.
 type DB struct {
 	pebble *pebble.DB
+	dir    string        // "" when it is in memory
+	once   sync.Once     // guards cause
+	failed chan struct{} // closed when the store cannot be used any longer
+	cause  error
+	lock   *pebble.Lock // of the directory; nil in memory
 }
 
 // Keys that begin with metaPrefix belong to the store itself.
@@ -73,10 +79,23 @@ func Open(o Options) (*DB, error) {
 			return nil, fmt.Errorf("make data directory: %w", err)
 		}
 	}
-	p, err := pebble.Open(dir, &pebble.Options{
+	if onDisk := o.Files == nil && o.Dir != ""; onDisk {
+		return openOnDisk(o, fs, dir)
+	}
+	return openAt(o, fs, dir, nil)
+}
+
+// openAt opens the directory as it is.
+func openAt(o Options, fs vfs.FS, dir string, lock *pebble.Lock) (*DB, error) {
+	db := &DB{failed: make(chan struct{}), lock: lock}
+	if o.Files == nil && o.Dir != "" {
+		db.dir = dir
+	}
+	p, err := openPebble(dir, &pebble.Options{
 		FS:                    fs,
 		MemTableSize:          16 << 20,
-		Logger:                pebbleLog{},
+		Lock:                  lock,
+		Logger:                pebbleLog{db},
 		FormatMajorVersion:    pebble.FormatNewest,
 		MaxOpenFiles:          256,
 		L0CompactionThreshold: 4,
@@ -87,7 +106,7 @@ func Open(o Options) (*DB, error) {
 		}
 		return nil, fmt.Errorf("open store in %s: %w", dir, err)
 	}
-	db := &DB{pebble: p}
+	db.pebble = p
 	if err := db.checkMeta(o); err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
@@ -104,6 +123,9 @@ func (db *DB) checkMeta(o Options) error {
 	value, ok, err := db.Get([]byte(metaKey))
 	if err != nil {
 		return err
+	}
+	if ok && len(value) < 4 {
+		return errShortMeta
 	}
 	if ok {
 		layout := int(binary.BigEndian.Uint32(value))
@@ -133,12 +155,15 @@ func (db *DB) reset(o Options) error {
 
 // Get returns a copy of the value of key, and whether there is one.
 func (db *DB) Get(key []byte) (value []byte, ok bool, err error) {
+	if err := db.usable(); err != nil {
+		return nil, false, err
+	}
 	v, closer, err := db.pebble.Get(key)
 	if errors.Is(err, pebble.ErrNotFound) {
 		return nil, false, nil
 	}
 	if err != nil {
-		return nil, false, fmt.Errorf("read store: %w", err)
+		return nil, false, db.note(fmt.Errorf("read store: %w", err))
 	}
 	value = append([]byte{}, v...)
 	return value, true, closer.Close()
@@ -158,9 +183,12 @@ func (db *DB) ScanBack(from, to []byte, visit func(key, value []byte) (more bool
 func (db *DB) scan(
 	from, to []byte, start, next func(*pebble.Iterator) bool, visit func(key, value []byte) (bool, error),
 ) (err error) {
+	if err := db.usable(); err != nil {
+		return err
+	}
 	it, err := db.pebble.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: to})
 	if err != nil {
-		return fmt.Errorf("scan store: %w", err)
+		return db.note(fmt.Errorf("scan store: %w", err))
 	}
 	defer func() { err = errors.Join(err, it.Close()) }()
 	for ok := start(it); ok; ok = next(it) {
@@ -169,11 +197,20 @@ func (db *DB) scan(
 			return err
 		}
 	}
-	return it.Error()
+	return db.note(it.Error())
 }
 
 // Close flushes and closes the store.
 func (db *DB) Close() error {
+	return errors.Join(db.close(), release(db.lock))
+}
+
+func (db *DB) close() error {
+	select {
+	case <-db.failed: // it would wait for what will never be written
+		return db.abandon()
+	default:
+	}
 	if err := errors.Join(db.pebble.Flush(), db.pebble.Close()); err != nil {
 		return fmt.Errorf("close store: %w", err)
 	}
@@ -183,12 +220,13 @@ func (db *DB) Close() error {
 // Batch collects changes that become visible together. Errors of its methods
 // are kept for Commit.
 type Batch struct {
+	db    *DB
 	batch *pebble.Batch
 	err   error
 }
 
 // NewBatch begins a batch. Close it when done.
-func (db *DB) NewBatch() *Batch { return &Batch{batch: db.pebble.NewBatch()} }
+func (db *DB) NewBatch() *Batch { return &Batch{db: db, batch: db.pebble.NewBatch()} }
 
 // Set puts a value; key and value are copied.
 func (b *Batch) Set(key, value []byte) { b.keep(b.batch.Set(key, value, nil)) }
@@ -208,19 +246,10 @@ func (b *Batch) keep(err error) {
 // Commit makes the changes visible. It does not wait for the disk.
 func (b *Batch) Commit() error {
 	if err := errors.Join(b.err, b.batch.Commit(pebble.NoSync)); err != nil {
-		return fmt.Errorf("write store: %w", err)
+		return fmt.Errorf("write store: %w", b.db.note(err))
 	}
-	return nil
+	return b.db.usable() // Pebble gives no error when it could not write its log
 }
 
 // Close releases the batch, committed or not.
 func (b *Batch) Close() { _ = b.batch.Close() }
-
-// pebbleLog drops Pebble's chatter; what matters comes back as errors.
-type pebbleLog struct{}
-
-func (pebbleLog) Infof(string, ...any)  {}
-func (pebbleLog) Errorf(string, ...any) {}
-
-// Fatalf is called when Pebble cannot go on without breaking its promises.
-func (pebbleLog) Fatalf(format string, args ...any) { panic(fmt.Sprintf("store: "+format, args...)) }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -175,6 +177,46 @@ func TestCrashLeavesAPrefixOfTheBatches(t *testing.T) {
 		}
 		if err := db.Close(); err != nil {
 			t.Fatal(err)
+		}
+	}
+}
+
+// A store is a copy: whatever happened to its files, it opens, empty or as it was.
+func TestDamagedFilesAreMovedAside(t *testing.T) {
+	for name, hurt := range map[string]func([]byte) []byte{
+		"cut":     func(b []byte) []byte { return b[:len(b)/2] },
+		"empty":   func([]byte) []byte { return nil },
+		"garbage": func(b []byte) []byte { return bytes.Repeat([]byte{0xa5}, len(b)) },
+	} {
+		for _, pattern := range []string{"*.sst", "MANIFEST-*", "OPTIONS-*", "*.log"} {
+			o := store.Options{Dir: t.TempDir() + "/router", Layout: 1, Identity: "a"}
+			db := open(t, o)
+			put(t, db, "a", "1")
+			if err := db.Close(); err != nil {
+				t.Fatal(err)
+			}
+			files, err := filepath.Glob(o.Dir + "/" + pattern)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, file := range files {
+				content, err := os.ReadFile(file)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(file, hurt(content), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			db, err = store.Open(o)
+			if err != nil {
+				t.Errorf("%s %s: %v", name, pattern, err)
+				continue
+			}
+			put(t, db, "b", "2")
+			if err := db.Close(); err != nil {
+				t.Errorf("%s %s: %v", name, pattern, err)
+			}
 		}
 	}
 }

@@ -1,0 +1,20 @@
+package boot
+
+import "fmt"
+
+// diskReserve is how much room a worker's directory needs to go on.
+const diskReserve = 8 << 20
+
+// diskCheck is a check of readiness: there is room in dir ("" is in memory).
+func diskCheck(dir string) func() error {
+	return func() error {
+		if dir == "" {
+			return nil
+		}
+		if free, ok := diskFree(dir); ok && free < diskReserve {
+			return fmt.Errorf("the disk of %s is full or nearly so: %d KiB are free, at least %d are needed; make room, it goes on by itself",
+				dir, free>>10, diskReserve>>10)
+		}
+		return nil
+	}
+}
