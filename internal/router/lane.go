@@ -36,6 +36,8 @@ type lane struct {
 	book     *book
 	cache    *cache
 	agenda   *agenda
+	admin    *kafka.Admin // nil in tests without a broker
+	refusals refusals
 
 	producers [2]*kafka.Transactor // nil: to be made before the next transaction
 	turn      int                  // which of them is next
@@ -97,7 +99,7 @@ func (l *lane) commit(ctx context.Context, t *transaction) error {
 	}
 	began := time.Now()
 	if err := producer.Commit(ctx, t.records, t.fence()); err != nil {
-		return l.failed(ctx, err)
+		return l.failed(ctx, t, err)
 	}
 	l.config.Metrics.committed(t.commands, t.timers, len(t.records), time.Since(began))
 	l.turn = 1 - l.turn
@@ -116,7 +118,7 @@ func (l *lane) commit(ctx context.Context, t *transaction) error {
 }
 
 // failed decides what a failed transaction means for the next.
-func (l *lane) failed(ctx context.Context, err error) error {
+func (l *lane) failed(ctx context.Context, t *transaction, err error) error {
 	var failed *kafka.TransactionError
 	if !errors.As(err, &failed) {
 		return err
@@ -126,6 +128,8 @@ func (l *lane) failed(ctx context.Context, err error) error {
 		return errors.Join(shard.ErrRetry, err) // the producers are fine, the group moved on
 	}
 	l.closeProducers()
+	// The time for the transaction may be over: this has its own.
+	l.learn(context.WithoutCancel(ctx), t, failed)
 	if failed.Aborted {
 		return errors.Join(shard.ErrRetry, err)
 	}

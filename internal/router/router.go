@@ -104,6 +104,7 @@ func (r *Router) Run(ctx context.Context) error {
 		return err
 	}
 	lane := newLane(r.config, r.registry, r.schedules, &book{db: db})
+	lane.admin = r.admin
 	r.shard = shard.New(shard.Config{
 		Kafka: r.config.Kafka, Clock: r.config.Clock, Logger: r.config.Logger, Metrics: r.config.Metrics.Shard,
 		Group: shard.Group{Name: r.config.Group, InstanceID: r.config.Slot, SessionTimeout: r.config.SessionTimeout},
