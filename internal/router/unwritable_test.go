@@ -45,7 +45,7 @@ func TestTopicsThatAreGoneAreMadeAgain(t *testing.T) {
 			w.remove(c.topic(w))
 			w.everything("a")
 			w.start("last")
-			w.started("last")
+			w.hasStarted("last")
 			w.read(c.topic(w), 1)
 		})
 	}
@@ -73,7 +73,7 @@ func TestForbiddenTopicsStopNobody(t *testing.T) {
 			w.start("first")
 			w.everything("a")
 			w.start("last")
-			w.started("last")
+			w.hasStarted("last")
 		})
 	}
 }
@@ -84,8 +84,8 @@ func (w *world) start(key string) {
 	w.say(events.InstanceIDForKey("order", key).String(), `{"command":"start","type":"order","key":%q}`, key)
 }
 
-// started waits until the history has an instance, and checks all before it.
-func (w *world) started(key string) {
+// hasStarted waits until the history has an instance, and checks all before it.
+func (w *world) hasStarted(key string) {
 	w.t.Helper()
 	id := events.InstanceIDForKey("order", key)
 	for n := 2; len(w.history(n)[id]) < 2; n++ {
