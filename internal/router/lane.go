@@ -65,13 +65,19 @@ const (
 	commitTimeout = 8 * time.Second
 )
 
-// Process decides a batch and commits what follows.
+// What one transaction decides: the rest of a batch is for the next, so that
+// nobody waits long for what others ask for. One decision is always made.
+const (
+	decideFor   = 50 * time.Millisecond
+	decideBytes = 4 << 20
+)
+
+// Process decides as much of a batch as there is time for, and commits what
+// follows.
 func (l *lane) Process(ctx context.Context, b *shard.Batch) error {
 	t := l.begin(b)
-	for _, r := range b.Records {
-		if err := t.command(ctx, r); err != nil {
-			return fmt.Errorf("decide %s/%d@%d: %w", r.Topic, r.Partition, r.Offset, errors.Join(shard.ErrRetry, err))
-		}
+	if err := t.decideRecords(ctx); err != nil {
+		return err
 	}
 	if err := l.fireDue(ctx, t); err != nil {
 		return errors.Join(shard.ErrRetry, err)
@@ -87,6 +93,49 @@ func (l *lane) Process(ctx context.Context, b *shard.Batch) error {
 		return errors.Join(shard.ErrRetry, err)
 	}
 	return l.commit(ctx, t)
+}
+
+// decideRecords decides commands until the transaction is full. What is left of
+// a partition begins at its offset in Open.
+func (t *transaction) decideRecords(ctx context.Context) error {
+	left := make(map[shard.Partition]bool)
+	for _, r := range t.batch.Records {
+		p := shard.Partition{Topic: r.Topic, Partition: r.Partition}
+		if left[p] {
+			continue
+		}
+		until := t.blocked(p)
+		if !until.IsZero() || t.full() {
+			left[p] = true
+			t.batch.Open[p] = r.Offset
+			continue
+		}
+		if err := t.command(ctx, r); err != nil {
+			return fmt.Errorf("decide %s/%d@%d: %w", r.Topic, r.Partition, r.Offset, errors.Join(shard.ErrRetry, err))
+		}
+		t.decided++
+	}
+	return nil
+}
+
+// full says that what else there is to decide is for the next transaction.
+func (t *transaction) full() bool {
+	for ; t.counted < len(t.records); t.counted++ {
+		t.bytes += recordSize(t.records[t.counted])
+	}
+	return t.decided > 0 && (t.bytes > decideBytes || time.Since(t.began) > decideFor)
+}
+
+// blocked says until when nothing of p can be decided, and has the shard wait.
+func (t *transaction) blocked(p shard.Partition) time.Time {
+	until := t.lane.blocked(p, t.now)
+	if !until.IsZero() {
+		if t.batch.Blocked == nil {
+			t.batch.Blocked = make(map[shard.Partition]time.Time)
+		}
+		t.batch.Blocked[p] = until
+	}
+	return until
 }
 
 func (l *lane) commit(ctx context.Context, t *transaction) error {
@@ -189,6 +238,10 @@ func (l *lane) NextWake() time.Time {
 	var next time.Time
 	for p, due := range l.timer {
 		if _, behind := l.behind[p]; behind {
+			continue
+		}
+		if until := l.blocked(p, l.config.Clock()); !until.IsZero() {
+			next = earlier(next, until)
 			continue
 		}
 		wake, stale := l.agenda.wake(p)

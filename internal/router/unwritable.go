@@ -79,6 +79,25 @@ func (r *refusals) whole(topic string, now time.Time) time.Time {
 	return time.Time{}
 }
 
+func (r *refusals) none() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.topics) == 0
+}
+
+// list says what does not take records now, in order.
+func (r *refusals) list(now time.Time) (all []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for topic, known := range r.topics {
+		if now.Before(known.until) {
+			all = append(all, fmt.Sprintf("topic %q does not take records: %v", topic, known.cause))
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
 func (r *refusals) mark(topic string, f refusal) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -91,6 +110,9 @@ func (r *refusals) mark(topic string, f refusal) {
 // blocked says until when nothing of p can be decided: its history or its state
 // cannot be written. Its records stay where they are.
 func (l *lane) blocked(p shard.Partition, now time.Time) time.Time {
+	if l.refusals.none() {
+		return time.Time{}
+	}
 	workflowType, _ := l.config.Names.TypeOfCommands(p.Topic)
 	until := l.refusals.whole(l.config.Names.Events(workflowType), now)
 	if state := l.refusals.whole(l.config.Names.State(workflowType), now); state.After(until) {

@@ -2,6 +2,7 @@ package router_test
 
 import (
 	"fmt"
+	"sync/atomic"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -68,12 +69,15 @@ func TestForbiddenTopicsStopNobody(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, calling)
-			w.forbid(c.topic(w), c.code)
+			refused := w.forbid(c.topic(w), c.code)
 			w.router("r1")
 			w.start("first")
 			w.everything("a")
 			w.start("last")
 			w.hasStarted("last")
+			if !refused.Load() {
+				t.Error("nothing was refused")
+			}
 		})
 	}
 }
@@ -119,13 +123,15 @@ func (w *world) remove(topic string) {
 
 // forbid answers every write of a router to a topic with code, and so the others
 // of the same request as a broker does that aborts.
-func (w *world) forbid(topic string, code *kerr.Error) {
+func (w *world) forbid(topic string, code *kerr.Error) (refused *atomic.Bool) {
+	refused = new(atomic.Bool)
 	w.cluster.ControlKey(int16(kmsg.Produce), func(req kmsg.Request) (kmsg.Response, error, bool) {
 		w.cluster.KeepControl()
 		p, ok := req.(*kmsg.ProduceRequest)
 		if !ok || p.TransactionID == nil || !w.writesTo(p, topic) {
 			return nil, nil, false
 		}
+		refused.Store(true)
 		resp := req.ResponseKind().(*kmsg.ProduceResponse) //nolint:forcetypeassert // by protocol
 		for _, asked := range p.Topics {
 			rt := kmsg.NewProduceResponseTopic()
@@ -141,6 +147,7 @@ func (w *world) forbid(topic string, code *kerr.Error) {
 		}
 		return resp, nil, true
 	})
+	return refused
 }
 
 func (w *world) writesTo(p *kmsg.ProduceRequest, topic string) bool {
