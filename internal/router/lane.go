@@ -38,6 +38,7 @@ type lane struct {
 	agenda   *agenda
 	admin    *kafka.Admin // nil in tests without a broker
 	refusals refusals
+	progress progress
 
 	producers [2]*kafka.Transactor // nil: to be made before the next transaction
 	turn      int                  // which of them is next
@@ -74,7 +75,9 @@ const (
 
 // Process decides as much of a batch as there is time for, and commits what
 // follows.
-func (l *lane) Process(ctx context.Context, b *shard.Batch) error {
+func (l *lane) Process(ctx context.Context, b *shard.Batch) (err error) {
+	l.progress.begin(l.config.Clock())
+	defer func() { l.progress.end(err) }()
 	t := l.begin(b)
 	if err := t.decideRecords(ctx); err != nil {
 		return err

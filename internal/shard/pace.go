@@ -8,8 +8,8 @@ import (
 
 // Bounds of what is read and not processed. Beyond them nothing more is read.
 const (
-	queueRecords = 8192
-	queueBytes   = 16 << 20
+	queueRecords = 32 << 10
+	queueBytes   = 64 << 20
 	// slowQueue is how long the records in the queue may take before partitions
 	// with many of them are read no further: what others have comes through.
 	slowQueue = 500 * time.Millisecond
