@@ -190,6 +190,20 @@ func (a *Admin) Partitions(ctx context.Context, topic string) (int32, error) {
 	return int32(len(d.Partitions)), nil //nolint:gosec // partition counts are small
 }
 
+// Missing lists those of the topics that do not exist.
+func (a *Admin) Missing(ctx context.Context, names ...string) (missing []string, err error) {
+	details, err := a.admin.ListTopics(ctx, names...)
+	if err != nil {
+		return nil, fmt.Errorf("list topics: %w", err)
+	}
+	for _, name := range names {
+		if errors.Is(details[name].Err, kerr.UnknownTopicOrPartition) {
+			missing = append(missing, name)
+		}
+	}
+	return missing, nil
+}
+
 // Ping asks for the cluster's id, and so whether a broker is there. It asks each
 // time: kadm's own question is answered from memory once it was answered.
 func (a *Admin) Ping(ctx context.Context) (clusterID string, err error) {

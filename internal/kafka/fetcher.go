@@ -93,11 +93,25 @@ func newFetcher(c Config, extra ...kgo.Opt) (*Fetcher, error) {
 // Add begins to read p at offset.
 func (f *Fetcher) Add(p TopicPartition, offset int64) {
 	f.change(func() {
+		f.Resume(p)
 		f.client.AddConsumePartitions(map[string]map[int32]kgo.Offset{
 			p.Topic: {p.Partition: kgo.NewOffset().At(offset)},
 		})
 	})
 }
+
+// Pause stops to read p until Resume or Add. What was fetched of it still comes.
+func (f *Fetcher) Pause(p TopicPartition) {
+	f.client.PauseFetchPartitions(map[string][]int32{p.Topic: {p.Partition}})
+}
+
+// Resume goes on to read p where Pause stopped.
+func (f *Fetcher) Resume(p TopicPartition) {
+	f.client.ResumeFetchPartitions(map[string][]int32{p.Topic: {p.Partition}})
+}
+
+// Ready is what was fetched already, at most limit records.
+func (f *Fetcher) Ready(limit int) ([]*Record, error) { return f.take(limit) }
 
 // Remove stops to read p and drops what was fetched of it.
 func (f *Fetcher) Remove(p TopicPartition) {

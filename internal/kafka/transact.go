@@ -32,6 +32,10 @@ type TransactionError struct {
 	// transaction will ever be read, and the producer is fit for the next one.
 	// Otherwise the outcome is unknown and the producer must be replaced.
 	Aborted bool
+	// Refused are the topics that did not take their records, and why: they are
+	// gone, may not be written, or do not take such a record. It holds only what
+	// trying again does not mend.
+	Refused map[string]error
 	Err     error
 }
 
@@ -179,14 +183,16 @@ func (t *Transactor) produce(ctx context.Context, records []*Record) error {
 	var (
 		done  = make(chan struct{})
 		left  atomic.Int64
-		once  sync.Once
-		first error
+		mu    sync.Mutex
+		first *produceError
 	)
 	left.Store(int64(len(records)))
 	for _, r := range records {
 		t.client.Produce(ctx, r, func(r *kgo.Record, err error) {
 			if err != nil {
-				once.Do(func() { first = fmt.Errorf("write to %s/%d: %w", r.Topic, r.Partition, err) })
+				mu.Lock()
+				first = first.note(r, err)
+				mu.Unlock()
 			}
 			if left.Add(-1) == 0 {
 				close(done)
@@ -198,10 +204,55 @@ func (t *Transactor) produce(ctx context.Context, records []*Record) error {
 	_ = t.client.Flush(ctx)
 	select {
 	case <-done:
+		if first == nil {
+			return nil
+		}
 		return first
 	case <-ctx.Done():
 		return fmt.Errorf("wait for %d of %d acknowledgements: %w", left.Load(), len(records), ctx.Err())
 	}
+}
+
+// produceError is the first record that was not written, and every topic that
+// refused one for good.
+type produceError struct {
+	err     error
+	refused map[string]error
+}
+
+func (e *produceError) Error() string { return e.err.Error() }
+
+func (e *produceError) Unwrap() error { return e.err }
+
+// note adds a record that was not written. e may be nil.
+func (e *produceError) note(r *Record, err error) *produceError {
+	if e == nil {
+		e = &produceError{err: fmt.Errorf("write to %s/%d: %w", r.Topic, r.Partition, err), refused: make(map[string]error)}
+	}
+	if refuses(err) && e.refused[r.Topic] == nil {
+		e.refused[r.Topic] = err
+	}
+	return e
+}
+
+// refuses says whether an error is about the topic or the record, and stays
+// however often the record is written.
+func refuses(err error) bool {
+	for _, refusal := range []error{
+		kerr.UnknownTopicOrPartition, kerr.UnknownTopicID, kerr.InvalidTopicException, kerr.TopicAuthorizationFailed,
+		kerr.InvalidRecord, kerr.PolicyViolation,
+	} {
+		if errors.Is(err, refusal) {
+			return true
+		}
+	}
+	return IsTooLarge(err)
+}
+
+// IsTooLarge says whether a topic refused a record, or what was written with it,
+// for its size.
+func IsTooLarge(err error) bool {
+	return errors.Is(err, kerr.MessageTooLarge) || errors.Is(err, kerr.RecordListTooLarge)
 }
 
 func (t *Transactor) fence(ctx context.Context, f Fence, id int64, epoch int16) error {
@@ -264,6 +315,9 @@ func (t *Transactor) abort(ctx context.Context, step string, cause error) error 
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTimeout)
 	defer cancel()
 	failed := &TransactionError{Step: step, Err: cause}
+	if produced, ok := errors.AsType[*produceError](cause); ok {
+		failed.Refused = produced.refused
+	}
 	if err := t.client.AbortBufferedRecords(ctx); err != nil {
 		return failed
 	}

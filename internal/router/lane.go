@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -36,6 +37,9 @@ type lane struct {
 	book     *book
 	cache    *cache
 	agenda   *agenda
+	admin    *kafka.Admin // nil in tests without a broker
+	refusals refusals
+	progress progress
 
 	producers [2]*kafka.Transactor // nil: to be made before the next transaction
 	turn      int                  // which of them is next
@@ -63,10 +67,22 @@ const (
 	commitTimeout = 8 * time.Second
 )
 
-// Process decides a batch and commits what follows.
-func (l *lane) Process(ctx context.Context, b *shard.Batch) error {
+// What one transaction decides: the rest of a batch is for the next, so that
+// nobody waits long for what others ask for. One decision is always made.
+const (
+	decideFor   = 50 * time.Millisecond
+	decideBytes = 4 << 20
+)
+
+// Process decides as much of a batch as there is time for, and commits what
+// follows.
+func (l *lane) Process(ctx context.Context, b *shard.Batch) (err error) {
+	l.progress.begin(l.config.Clock())
+	defer func() { l.progress.end(err) }()
+	whole := maps.Clone(b.Open)
 	t, err := l.decideAll(ctx, b, false)
 	if errors.Is(err, errUnwritten) {
+		b.Open = whole // what the first try left is decided anew, too
 		t, err = l.decideAll(ctx, b, true)
 	}
 	if err != nil {
@@ -85,10 +101,8 @@ func (l *lane) Process(ctx context.Context, b *shard.Batch) error {
 func (l *lane) decideAll(ctx context.Context, b *shard.Batch, careful bool) (*transaction, error) {
 	t := l.begin(b)
 	t.careful = careful
-	for _, r := range b.Records {
-		if err := t.command(ctx, r); err != nil {
-			return nil, fmt.Errorf("decide %s/%d@%d: %w", r.Topic, r.Partition, r.Offset, err)
-		}
+	if err := t.decideRecords(ctx); err != nil {
+		return nil, err
 	}
 	if err := l.fireDue(ctx, t); err != nil {
 		return nil, err
@@ -102,6 +116,49 @@ func (l *lane) decideAll(ctx context.Context, b *shard.Batch, careful bool) (*tr
 	return t, t.finish()
 }
 
+// decideRecords decides commands until the transaction is full. What is left of
+// a partition begins at its offset in Open.
+func (t *transaction) decideRecords(ctx context.Context) error {
+	left := make(map[shard.Partition]bool)
+	for _, r := range t.batch.Records {
+		p := shard.Partition{Topic: r.Topic, Partition: r.Partition}
+		if left[p] {
+			continue
+		}
+		until := t.blocked(p)
+		if !until.IsZero() || t.full() {
+			left[p] = true
+			t.batch.Open[p] = r.Offset
+			continue
+		}
+		if err := t.command(ctx, r); err != nil {
+			return fmt.Errorf("decide %s/%d@%d: %w", r.Topic, r.Partition, r.Offset, err)
+		}
+		t.decided++
+	}
+	return nil
+}
+
+// full says that what else there is to decide is for the next transaction.
+func (t *transaction) full() bool {
+	for ; t.counted < len(t.records); t.counted++ {
+		t.bytes += recordSize(t.records[t.counted])
+	}
+	return t.decided > 0 && (t.bytes > decideBytes || time.Since(t.began) > decideFor)
+}
+
+// blocked says until when nothing of p can be decided, and has the shard wait.
+func (t *transaction) blocked(p shard.Partition) time.Time {
+	until := t.lane.blocked(p, t.now)
+	if !until.IsZero() {
+		if t.batch.Blocked == nil {
+			t.batch.Blocked = make(map[shard.Partition]time.Time)
+		}
+		t.batch.Blocked[p] = until
+	}
+	return until
+}
+
 func (l *lane) commit(ctx context.Context, t *transaction) error {
 	// A stop lets the transaction under way end, and waits for it.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
@@ -112,7 +169,7 @@ func (l *lane) commit(ctx context.Context, t *transaction) error {
 	}
 	began := time.Now()
 	if err := producer.Commit(ctx, t.records, t.fence()); err != nil {
-		return l.failed(ctx, err)
+		return l.failed(ctx, t, err)
 	}
 	l.config.Metrics.committed(t.commands, t.timers, len(t.records), time.Since(began))
 	l.turn = 1 - l.turn
@@ -131,7 +188,7 @@ func (l *lane) commit(ctx context.Context, t *transaction) error {
 }
 
 // failed decides what a failed transaction means for the next.
-func (l *lane) failed(ctx context.Context, err error) error {
+func (l *lane) failed(ctx context.Context, t *transaction, err error) error {
 	var failed *kafka.TransactionError
 	if !errors.As(err, &failed) {
 		return err
@@ -141,6 +198,8 @@ func (l *lane) failed(ctx context.Context, err error) error {
 		return errors.Join(shard.ErrRetry, err) // the producers are fine, the group moved on
 	}
 	l.closeProducers()
+	// The time for the transaction may be over: this has its own.
+	l.learn(context.WithoutCancel(ctx), t, failed)
 	if failed.Aborted {
 		return errors.Join(shard.ErrRetry, err)
 	}
@@ -200,6 +259,10 @@ func (l *lane) NextWake() time.Time {
 	var next time.Time
 	for p, due := range l.timer {
 		if _, behind := l.behind[p]; behind {
+			continue
+		}
+		if until := l.blocked(p, l.config.Clock()); !until.IsZero() {
+			next = earlier(next, until)
 			continue
 		}
 		wake, stale := l.agenda.wake(p)

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -69,7 +70,8 @@ type Router struct {
 	schedules *registry.Schedules
 	admin     *kafka.Admin
 	shard     *shard.Shard
-	served    chan struct{} // one token: the set of types may have changed
+	lane      atomic.Pointer[lane] // once Run has made it
+	served    chan struct{}        // one token: the set of types may have changed
 }
 
 // New makes a router. It speaks to no broker yet.
@@ -104,6 +106,8 @@ func (r *Router) Run(ctx context.Context) error {
 		return err
 	}
 	lane := newLane(r.config, r.registry, r.schedules, &book{db: db})
+	lane.admin = r.admin
+	r.lane.Store(lane)
 	r.shard = shard.New(shard.Config{
 		Kafka: r.config.Kafka, Clock: r.config.Clock, Logger: r.config.Logger, Metrics: r.config.Metrics.Shard,
 		Group: shard.Group{Name: r.config.Group, InstanceID: r.config.Slot, SessionTimeout: r.config.SessionTimeout},
@@ -221,6 +225,9 @@ func (r *Router) Ready() error {
 	}
 	if assigned, open := r.shard.Serving(); open < assigned {
 		return fmt.Errorf("%d of %d partitions are still being restored", assigned-open, assigned)
+	}
+	if lane := r.lane.Load(); lane != nil {
+		return lane.ready()
 	}
 	return nil
 }

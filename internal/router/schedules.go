@@ -46,7 +46,7 @@ type scheduleAt struct {
 // all instances stand.
 func (t *transaction) schedules(ctx context.Context) error {
 	for p := range t.batch.Open {
-		if t.lane.isBehind(p) {
+		if t.lane.isBehind(p) || !t.lane.blocked(p, t.now).IsZero() {
 			continue // as timers do: what ended in time has to be known first
 		}
 		part, err := t.agenda(p)

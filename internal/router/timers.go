@@ -29,10 +29,16 @@ func (l *lane) fireDue(ctx context.Context, t *transaction) error {
 	if err != nil {
 		return err
 	}
+	// Timers have a time of their own: commands that never end do not keep them.
+	t.began, t.decided = time.Now(), 0
 	for _, due := range list {
+		if t.full() {
+			return nil // the index keeps them, and NextWake is now
+		}
 		if err := t.fire(ctx, due); err != nil {
 			return fmt.Errorf("fire timer of %s in %s: %w", due.ref.instance, due.partition, err)
 		}
+		t.decided++
 	}
 	return nil
 }
@@ -82,6 +88,9 @@ func (l *lane) partitionsDue(t *transaction) (open []shard.Partition) {
 			delete(l.behind, p)
 		}
 		_, behind := l.behind[p]
+		if !l.blocked(p, t.now).IsZero() {
+			continue
+		}
 		if due := l.timer[p]; !behind && !due.IsZero() && !due.After(t.now) {
 			open = append(open, p)
 		}

@@ -30,6 +30,9 @@ type transaction struct {
 	synced           bool         // the registry was brought up to date for this transaction
 	careful          bool         // every decision's snapshot is encoded, to find the one that cannot be
 	commands, timers int
+	began            time.Time // by the machine's clock, for the budget
+	decided          int       // inputs, of any kind
+	counted, bytes   int       // of the records: how many are counted, and their size
 }
 
 // entry is an instance as the transaction leaves it.
@@ -43,7 +46,7 @@ type entry struct {
 
 func (l *lane) begin(b *shard.Batch) *transaction {
 	return &transaction{
-		lane: l, batch: b, now: events.Instant(l.config.Clock()),
+		lane: l, batch: b, now: events.Instant(l.config.Clock()), began: time.Now(),
 		overlay: make(map[instance]*entry, len(b.Records)), touched: make(map[shard.Partition]bool),
 		records: make([]*kafka.Record, 0, 8*len(b.Records)),
 	}

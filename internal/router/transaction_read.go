@@ -2,6 +2,7 @@ package router
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -85,7 +86,10 @@ func (t *transaction) move(r *kafka.Record, c *events.Command, home int32) {
 		t.deadLetter(r, fmt.Errorf("is in the wrong partition and with %d bytes too large to be moved, at most %d", size, maxRecord))
 		return
 	}
-	t.records = append(t.records, moved)
+	if err := t.put(moved, nil); err != nil {
+		t.deadLetter(r, err)
+		return
+	}
 	t.lane.config.Metrics.moved()
 }
 
@@ -95,7 +99,15 @@ func origin(r *kafka.Record) []byte {
 
 // deadLetter keeps a record that cannot be used, as it came, with the reason.
 func (t *transaction) deadLetter(r *kafka.Record, reason error) {
-	t.records = append(t.records, kafka.NewDeadLetters(t.lane.config.Names.DeadLetters(r.Topic), r, reason)...)
+	before := len(t.records)
+	for _, dead := range kafka.NewDeadLetters(t.lane.config.Names.DeadLetters(r.Topic), r, reason) {
+		if err := t.put(dead, nil); err != nil {
+			// It is still where it came from, and the log below says where that is.
+			t.records = t.records[:before]
+			reason = errors.Join(reason, err)
+			break
+		}
+	}
 	t.lane.config.Metrics.deadLettered()
 	t.lane.config.Logger.LogAttrs(context.Background(), slog.LevelWarn, "command cannot be used, kept in the dead letter topic",
 		slog.String("topic", r.Topic), slog.Int("partition", int(r.Partition)), slog.Int64("offset", r.Offset),

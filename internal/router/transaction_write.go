@@ -2,6 +2,7 @@ package router
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -94,14 +95,14 @@ func (t *transaction) encodeAnswers(d *decision) error {
 	for i := range outcomes {
 		o := &outcomes[i]
 		value, err := avro.EncodeOutcome(o)
-		if err := t.put(kafka.NewRecord(names.Outcomes(o.WorkflowType), []byte(o.CommandID.String()), value), err); err != nil {
+		if err := t.putAnswer(kafka.NewRecord(names.Outcomes(o.WorkflowType), []byte(o.CommandID.String()), value), err); err != nil {
 			return fmt.Errorf("outcome: %w", err)
 		}
 	}
 	for i := range d.audit {
 		a := &d.audit[i]
 		value, err := avro.EncodeAudit(a)
-		if err := t.put(kafka.NewRecord(names.Audit(), []byte(a.Resource), value), err); err != nil {
+		if err := t.putAnswer(kafka.NewRecord(names.Audit(), []byte(a.Resource), value), err); err != nil {
 			return fmt.Errorf("audit: %w", err)
 		}
 	}
@@ -116,8 +117,22 @@ func (t *transaction) put(r *kafka.Record, err error) error {
 	if len(r.Value) > maxRecord {
 		return tooLarge("a record for "+r.Topic, len(r.Value), maxRecord)
 	}
+	if err := t.lane.refusals.refused(r.Topic, recordSize(r), t.now); err != nil {
+		return err
+	}
 	t.records = append(t.records, r)
 	return nil
+}
+
+// putAnswer adds a record that only tells of a decision. A topic that does not
+// take it does not undo the decision: the history has it, and the log here.
+func (t *transaction) putAnswer(r *kafka.Record, err error) error {
+	if err = t.put(r, err); errors.As(err, new(*errUnwritable)) {
+		t.lane.config.Logger.LogAttrs(context.Background(), slog.LevelError, "nobody can be told of a decision",
+			slog.String("topic", r.Topic), slog.String("key", string(r.Key)), slog.Any("error", err))
+		return nil
+	}
+	return err
 }
 
 func cloudEvents(e *events.Event) []kafka.Header {

@@ -14,6 +14,10 @@ import (
 // is not wanted.
 const CodeResultSkipped = "RESULT_SKIPPED"
 
+// CodeTopicUnavailable is the incident of a decision with a record for a topic
+// that is gone, or that the router may not write.
+const CodeTopicUnavailable = "TOPIC_UNAVAILABLE"
+
 // codedError is an error whose code an incident or an outcome shows.
 type codedError struct {
 	code string
@@ -29,6 +33,8 @@ func codeOf(why error) string {
 	switch {
 	case errors.As(why, &coded):
 		return coded.code
+	case errors.As(why, new(*errUnwritable)):
+		return CodeTopicUnavailable
 	case errors.Is(why, avro.ErrTooLarge):
 		return CodeTooLarge
 	default:

@@ -40,16 +40,49 @@ func (s *Shard) loop(ctx context.Context) error {
 }
 
 // poll waits for records, for a partition that was opened, or for NextWake.
-// Records that have to be tried again come first and alone.
+// Records that wait already come first, a few of each partition in turn.
 func (s *Shard) poll(ctx context.Context) []*kafka.Record {
 	s.turn.Lock()
-	again := s.carry[:min(len(s.carry), s.most)]
-	s.carry = s.carry[len(again):]
-	wake := s.worker.NextWake()
-	s.turn.Unlock()
-	if len(again) > 0 {
-		return again
+	blocked := s.isBlocked()
+	var err error
+	if s.queue.n > 0 && s.config.Room == nil {
+		err = s.pull(func() ([]*kafka.Record, error) { return s.fetcher.Ready(s.config.MaxRecords) })
+		s.share(blocked)
 	}
+	batch := s.queue.take(s.most, blocked)
+	wake := s.worker.NextWake()
+	for _, until := range s.blocked {
+		if wake.IsZero() || until.Before(wake) {
+			wake = until
+		}
+	}
+	s.turn.Unlock()
+	if err != nil {
+		s.readFailed(ctx, err)
+	}
+	if len(batch) > 0 {
+		return batch
+	}
+	records := s.await(ctx, wake)
+	s.turn.Lock()
+	defer s.turn.Unlock()
+	s.queue.add(s.wanted(records))
+	return s.queue.take(s.most, blocked)
+}
+
+// isBlocked names the partitions that wait now. The turn is held.
+func (s *Shard) isBlocked() func(Partition) bool {
+	now := s.config.Clock()
+	for p, until := range s.blocked {
+		if !now.Before(until) {
+			delete(s.blocked, p)
+		}
+	}
+	return func(p Partition) bool { _, ok := s.blocked[p]; return ok }
+}
+
+// await reads until something comes.
+func (s *Shard) await(ctx context.Context, wake time.Time) []*kafka.Record {
 	if s.config.Room != nil {
 		s.config.Room(ctx)
 	}
@@ -109,6 +142,7 @@ func (s *Shard) process(ctx context.Context, records []*kafka.Record) error {
 	err := s.worker.Process(ctx, batch)
 	switch {
 	case err == nil:
+		s.pace.processed(s.rest(records, batch), time.Since(began))
 		s.advance(batch)
 		s.most = min(2*s.most, s.config.MaxRecords)
 		if s.config.Metrics.Processed != nil {
@@ -125,17 +159,38 @@ func (s *Shard) process(ctx context.Context, records []*kafka.Record) error {
 	return err
 }
 
-// again puts records in front of those that wait to be tried again, also those
-// that only move the position. Those of partitions that were given up since they
-// were read are not among them: in another life of the partition, which may
-// begin before them, they would be taken for what comes next. The turn is held.
-func (s *Shard) again(records []*kafka.Record) {
+// again puts records in front of those that wait, also those that only move the
+// position. The turn is held.
+func (s *Shard) again(records []*kafka.Record) { s.queue.putBack(s.wanted(records)) }
+
+// wanted leaves those records out whose partitions were given up since they were
+// read: in another life of the partition, which may begin before them, they
+// would be taken for what comes next.
+func (s *Shard) wanted(records []*kafka.Record) []*kafka.Record {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.carry = append(slices.DeleteFunc(slices.Clone(records), func(r *kafka.Record) bool {
-		p := s.parts[Partition{Topic: r.Topic, Partition: r.Partition}]
+	return slices.DeleteFunc(slices.Clone(records), func(r *kafka.Record) bool {
+		p := s.parts[idOf(r)]
 		return p == nil || !p.serving
-	}), s.carry...)
+	})
+}
+
+// rest puts back what the worker left of a batch, and counts what it took. The
+// turn is held.
+func (s *Shard) rest(records []*kafka.Record, b *Batch) (taken int) {
+	had := make(map[Partition]bool)
+	left := slices.DeleteFunc(slices.Clone(records), func(r *kafka.Record) bool {
+		next, open := b.Open[idOf(r)]
+		done := !open || r.Offset < next
+		had[idOf(r)] = had[idOf(r)] || done
+		return done
+	})
+	s.again(left)
+	s.queue.served(func(p Partition) bool { return had[p] })
+	for p, until := range b.Blocked {
+		s.blocked[p] = until
+	}
+	return len(records) - len(left)
 }
 
 func (s *Shard) due() bool {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"slices"
 	"time"
 
 	"github.com/leat-io/leat/internal/kafka"
@@ -144,7 +143,7 @@ func (s *Shard) revoke(ids []Partition) {
 func (s *Shard) renew() {
 	s.turn.Lock()
 	defer s.turn.Unlock()
-	s.carry = nil
+	s.queue.clear()
 	s.reopenAll()
 }
 
@@ -162,7 +161,9 @@ func (s *Shard) end(id Partition) {
 	ready := p.ready
 	s.mu.Unlock()
 	p.cancel()
-	s.carry = slices.DeleteFunc(s.carry, func(r *kafka.Record) bool { return r.Topic == id.Topic && r.Partition == id.Partition })
+	s.queue.drop(id)
+	delete(s.blocked, id)
+	delete(s.pace.paused, id)
 	if p.serving {
 		s.fetcher.Remove(id)
 	}
@@ -177,7 +178,7 @@ func (s *Shard) end(id Partition) {
 // reopenAll opens every partition again, without a committed offset: the one
 // from the assignment is out of date. The turn is held.
 func (s *Shard) reopenAll() {
-	s.carry = nil // read again from where the partitions are opened
+	s.queue.clear() // read again from where the partitions are opened
 	s.mu.Lock()
 	ids := make([]Partition, 0, len(s.parts))
 	for id := range s.parts {

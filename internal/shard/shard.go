@@ -63,9 +63,11 @@ type Shard struct {
 
 	// turn is held while the worker processes a batch or partitions are closed,
 	// so that a revocation waits for the batch under way and nothing else.
-	turn  lock
-	carry []*kafka.Record // records that have to be tried again, in order
-	most  int             // how many of them one batch may have
+	turn    lock
+	queue   queue                   // records that were read, or have to be tried again
+	pace    pace                    // how fast they are processed
+	blocked map[Partition]time.Time // partitions whose records wait, and until when
+	most    int                     // how many records one batch may have
 
 	mu        sync.Mutex // guards what follows
 	topics    map[string]bool
@@ -111,7 +113,7 @@ func New(c Config, worker Worker) *Shard {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	s := &Shard{
-		config: c, worker: worker, turn: make(lock, 1),
+		config: c, worker: worker, turn: make(lock, 1), most: c.MaxRecords, blocked: make(map[Partition]time.Time),
 		topics: make(map[string]bool), parts: make(map[Partition]*part), ending: make(map[Partition]<-chan struct{}),
 	}
 	for _, t := range c.Topics {

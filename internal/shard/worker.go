@@ -25,7 +25,9 @@ type Worker interface {
 	// when p is given up.
 	Open(ctx context.Context, p Partition, committed int64) (next int64, err error)
 
-	// Process handles a batch. On nil the shard goes on behind it. On ErrRetry the
+	// Process handles a batch, or the beginning of it: of each partition as many
+	// records as it likes, having set Open to the first that it left. On nil the
+	// shard goes on behind what was handled, and the rest comes again. On ErrRetry the
 	// same records come again. On ErrReopen every partition is opened again, and
 	// reading goes on where Open says. Any other error ends Run.
 	Process(ctx context.Context, b *Batch) error
@@ -57,6 +59,9 @@ type Batch struct {
 	// Open lists the open partitions that are owned for the whole batch, with the
 	// next offset to read once the batch is done.
 	Open map[Partition]int64
+	// Blocked is for Process: partitions of which it can handle nothing now, and
+	// when it wants to be asked again. Others go on meanwhile.
+	Blocked map[Partition]time.Time
 	// Fence holds the group membership under which Open is owned. It is zero
 	// without a group.
 	Fence kafka.Fence

@@ -1,0 +1,230 @@
+package router
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/leat-io/leat/internal/kafka"
+	"github.com/leat-io/leat/internal/registry"
+	"github.com/leat-io/leat/internal/shard"
+	"github.com/leat-io/leat/pkg/topics"
+)
+
+// A topic that does not take a record costs the decision that needs it, and
+// nothing else. How: a transaction that failed says which topic refused. One
+// that is gone is made again, when it is ours. Any other is marked for a while,
+// and the batch is decided again: [transaction.put] answers errUnwritable for
+// what goes there, so that only those decisions are given up.
+const (
+	// unwritableFor is how long a topic is not tried again. Each try costs every
+	// instance of the lane one aborted transaction.
+	unwritableFor = 30 * time.Second
+	// remakeTimeout bounds what is done about topics that are gone: all partitions
+	// of the lane wait for it.
+	remakeTimeout = 3 * time.Second
+)
+
+// errUnwritable is that a topic does not take what a decision has for it.
+type errUnwritable struct {
+	topic string
+	cause error
+}
+
+// Error names the topic, what it answered and what can be done.
+func (e *errUnwritable) Error() string {
+	return fmt.Sprintf("topic %q cannot be written: %v; make it, or let the router write it (it tries again every %v)", e.topic, e.cause, unwritableFor)
+}
+
+// Unwrap is what the broker said.
+func (e *errUnwritable) Unwrap() error { return e.cause }
+
+// refusals are the topics that do not take records now. Ready reads them from
+// other goroutines than the lane's.
+type refusals struct {
+	mu     sync.Mutex
+	topics map[string]refusal
+}
+
+type refusal struct {
+	cause error
+	until time.Time
+	size  int // records below are taken; 0: none is
+}
+
+// refused says why a record of a size cannot be written to topic now.
+func (r *refusals) refused(topic string, size int, now time.Time) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	known, ok := r.topics[topic]
+	if !ok || !now.Before(known.until) || size < known.size {
+		return nil
+	}
+	return &errUnwritable{topic, known.cause}
+}
+
+// whole is when a topic that takes nothing now is tried again; zero for one
+// that is fine.
+func (r *refusals) whole(topic string, now time.Time) time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if known, ok := r.topics[topic]; ok && known.size == 0 && now.Before(known.until) {
+		return known.until
+	}
+	return time.Time{}
+}
+
+func (r *refusals) none() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.topics) == 0
+}
+
+// list says what does not take records now, in order.
+func (r *refusals) list(now time.Time) (all []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for topic, known := range r.topics {
+		if now.Before(known.until) {
+			all = append(all, fmt.Sprintf("topic %q does not take records: %v", topic, known.cause))
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+func (r *refusals) mark(topic string, f refusal) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.topics == nil {
+		r.topics = make(map[string]refusal)
+	}
+	r.topics[topic] = f
+}
+
+// blocked says until when nothing of p can be decided: its history or its state
+// cannot be written. Its records stay where they are.
+func (l *lane) blocked(p shard.Partition, now time.Time) time.Time {
+	if l.refusals.none() {
+		return time.Time{}
+	}
+	workflowType, _ := l.config.Names.TypeOfCommands(p.Topic)
+	until := l.refusals.whole(l.config.Names.Events(workflowType), now)
+	if state := l.refusals.whole(l.config.Names.State(workflowType), now); state.After(until) {
+		until = state
+	}
+	return until
+}
+
+// learn looks for what a failed transaction says about topics: what is gone is
+// made again, and what takes nothing is marked.
+func (l *lane) learn(ctx context.Context, t *transaction, failed *kafka.TransactionError) {
+	if failed.Step != "produce" && failed.Step != "fence" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, remakeTimeout)
+	defer cancel()
+	gone := l.remake(ctx, t)
+	for topic, cause := range failed.Refused {
+		if _, ok := gone[topic]; ok {
+			continue
+		}
+		if kafka.IsTooLarge(cause) {
+			l.learnSize(ctx, t, topic, cause)
+			continue
+		}
+		gone[topic] = cause
+	}
+	for topic, cause := range gone {
+		if cause == nil {
+			continue // it is there again
+		}
+		l.mark(ctx, topic, refusal{cause: cause, until: t.now.Add(unwritableFor)})
+	}
+}
+
+func (l *lane) mark(ctx context.Context, topic string, f refusal) {
+	l.refusals.mark(topic, f)
+	l.config.Logger.LogAttrs(ctx, slog.LevelError, "topic does not take records, what needs it is given up until it does",
+		slog.String("topic", topic), slog.Duration("for", unwritableFor), slog.Int("from_bytes", f.size), slog.Any("error", f.cause))
+}
+
+// learnSize marks records as large as the largest of a transaction. While it
+// decides several inputs, it may be that they are too large together: then the
+// shard gives fewer.
+func (l *lane) learnSize(ctx context.Context, t *transaction, topic string, cause error) {
+	if t.commands > 1 {
+		return
+	}
+	largest := 0
+	for _, r := range t.records {
+		if r.Topic == topic {
+			largest = max(largest, recordSize(r))
+		}
+	}
+	l.mark(ctx, topic, refusal{cause: cause, until: t.now.Add(unwritableFor), size: max(1, largest)})
+}
+
+func recordSize(r *kafka.Record) int { return len(r.Value) + kafka.RestSize(r) }
+
+// remake makes those topics of a transaction again that are gone. It answers
+// them with what came of it: nil when they are there.
+func (l *lane) remake(ctx context.Context, t *transaction) map[string]error {
+	results := make(map[string]error)
+	if l.admin == nil {
+		return results
+	}
+	names := make(map[string]bool)
+	for _, r := range t.records {
+		names[r.Topic] = true
+	}
+	for p := range t.touched {
+		names[p.Topic] = true
+	}
+	missing, err := l.admin.Missing(ctx, slices.Sorted(maps.Keys(names))...)
+	if err != nil {
+		l.config.Logger.LogAttrs(ctx, slog.LevelWarn, "cannot look which topics are gone", slog.Any("error", err))
+		return results
+	}
+	ours := specsOf(l.registry, l.config.Names)
+	for _, topic := range missing {
+		spec, ok := ours[topic]
+		if !ok {
+			results[topic] = errTopicGone
+			continue
+		}
+		if results[topic] = l.admin.Provision(ctx, kafka.Replicas(l.config.ReplicationFactor), spec); results[topic] == nil {
+			l.config.Logger.LogAttrs(ctx, slog.LevelError, "a topic was gone and is made again; what was in it is lost", slog.String("topic", topic))
+		}
+	}
+	return results
+}
+
+var errTopicGone = errors.New("it does not exist, and no deployed definition needs it")
+
+// specsOf is every topic that is ours.
+func specsOf(r *registry.Registry, names topics.Names) map[string]topics.Spec {
+	ours := make(map[string]topics.Spec)
+	add := func(specs []topics.Spec) {
+		for _, s := range specs {
+			if _, ok := ours[s.Name]; !ok {
+				ours[s.Name] = s
+			}
+		}
+	}
+	add(names.Shared())
+	for _, d := range r.Records() {
+		add(names.Type(d.WorkflowType, d.Partitions))
+		if machine, ok := r.Machine(d.WorkflowType, d.Version); ok {
+			for _, task := range machine.Tasks() {
+				add(names.Queue(topics.QueueOf(task), d.Partitions))
+			}
+		}
+	}
+	return ours
+}
