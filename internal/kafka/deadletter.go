@@ -22,8 +22,8 @@ const (
 // would stop the partition that it should save. A record can be larger inside
 // than what the broker that took it compressed allows.
 const (
-	deadValue  = 64 << 10 // bytes of a value that are kept
-	deadRest   = 64 << 10 // bytes of key and headers
+	deadValue  = 800 << 10 // bytes of a value that are kept: all of what one decision can need
+	deadRest   = 64 << 10  // bytes of key and headers
 	deadReason = 1024
 	deadKey    = 1024 // of a key that is cut
 )
