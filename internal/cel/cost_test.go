@@ -19,10 +19,7 @@ func TestOperationsCostWhatTheyLookAt(t *testing.T) {
 		if got, err := eval(t, part, input); err != nil || got != "true" {
 			t.Errorf("%s: got %s, %v", part, got, err)
 		}
-		times := 8000 / (len(part) + 4)
-		if times > 95 {
-			times = 95
-		}
+		times := min(95, 8000/(len(part)+4))
 		if _, err := eval(t, "[1,2,3,4,5,6,7,8,9,10].all(x, "+strings.Repeat(part+" && ", times)+"true)", input); err == nil {
 			t.Errorf("%s %d times is not refused", part, 10*times)
 		}

@@ -122,6 +122,17 @@ func plain(value ref.Val, depth int, left *int) (any, error) {
 		return nil, fmt.Errorf("the value holds more than %d values", maxValues)
 	}
 	switch v := value.(type) {
+	case traits.Mapper:
+		return plainMap(v, depth, left)
+	case traits.Lister:
+		return plainList(v, depth, left)
+	default:
+		return plainScalar(value)
+	}
+}
+
+func plainScalar(value ref.Val) (any, error) {
+	switch v := value.(type) {
 	case types.Bool:
 		return bool(v), nil
 	case types.Int:
@@ -145,10 +156,6 @@ func plain(value ref.Val, depth int, left *int) (any, error) {
 		return v.Duration, nil
 	case exact:
 		return json.Number(v), nil
-	case traits.Mapper:
-		return plainMap(v, depth, left)
-	case traits.Lister:
-		return plainList(v, depth, left)
 	default:
 		return nil, fmt.Errorf("a value of type %s is not data", value.Type().TypeName())
 	}

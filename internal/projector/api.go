@@ -80,7 +80,7 @@ func writeProblem(w http.ResponseWriter, p *Problem) {
 	w.Header().Set("Content-Type", p.ContentType(""))
 	w.WriteHeader(p.Status)
 	if text, err := events.EncodeJSON(p); err == nil {
-		_, _ = w.Write(text)
+		_, _ = w.Write(text) //nolint:gosec // it is JSON, whose type is said
 	}
 }
 

@@ -267,7 +267,7 @@ func (t *transaction) own(ctx context.Context, at instance, c *events.Command) (
 		return nil, nil, err
 	}
 	if f.lost != nil {
-		return answer(in, e.cur, events.OutcomeRejected, codeOf(f.lost), clipMessage(f.lost.Error())).outcome, e, nil
+		return answer(in, e.cur, events.OutcomeRejected, codeOf(f.lost), clipMessage(f.lost.Error())).outcome, e, nil //nolint:nilerr // the outcome tells
 	}
 	return f.outcome, e, nil
 }

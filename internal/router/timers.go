@@ -127,7 +127,7 @@ func (t *transaction) fire(ctx context.Context, due dueTimer) error {
 		t.undecided = append(t.undecided, due)
 		t.lane.config.Logger.LogAttrs(ctx, slog.LevelError, "timer cannot be decided, and not even an incident written: it waits for a new definition or a restart",
 			slog.String("instance", at.id.String()), slog.String("type", e.cur.WorkflowType), slog.Any("error", f.lost))
-		return nil
+		return nil //nolint:nilerr // it is logged, and the timer stays
 	}
 	t.timers++
 	t.lane.config.Metrics.timerFired(t.now.Sub(timer.Due))

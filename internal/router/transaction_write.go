@@ -127,7 +127,7 @@ func (t *transaction) put(r *kafka.Record, err error) error {
 // putAnswer adds a record that only tells of a decision. A topic that does not
 // take it does not undo the decision: the history has it, and the log here.
 func (t *transaction) putAnswer(r *kafka.Record, err error) error {
-	if err = t.put(r, err); errors.As(err, new(*errUnwritable)) {
+	if err = t.put(r, err); errors.As(err, new(*unwritableError)) {
 		t.lane.config.Logger.LogAttrs(context.Background(), slog.LevelError, "nobody can be told of a decision",
 			slog.String("topic", r.Topic), slog.String("key", string(r.Key)), slog.Any("error", err))
 		return nil

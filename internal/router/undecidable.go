@@ -33,7 +33,7 @@ func codeOf(why error) string {
 	switch {
 	case errors.As(why, &coded):
 		return coded.code
-	case errors.As(why, new(*errUnwritable)):
+	case errors.As(why, new(*unwritableError)):
 		return CodeTopicUnavailable
 	case errors.Is(why, avro.ErrTooLarge):
 		return CodeTooLarge

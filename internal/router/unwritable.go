@@ -19,7 +19,7 @@ import (
 // A topic that does not take a record costs the decision that needs it, and
 // nothing else. How: a transaction that failed says which topic refused. One
 // that is gone is made again, when it is ours. Any other is marked for a while,
-// and the batch is decided again: [transaction.put] answers errUnwritable for
+// and the batch is decided again: [transaction.put] answers unwritableError for
 // what goes there, so that only those decisions are given up.
 const (
 	// unwritableFor is how long a topic is not tried again. Each try costs every
@@ -30,19 +30,19 @@ const (
 	remakeTimeout = 3 * time.Second
 )
 
-// errUnwritable is that a topic does not take what a decision has for it.
-type errUnwritable struct {
+// unwritableError is that a topic does not take what a decision has for it.
+type unwritableError struct {
 	topic string
 	cause error
 }
 
 // Error names the topic, what it answered and what can be done.
-func (e *errUnwritable) Error() string {
+func (e *unwritableError) Error() string {
 	return fmt.Sprintf("topic %q cannot be written: %v; make it, or let the router write it (it tries again every %v)", e.topic, e.cause, unwritableFor)
 }
 
 // Unwrap is what the broker said.
-func (e *errUnwritable) Unwrap() error { return e.cause }
+func (e *unwritableError) Unwrap() error { return e.cause }
 
 // refusals are the topics that do not take records now. Ready reads them from
 // other goroutines than the lane's.
@@ -65,7 +65,7 @@ func (r *refusals) refused(topic string, size int, now time.Time) error {
 	if !ok || !now.Before(known.until) || size < known.size {
 		return nil
 	}
-	return &errUnwritable{topic, known.cause}
+	return &unwritableError{topic, known.cause}
 }
 
 // whole is when a topic that takes nothing now is tried again; zero for one

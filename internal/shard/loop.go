@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"time"
 
@@ -187,9 +188,7 @@ func (s *Shard) rest(records []*kafka.Record, b *Batch) (taken int) {
 	})
 	s.again(left)
 	s.queue.served(func(p Partition) bool { return had[p] })
-	for p, until := range b.Blocked {
-		s.blocked[p] = until
-	}
+	maps.Copy(s.blocked, b.Blocked)
 	return len(records) - len(left)
 }
 

@@ -111,8 +111,3 @@ func (q *queue) drop(p Partition) {
 }
 
 func (q *queue) clear() { *q = queue{} }
-
-// waiting reports whether there are records that skip does not name.
-func (q *queue) waiting(skip func(Partition) bool) bool {
-	return slices.ContainsFunc(q.order, func(p Partition) bool { return !skip(p) })
-}
