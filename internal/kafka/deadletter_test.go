@@ -12,6 +12,7 @@ func TestDeadLettersFitIntoRecords(t *testing.T) {
 		"small":         {Key: []byte("k"), Value: []byte("v"), Headers: []Header{{Key: "h", Value: []byte("x")}}},
 		"nothing":       {},
 		"large value":   {Key: []byte("k"), Value: bytes.Repeat([]byte("0123456789"), 300<<10)},
+		"endless":       {Key: []byte("k"), Value: bytes.Repeat([]byte("0123456789"), 1<<20)},
 		"large key":     {Key: bytes.Repeat([]byte("k"), 2<<20), Value: []byte("v")},
 		"large headers": {Key: []byte("k"), Headers: []Header{{Key: "h", Value: make([]byte, 2<<20)}}},
 	} {
@@ -27,10 +28,10 @@ func TestDeadLettersFitIntoRecords(t *testing.T) {
 			}
 			value = append(value, d.Value...)
 		}
-		if !bytes.Equal(value, r.Value[:min(len(r.Value), deadValue)]) {
+		if !bytes.Equal(value, r.Value[:min(len(r.Value), deadWhole)]) {
 			t.Errorf("%s: %d bytes are kept of %d", name, len(value), len(r.Value))
 		}
-		if len(dead) != 1 {
+		if many := len(r.Value) > deadValue; many != (len(dead) > 1) {
 			t.Errorf("%s: it is %d dead letters", name, len(dead))
 		}
 	}

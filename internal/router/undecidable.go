@@ -57,16 +57,16 @@ func undecidable(in input, snap *events.Snapshot, why *events.Error) (d decision
 	case snap != nil && (snap.Holding() || snap.State.Finished()):
 		return decision{}, false
 	}
-	r := newRecorder(in, snap, nil)
-	if snap == nil {
-		r = newRecorder(in, begin(in), outsideCause(c))
+	starts := snap == nil
+	if starts {
+		snap = begin(in)
+	}
+	r := newRecorder(in, snap, causeOf(in, snap))
+	if starts {
 		r.created(c)
-	} else {
-		r.cause = causeOf(in, snap)
 	}
 	r.parkUnwritten(why)
 	d = r.decision()
-	d.audit = audit(in, snap, d)
 	return d, true
 }
 

@@ -306,6 +306,14 @@ func (b *Books) takeTask(r *kgo.Record) error {
 
 func (b *Books) takeDead(r *kgo.Record) error {
 	source := fmt.Sprintf("%s/%s@%s", header(r, kafka.DeadLetterTopic), header(r, kafka.DeadLetterPartition), header(r, kafka.DeadLetterOffset))
+	part := header(r, kafka.DeadLetterPart)
+	if n := len(b.Dead); part != "" && !strings.HasPrefix(part, "1/") { // it follows the one before
+		if n == 0 || b.Dead[n-1].Source != source {
+			return fmt.Errorf("part %s of %s does not follow the one before", part, source)
+		}
+		b.Dead[n-1].Value = append(b.Dead[n-1].Value, r.Value...)
+		return nil
+	}
 	b.Dead = append(b.Dead, Dead{source, header(r, kafka.DeadLetterReason), slices.Clone(r.Value)})
 	return nil
 }
