@@ -15,6 +15,7 @@ func (s *metricSet) router() router.Metrics {
 		aborted := m.counter("leat_router_aborts_total", "Transactions that were aborted", "reason")
 		outcomes := m.counter("leat_router_outcomes_total", "Commands that led to no event", "status")
 		dead := m.counter("leat_router_dead_letters_total", "Records that could not be decided")
+		incidents := m.counter("leat_router_incidents_total", "Instances that were parked and wait for an operator", "code")
 		moved := m.counter("leat_router_moved_total", "Commands sent to the partition of their instance")
 		late := m.seconds("leat_router_timer_late_seconds", "How long after its due time a timer fired")
 		restored := m.counter("leat_router_restored_total", "Records read to restore partitions")
@@ -38,6 +39,7 @@ func (s *metricSet) router() router.Metrics {
 			},
 			Outcome:      func(status events.OutcomeStatus) { outcomes.WithLabelValues(string(status)).Inc() },
 			DeadLettered: func() { dead.WithLabelValues().Inc() },
+			Incident:     func(code string) { incidents.WithLabelValues(code).Inc() },
 			Moved:        func() { moved.WithLabelValues().Inc() },
 			TimerFired:   func(d time.Duration) { late.WithLabelValues().Observe(d.Seconds()) },
 			Restored: func(n int, d time.Duration) {

@@ -9,6 +9,7 @@ import (
 	"github.com/leat-io/leat/internal/registry"
 	"github.com/leat-io/leat/internal/shard"
 	"github.com/leat-io/leat/pkg/events"
+	"github.com/leat-io/leat/pkg/fsm"
 )
 
 // followWorld is a transaction without a broker, in which one type is deployed
@@ -36,6 +37,78 @@ func followWorld(t *testing.T, source string) (*transaction, *entry, func(c even
 		return f
 	}
 	return tx, e, follow
+}
+
+// TestResultsThatAPausedInstanceCannotHold is about results that do not fit what
+// a paused instance holds: the work is done and is not done again.
+func TestResultsThatAPausedInstanceCannotHold(t *testing.T) {
+	tx, e, follow := followWorld(t, `
+leat: v1
+type: bad
+version: 1
+initial: a
+states:
+  a:
+    tasks: {t1: {task: q.t}, t2: {task: q.t}, t3: {task: q.t}, t4: {task: q.t}, t5: {task: q.t}}
+    onDone: b
+    onError: c
+  b: {}
+  c: {}
+`)
+	tx.careful = true
+	follow(events.Command{Command: events.CommandStart, Key: "k"})
+	follow(events.Command{Command: events.CommandPause})
+	large := []byte(`"` + strings.Repeat("x", 250<<10) + `"`)
+	replaced := 0
+	for _, task := range e.cur.Chart.Tasks {
+		f := follow(events.Command{Command: events.CommandResult, Payload: large, Result: &events.TaskResult{TaskID: task.TaskID, Attempt: 1, State: events.TaskCompleted}})
+		if f.lost != nil {
+			t.Fatalf("a result is lost: %v", f.lost)
+		}
+		if f.replaced != nil {
+			replaced++
+		}
+	}
+	if len(e.cur.Held) != 5 || replaced != 2 {
+		t.Fatalf("%d results are held, %d of them as failures", len(e.cur.Held), replaced)
+	}
+	if failed := e.cur.Held[4].Command.Result; failed.State != events.TaskFailed || failed.Error.Code != CodeTooLarge || failed.Error.Retryable {
+		t.Errorf("what does not fit is held as %+v", failed)
+	}
+	follow(events.Command{Command: events.CommandResume})
+	for _, task := range e.cur.Chart.Tasks {
+		if !task.State.Finished() {
+			t.Errorf("task %s is %s after the resume", task.Invocation, task.State)
+		}
+	}
+}
+
+// TestOperatorsSeeSignalsThatAreRefusedElsewhere is about a send whose receiver
+// does not take it: its sender went on long ago.
+func TestOperatorsSeeSignalsThatAreRefusedElsewhere(t *testing.T) {
+	tx, _, follow := followWorld(t, "leat: v1\ntype: bad\nversion: 1\nstates:\n  a: {}\n")
+	sent := events.Command{Command: events.CommandSignal, Event: "hi", Source: "order/1", CausationID: events.DeriveUUID(events.Namespace, "event")}
+	asked := events.Command{Command: events.CommandSignal, Event: "hi", Source: "a person"}
+	for _, c := range []struct {
+		command events.Command
+		kept    int
+	}{{sent, 1}, {asked, 0}} {
+		before := len(tx.records)
+		f := follow(c.command)
+		if f.outcome == nil || f.outcome.Status != events.OutcomeRejected {
+			t.Fatalf("the outcome is %+v", f.outcome)
+		}
+		tx.tellOperator(&kafka.Record{Topic: "workflow.bad.commands"}, &c.command, f.outcome)
+		dead := 0
+		for _, r := range tx.records[before:] {
+			if r.Topic == "dlq.workflow.bad.commands" {
+				dead++
+			}
+		}
+		if dead != c.kept {
+			t.Errorf("%d dead letters of a signal of %q, want %d", dead, c.command.Source, c.kept)
+		}
+	}
 }
 
 // TestWhatCannotBeWrittenIsAnIncident goes through what can keep a decision from
@@ -75,5 +148,22 @@ states:
 				t.Errorf("it cannot be ended: %s", e.cur.State)
 			}
 		})
+	}
+}
+
+// TestAPanicIsAnIncidentOfItsInstance is about a defect of ours: the input is
+// kept, and whoever mends the defect retries it.
+func TestAPanicIsAnIncidentOfItsInstance(t *testing.T) {
+	tx, e, follow := followWorld(t, "leat: v1\ntype: bad\nversion: 1\nstates:\n  a: {}\n")
+	follow(events.Command{Command: events.CommandStart, Key: "k"})
+	at := instance{shard.Partition{Topic: "workflow.bad.commands"}, e.cur.InstanceID}
+	c := events.Command{Command: events.CommandSignal, Event: "go", WorkflowType: "bad", InstanceID: at.id}
+	c.Resolve(events.DeriveUUID(at.id, "go"))
+	f, err := tx.follow(t.Context(), at, e, input{command: &c, machine: new(fsm.Machine), now: time.UnixMicro(2).UTC(), source: "slot"})
+	if err != nil || f.lost != nil {
+		t.Fatal(err, f.lost)
+	}
+	if i := e.cur.Incident; i == nil || i.Code != CodeUndecidable || !strings.Contains(i.Message, "panic") || i.Input.Command.Event != "go" {
+		t.Errorf("the incident is %+v", i)
 	}
 }

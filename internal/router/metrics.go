@@ -15,6 +15,7 @@ type Metrics struct {
 	Aborted      func(stale bool)                                        // stale: the group had moved on
 	Outcome      func(events.OutcomeStatus)
 	DeadLettered func()
+	Incident     func(code string)        // an instance was parked
 	Moved        func()                   // a command was sent to its instance's partition
 	TimerFired   func(late time.Duration) // after its due time
 	Restored     func(records int, took time.Duration)
@@ -43,6 +44,12 @@ func (m Metrics) outcome(status events.OutcomeStatus) {
 func (m Metrics) deadLettered() {
 	if m.DeadLettered != nil {
 		m.DeadLettered()
+	}
+}
+
+func (m Metrics) incident(before, after *events.Snapshot) {
+	if m.Incident != nil && after.Incident != nil && (before == nil || before.Incident == nil) {
+		m.Incident(after.Incident.Code)
 	}
 }
 

@@ -25,6 +25,7 @@ func (t *transaction) add(at instance, e *entry, d decision, room int) error {
 		return err
 	}
 	if d.next != nil {
+		t.lane.config.Metrics.incident(e.cur, d.next)
 		e.cur, e.changed, e.room = d.next, true, room
 	}
 	for _, message := range d.logs {
