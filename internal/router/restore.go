@@ -174,7 +174,7 @@ func (r *restorer) visit(record *kafka.Record) error {
 	}
 	old, replaced := r.old[id]
 	if !replaced {
-		if old, err = r.book.load(r.partition, id); err != nil {
+		if old, _, err = r.book.load(r.partition, id); err != nil {
 			return err
 		}
 	}

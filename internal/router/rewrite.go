@@ -187,4 +187,3 @@ func lostBehind(t *transaction, p shard.Partition) (bool, error) {
 	}
 	return false, nil
 }
-

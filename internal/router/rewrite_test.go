@@ -9,6 +9,17 @@ import (
 	"github.com/leat-io/leat/pkg/events"
 )
 
+// Instances that write nothing unless somebody speaks to them.
+const silent = `
+leat: v1
+type: order
+version: 1
+data: {n: {type: long, default: 0}}
+initial: open
+states:
+  open: {on: {more: {assign: {n: data.n + 1}}}}
+`
+
 // TestStatesThatAreGoneAreWrittenBack deletes the topic that holds what is known
 // of every instance: under a router, or while none runs. Another router, which
 // has nothing but the topic, finds every instance afterwards.
@@ -21,7 +32,7 @@ func TestStatesThatAreGoneAreWrittenBack(t *testing.T) {
 	}{{"under a router", true}, {"while none runs", false}} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, waiting)
+			w := newWorld(t, silent)
 			dir := t.TempDir()
 			first := func(r *router.Config) { r.Dir = dir }
 			stop := w.routerWith("r1", first)

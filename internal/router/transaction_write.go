@@ -25,6 +25,9 @@ func (t *transaction) add(at instance, e *entry, d decision, room int) error {
 		return err
 	}
 	if d.next != nil {
+		if !e.changed {
+			t.bytes += e.size // its snapshot is written when all is decided
+		}
 		e.cur, e.changed, e.room = d.next, true, room
 	}
 	for _, message := range d.logs {
