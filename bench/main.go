@@ -18,6 +18,7 @@ import (
 
 	"github.com/leat-io/leat/bench/dev"
 	"github.com/leat-io/leat/bench/gobench"
+	"github.com/leat-io/leat/bench/neighbours"
 	"github.com/leat-io/leat/bench/timers"
 	"github.com/leat-io/leat/bench/workflow3"
 	kafkatest "github.com/leat-io/leat/test/kafka"
@@ -46,6 +47,7 @@ var parts = []part{
 	{"functions", runFunctions},
 	{"dev", runDev},
 	{"timers", runTimers},
+	{"neighbours", runNeighbours},
 }
 
 func main() {
@@ -90,7 +92,7 @@ func parse(args []string) (options, error) {
 	flags.StringVar(&o.inFlight, "in-flight", "1,32,128", "workflows in flight, one number after the other")
 	flags.IntVar(&o.rounds, "rounds", 2, "how often engine and bare loop take turns")
 	flags.IntVar(&o.parts, "partitions", 8, "of every topic")
-	flags.StringVar(&o.profile, "profile", "", "directory for CPU profiles of workflow3, one a turn")
+	flags.StringVar(&o.profile, "profile", "", "directory for CPU profiles of workflow3, one a turn, and of neighbours, one a case")
 	flags.StringVar(&o.leat, "leat", "bin/leat", "program that dev measures")
 	flags.StringVar(&only, "only", "", "benchmarks to run, of "+strings.Join(names, ",")+"; default all")
 	_ = flags.Parse(args) // it exits on an error
@@ -155,6 +157,15 @@ func runTimers(ctx context.Context, o options, emit func(any) error) error {
 		return err
 	}
 	return timers.Run(ctx, timers.Options{Spread: time.Duration(o.seconds * float64(time.Second)), Talk: talk}, emit)
+}
+
+func runNeighbours(ctx context.Context, o options, emit func(any) error) error {
+	if o.profile != "" {
+		if err := os.MkdirAll(o.profile, 0o755); err != nil {
+			return fmt.Errorf("make folder for profiles: %w", err)
+		}
+	}
+	return neighbours.Run(ctx, neighbours.Options{Profile: o.profile, Talk: talk}, emit)
 }
 
 // talk says something to people.

@@ -49,6 +49,10 @@ type Fetcher struct {
 	interrupt context.CancelFunc // of the fetch under way
 }
 
+// FetchWait is how long a fetch waits at the broker for records, and so how long
+// it may take until a partition that was added or resumed is asked for.
+const FetchWait = 500 * time.Millisecond
+
 // bounds of what is read ahead.
 const (
 	aheadRecords = 4000
@@ -72,7 +76,7 @@ func newFetcher(c Config, extra ...kgo.Opt) (*Fetcher, error) {
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
 		// A partition that is added while a fetch waits at the broker is asked for
 		// only when that fetch returns: this is how long a handover may take longer.
-		kgo.FetchMaxWait(500*time.Millisecond),
+		kgo.FetchMaxWait(FetchWait),
 		kgo.FetchMaxBytes(16<<20),
 		kgo.FetchMaxPartitionBytes(1<<20),
 		kgo.MetadataMinAge(10*time.Millisecond),
@@ -100,7 +104,9 @@ func (f *Fetcher) Add(p TopicPartition, offset int64) {
 	})
 }
 
-// Pause stops to read p until Resume or Add. What was fetched of it still comes.
+// Pause stops to read p until Resume or Add. What is read ahead of it still comes;
+// what the client holds of it is dropped, and its position stays in front of
+// that, so that Resume asks the broker for it again.
 func (f *Fetcher) Pause(p TopicPartition) {
 	f.client.PauseFetchPartitions(map[string][]int32{p.Topic: {p.Partition}})
 }

@@ -3,7 +3,6 @@ package router
 import (
 	"encoding/binary"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/leat-io/leat/internal/avro"
@@ -80,17 +79,18 @@ func after(prefix []byte) []byte {
 	return nil
 }
 
-// load is the committed snapshot of an instance, nil when there is none.
-func (b *book) load(p shard.Partition, id events.UUID) (*events.Snapshot, error) {
+// load is the committed snapshot of an instance and the size of its record, nil
+// when there is none.
+func (b *book) load(p shard.Partition, id events.UUID) (*events.Snapshot, int, error) {
 	value, ok, err := b.db.Get(instanceKey(p, id))
 	if err != nil || !ok {
-		return nil, err
+		return nil, 0, err
 	}
 	snap, err := avro.DecodeSnapshot(value)
 	if err != nil {
-		return nil, fmt.Errorf("snapshot of %s in %s: %w", id, p, err)
+		return nil, 0, fmt.Errorf("snapshot of %s in %s: %w", id, p, err)
 	}
-	return &snap, nil
+	return &snap, len(value), nil
 }
 
 // put replaces a snapshot (old may be nil) and moves the timers along. record is
@@ -99,16 +99,20 @@ func (b *book) put(batch *store.Batch, p shard.Partition, old, next *events.Snap
 	batch.Set(instanceKey(p, next.InstanceID), record)
 	// What stays is not written again: a grave for every step of an instance that
 	// waits for something would lie in front of the timers that are due.
-	before, now := indexed(old), indexed(next)
-	for i := range before {
-		if ref := refOf(old, i); !slices.ContainsFunc(now, ref.is) {
-			batch.Delete(timerKey(p, ref))
-		}
+	gone := make(map[timerRef]bool, len(indexed(old)))
+	for i := range indexed(old) {
+		gone[refOf(old, i)] = true
 	}
-	for i := range now {
-		if ref := refOf(next, i); !slices.ContainsFunc(before, ref.is) {
-			batch.Set(timerKey(p, ref), nil)
+	for i := range indexed(next) {
+		ref := refOf(next, i)
+		if gone[ref] {
+			delete(gone, ref)
+			continue
 		}
+		batch.Set(timerKey(p, ref), nil)
+	}
+	for ref := range gone {
+		batch.Delete(timerKey(p, ref))
 	}
 }
 
@@ -121,11 +125,9 @@ func indexed(s *events.Snapshot) []events.Timer {
 	return s.Chart.Timers
 }
 
-func (r timerRef) is(t events.Timer) bool { return t.ID == r.id && t.Due.Equal(r.due) }
-
 func refOf(s *events.Snapshot, i int) timerRef {
 	t := &s.Chart.Timers[i]
-	return timerRef{due: t.Due, instance: s.InstanceID, id: t.ID}
+	return timerRef{due: t.Due.UTC(), instance: s.InstanceID, id: t.ID}
 }
 
 // remove forgets an instance that was deleted from the state topic.

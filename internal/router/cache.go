@@ -16,14 +16,19 @@ type instance struct {
 // one before. Snapshots in it are never changed. It is for one goroutine.
 type cache struct {
 	limit     int // of one generation
-	hot, warm map[instance]*events.Snapshot
+	hot, warm map[instance]cached
+}
+
+type cached struct {
+	snap *events.Snapshot // nil: not known
+	size int              // of its record
 }
 
 func newCache(limit int) *cache {
-	return &cache{limit: limit, hot: make(map[instance]*events.Snapshot), warm: make(map[instance]*events.Snapshot)}
+	return &cache{limit: limit, hot: make(map[instance]cached), warm: make(map[instance]cached)}
 }
 
-func (c *cache) get(i instance) *events.Snapshot {
+func (c *cache) get(i instance) cached {
 	if s, ok := c.hot[i]; ok {
 		return s
 	}
@@ -34,14 +39,14 @@ func (c *cache) get(i instance) *events.Snapshot {
 	return s
 }
 
-func (c *cache) put(i instance, s *events.Snapshot) {
+func (c *cache) put(i instance, s cached) {
 	if len(c.hot) >= c.limit {
-		c.warm, c.hot = c.hot, make(map[instance]*events.Snapshot, c.limit)
+		c.warm, c.hot = c.hot, make(map[instance]cached, c.limit)
 	}
 	c.hot[i] = s
 }
 
 // clear forgets everything, as when partitions are given up.
 func (c *cache) clear() {
-	c.hot, c.warm = make(map[instance]*events.Snapshot), make(map[instance]*events.Snapshot)
+	c.hot, c.warm = make(map[instance]cached), make(map[instance]cached)
 }

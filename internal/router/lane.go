@@ -51,6 +51,7 @@ type lane struct {
 	// timers wait until those are decided: among them may be the heartbeat, the
 	// result or the signal that came in time, while no router was there to see it.
 	behind map[shard.Partition]int64
+	lost   map[shard.Partition]bool // partitions whose state topic does not have what the book has
 
 	held     map[dueTimer]bool // timers that cannot be decided now; of the run loop
 	deployed atomic.Bool       // definitions have come in since held was looked at
@@ -79,6 +80,9 @@ const (
 func (l *lane) Process(ctx context.Context, b *shard.Batch) (err error) {
 	l.progress.begin(l.config.Clock())
 	defer func() { l.progress.end(err) }()
+	if err := l.rewriteLost(ctx, b); err != nil {
+		return err
+	}
 	whole := maps.Clone(b.Open)
 	t, err := l.decideAll(ctx, b, false)
 	if errors.Is(err, errUnwritten) {
@@ -176,6 +180,13 @@ func (l *lane) commit(ctx context.Context, t *transaction) error {
 
 	batch := l.book.db.NewBatch()
 	defer batch.Close()
+	for p := range t.touched {
+		if lost, err := lostBehind(t, p); err != nil {
+			return errors.Join(shard.ErrReopen, err)
+		} else if lost {
+			l.markLost(p)
+		}
+	}
 	t.apply(batch)
 	if err := batch.Commit(); err != nil {
 		// The log has it: opening the partitions again brings the book up to date.
@@ -264,6 +275,9 @@ func (l *lane) NextWake() time.Time {
 		if until := l.blocked(p, l.config.Clock()); !until.IsZero() {
 			next = earlier(next, until)
 			continue
+		}
+		if l.lost[p] {
+			return l.config.Clock()
 		}
 		wake, stale := l.agenda.wake(p)
 		if workflowType, _ := l.config.Names.TypeOfCommands(p.Topic); stale && l.registry.Partitions(workflowType) > 0 {

@@ -93,13 +93,18 @@ func (l *lane) restore(ctx context.Context, reader *kafka.Reader, p, states shar
 	if err != nil {
 		return position{}, 0, err
 	}
-	if known && (at.state > bounds.End || at.state < bounds.Start) {
+	switch {
+	case known && l.keepsBook(p, at, bounds, committed):
+		l.markLost(p)
+		return at, 0, nil
+	case known && (at.state > bounds.End || at.state < bounds.Start):
 		l.config.Logger.LogAttrs(ctx, slog.LevelWarn, "local store does not fit the log, reading the log anew",
 			slog.String("topic", states.Topic), slog.Int("partition", int(states.Partition)),
 			slog.Int64("position", at.state), slog.Int64("start", bounds.Start), slog.Int64("end", bounds.End))
 		known = false
 	}
 	if !known {
+		l.forgetLost(p)
 		if err := l.book.wipe(p); err != nil {
 			return position{}, 0, err
 		}
@@ -169,7 +174,7 @@ func (r *restorer) visit(record *kafka.Record) error {
 	}
 	old, replaced := r.old[id]
 	if !replaced {
-		if old, err = r.book.load(r.partition, id); err != nil {
+		if old, _, err = r.book.load(r.partition, id); err != nil {
 			return err
 		}
 	}

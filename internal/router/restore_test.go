@@ -58,7 +58,7 @@ func TestRestoreOfATombstone(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.batch.Close()
-		got, err := b.load(p, snap.InstanceID)
+		got, _, err := b.load(p, snap.InstanceID)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -109,7 +109,7 @@ func TestRestoreLeavesOutWhatCannotBeRead(t *testing.T) {
 	if left != 8 || r.at != (position{state: 9, input: 7}) {
 		t.Errorf("%d records are left out, the position is %+v", left, r.at)
 	}
-	if got, err := b.load(p, snap.InstanceID); err != nil || got == nil {
+	if got, _, err := b.load(p, snap.InstanceID); err != nil || got == nil {
 		t.Errorf("the instance that can be read is gone: %v", err)
 	}
 }

@@ -38,7 +38,7 @@ func (l *lane) change(t rapid.TB, p shard.Partition, key string, dues ...int64) 
 	t.Helper()
 	id := events.InstanceIDForKey("order", key)
 	at := instance{p, id}
-	old, err := l.book.load(p, id)
+	old, _, err := l.book.load(p, id)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +80,7 @@ func TestEarliestTimerIsThatOfTheIndex(t *testing.T) {
 		all, err := l.book.dueTimers(p, time.Time{}, time.UnixMicro(100), 100, none)
 		count := 0
 		for _, key := range []string{"a", "b", "c"} {
-			if snap, _ := l.book.load(p, events.InstanceIDForKey("order", key)); snap != nil {
+			if snap, _, _ := l.book.load(p, events.InstanceIDForKey("order", key)); snap != nil {
 				count += len(snap.Chart.Timers)
 			}
 		}

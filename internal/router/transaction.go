@@ -40,6 +40,7 @@ type entry struct {
 	old, cur *events.Snapshot
 	key      []byte // of its records
 	changed  bool   // cur is not old
+	size     int    // of old as a record: about what cur will take
 	room     int    // how large cur may be as a record
 	record   []byte // cur as it goes into the state topic; made when all is decided
 }
@@ -155,14 +156,14 @@ func (t *transaction) instance(at instance) (*entry, error) {
 	if e, ok := t.overlay[at]; ok {
 		return e, nil
 	}
-	snap := t.lane.cache.get(at)
-	if snap == nil {
+	known := t.lane.cache.get(at)
+	if known.snap == nil {
 		var err error
-		if snap, err = t.lane.book.load(at.partition, at.id); err != nil {
+		if known.snap, known.size, err = t.lane.book.load(at.partition, at.id); err != nil {
 			return nil, err
 		}
 	}
-	e := &entry{old: snap, cur: snap, key: []byte(at.id.String())}
+	e := &entry{old: known.snap, cur: known.snap, size: known.size, key: []byte(at.id.String())}
 	t.overlay[at] = e
 	return e, nil
 }
@@ -220,7 +221,7 @@ func (t *transaction) apply(batch *store.Batch) {
 	for at, e := range t.overlay {
 		if e.changed {
 			t.lane.book.put(batch, at.partition, e.old, e.cur, e.record)
-			t.lane.cache.put(at, e.cur)
+			t.lane.cache.put(at, cached{e.cur, len(e.record)})
 		}
 	}
 	t.applySchedules(batch)

@@ -26,6 +26,9 @@ func (t *transaction) add(at instance, e *entry, d decision, room int) error {
 	}
 	if d.next != nil {
 		t.lane.config.Metrics.incident(e.cur, d.next)
+		if !e.changed {
+			t.bytes += e.size // its snapshot is written when all is decided
+		}
 		e.cur, e.changed, e.room = d.next, true, room
 	}
 	for _, message := range d.logs {

@@ -200,6 +200,7 @@ func (l *lane) remake(ctx context.Context, t *transaction) map[string]error {
 		}
 		if results[topic] = l.admin.Provision(ctx, kafka.Replicas(l.config.ReplicationFactor), spec); results[topic] == nil {
 			l.config.Logger.LogAttrs(ctx, slog.LevelError, "a topic was gone and is made again; what was in it is lost", slog.String("topic", topic))
+			l.markStates(topic)
 		}
 	}
 	return results

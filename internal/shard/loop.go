@@ -46,9 +46,11 @@ func (s *Shard) poll(ctx context.Context) []*kafka.Record {
 	s.turn.Lock()
 	blocked := s.isBlocked()
 	var err error
-	if s.queue.n > 0 && s.config.Room == nil {
-		err = s.pull(func() ([]*kafka.Record, error) { return s.fetcher.Ready(s.config.MaxRecords) })
-		s.share(blocked)
+	if s.config.Room == nil {
+		if s.queue.n > 0 {
+			err = s.pull(func() ([]*kafka.Record, error) { return s.fetcher.Ready(s.config.MaxRecords) })
+		}
+		s.share(blocked) // also when nothing waits: what was paused has to go on
 	}
 	batch := s.queue.take(s.most, blocked)
 	wake := s.worker.NextWake()

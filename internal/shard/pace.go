@@ -11,9 +11,12 @@ const (
 	queueRecords = 32 << 10
 	queueBytes   = 64 << 20
 	// slowQueue is how long the records in the queue may take before partitions
-	// with many of them are read no further: what others have comes through.
-	slowQueue = 500 * time.Millisecond
-	greedy    = 32 // records of a partition that are read in any case
+	// with many of them are read no further: what others have comes through. They
+	// are read again while there is work for as long as a fetch may wait at the
+	// broker, which does not hear of them before: else there would be none meanwhile.
+	slowQueue  = 2 * enoughWork
+	enoughWork = kafka.FetchWait
+	greedy     = 32 // records of a partition that are read in any case
 )
 
 // pace knows how fast records are processed, and which partitions have more than
@@ -21,6 +24,7 @@ const (
 type pace struct {
 	each   time.Duration // that one record took lately
 	paused map[Partition]bool
+	put    map[Partition]bool // aside: nothing of them is read or kept, their position stands
 }
 
 func (p *pace) processed(records int, took time.Duration) {
@@ -29,13 +33,19 @@ func (p *pace) processed(records int, took time.Duration) {
 	}
 }
 
+// forget forgets a partition that was given up.
+func (p *pace) forget(id Partition) {
+	delete(p.paused, id)
+	delete(p.put, id)
+}
+
 // share stops and goes on to read partitions. blocked names those of which
 // nothing can be processed now. The turn is held.
 func (s *Shard) share(blocked func(Partition) bool) {
-	slow := time.Duration(s.queue.n)*s.pace.each > slowQueue
+	s.putAside(blocked)
+	left := time.Duration(s.queue.n) * s.pace.each
 	for _, p := range s.queue.order {
-		much := slow && len(s.queue.parts[p]) > greedy
-		if (much || blocked(p)) && !s.pace.paused[p] {
+		if left > slowQueue && len(s.queue.parts[p]) > greedy && !s.pace.paused[p] {
 			if s.pace.paused == nil {
 				s.pace.paused = make(map[Partition]bool)
 			}
@@ -44,11 +54,48 @@ func (s *Shard) share(blocked func(Partition) bool) {
 		}
 	}
 	for p := range s.pace.paused {
-		if !blocked(p) && len(s.queue.parts[p]) <= greedy {
+		if left <= enoughWork || len(s.queue.parts[p]) <= greedy {
 			delete(s.pace.paused, p)
 			s.fetcher.Resume(p)
 		}
 	}
+}
+
+// putAside drops what was read of blocked partitions, however many there are:
+// the queue is for the others. When one goes on, it is read again from where it
+// stands. The turn is held.
+func (s *Shard) putAside(blocked func(Partition) bool) {
+	for p := range s.pace.put {
+		if next, serving := s.position(p); !blocked(p) {
+			delete(s.pace.put, p)
+			if serving {
+				s.fetcher.Add(p, next)
+			}
+		}
+	}
+	for p := range s.blocked {
+		if _, serving := s.position(p); s.pace.put[p] || !serving || !blocked(p) {
+			continue
+		}
+		if s.pace.put == nil {
+			s.pace.put = make(map[Partition]bool)
+		}
+		s.pace.put[p] = true
+		delete(s.pace.paused, p)
+		s.queue.drop(p)
+		s.fetcher.Remove(p)
+	}
+}
+
+// position is the next offset of a partition that is being served.
+func (s *Shard) position(id Partition) (next int64, serving bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.parts[id]
+	if p == nil || !p.serving {
+		return 0, false
+	}
+	return p.next, true
 }
 
 // pull takes what was read into the queue, without waiting for more.
