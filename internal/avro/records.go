@@ -72,6 +72,7 @@ func taskResult(c *codec, r *events.TaskResult) {
 	optError(c, "error", &r.Error)
 	c.optStr("node_id", &r.NodeID)
 	c.millis("execution_time_ms", &r.ExecutionTime)
+	c.optStr("token", &r.Token)
 	c.leave()
 }
 
@@ -132,6 +133,7 @@ func task(c *codec, t *events.Task) {
 	c.time("scheduled_at", &t.ScheduledAt)
 	c.uuid("correlation_id", &t.CorrelationID)
 	c.uuid("causation_id", &t.CausationID)
+	c.optStr("token", &t.Token)
 }
 
 func outcome(c *codec, o *events.Outcome) {
@@ -246,6 +248,7 @@ func taskStatus(c *codec, t *events.TaskStatus) {
 	c.optTime("started_at", &t.StartedAt)
 	c.uuids("cause", &t.Cause)
 	optChild(c, &t.Child)
+	c.optStr("token_hash", &t.TokenHash)
 }
 
 func timer(c *codec, t *events.Timer) {

@@ -14,6 +14,7 @@ type Metrics struct {
 	Committed    func(commands, timers, records int, took time.Duration) // one transaction
 	Aborted      func(stale bool)                                        // stale: the group had moved on
 	Outcome      func(events.OutcomeStatus)
+	Forged       func() // a report did not bring the token of its attempt
 	DeadLettered func()
 	Moved        func()                   // a command was sent to its instance's partition
 	TimerFired   func(late time.Duration) // after its due time
@@ -37,6 +38,12 @@ func (m Metrics) aborted(stale bool) {
 func (m Metrics) outcome(status events.OutcomeStatus) {
 	if m.Outcome != nil {
 		m.Outcome(status)
+	}
+}
+
+func (m Metrics) forged() {
+	if m.Forged != nil {
+		m.Forged()
 	}
 }
 
