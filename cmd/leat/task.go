@@ -200,7 +200,7 @@ func (a *app) endTask(ctx context.Context, c *client.Client, r client.TaskReques
 	}
 	if o := d.Outcome; o != nil && o.Error != nil && len(d.Events) == 0 {
 		switch o.Error.Code {
-		case fsm.StaleAttempt, fsm.UnknownTask, fsm.Finished:
+		case fsm.StaleAttempt, fsm.WrongToken, fsm.UnknownTask, fsm.Finished:
 			return taskGone(o.Error.Message)
 		}
 		a.print.say("%s", outcomeText(o))
