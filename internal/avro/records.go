@@ -47,6 +47,7 @@ func optParent(c *codec, p **events.Parent) {
 	c.uuid("task_id", &(*p).TaskID)
 	c.int("attempt", &(*p).Attempt)
 	c.int("generation", &(*p).Generation)
+	c.optStr("token", &(*p).Token)
 	c.leave()
 }
 

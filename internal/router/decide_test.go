@@ -221,11 +221,30 @@ func (s *script) apply(in input) string {
 	for i := range d.tasks {
 		s.tokens[d.tasks[i].Invocation] = d.tasks[i].Token
 	}
+	for i := range d.sends {
+		s.noteToken(&d.sends[i])
+	}
 	s.history = append(s.history, d.events...)
 	if !s.repaired {
 		checkReplay(s.t, s.history, s.snap, s.deployed...)
 	}
 	return describe(s.t, d)
+}
+
+// noteToken keeps the token that a child is given, or that comes back at once
+// because there can be no child.
+func (s *script) noteToken(c *events.Command) {
+	if s.snap == nil {
+		return
+	}
+	for i := range s.snap.Chart.Tasks {
+		switch t := &s.snap.Chart.Tasks[i]; {
+		case c.Command == events.CommandStart && c.Parent.TaskID == t.TaskID:
+			s.tokens[t.Invocation] = c.Parent.Token
+		case c.Result != nil && c.Result.TaskID == t.TaskID:
+			s.tokens[t.Invocation] = c.Result.Token
+		}
+	}
 }
 
 func (s *script) fire() string {

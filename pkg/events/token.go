@@ -8,9 +8,10 @@ import (
 	"strconv"
 )
 
-// An attempt belongs to whoever has its token. The task record alone carries
-// it: the snapshot keeps a hash, so that nothing that shows an instance can
-// give the attempt away.
+// An attempt belongs to whoever has its token. Only the task
+// record, or the start of the child workflow that works on it, carries it: the
+// snapshot keeps a hash, so that nothing that shows an instance can give the
+// attempt away.
 
 // tokenLength is how many bytes of a token, and of its hash, are kept: nobody
 // guesses 128 bits.

@@ -49,11 +49,11 @@ func (inv *invocation) taken() string {
 	return StaleAttempt
 }
 
-// token gives a new attempt its token and notes its hash. What people and other
-// instances do is on no task queue, so that they could not know one.
+// token gives a new attempt its token and notes its hash. What people do is on no
+// task queue, so that they could not know one.
 func (s *step) token(t *events.TaskStatus, inv *invocation) string {
 	t.TokenHash = ""
-	if len(s.in.Seed) == 0 || inv.def.Kind == InvokeHuman || inv.def.Kind == InvokeWorkflow {
+	if len(s.in.Seed) == 0 || inv.def.Kind == InvokeHuman {
 		return ""
 	}
 	token := events.ClaimToken(s.in.Seed, t.TaskID, t.Attempt)
