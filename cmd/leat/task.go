@@ -202,6 +202,9 @@ func (a *app) endTask(ctx context.Context, c *client.Client, r client.TaskReques
 		switch o.Error.Code {
 		case fsm.StaleAttempt, fsm.UnknownTask, fsm.Finished:
 			return taskGone(o.Error.Message)
+		case fsm.WrongToken:
+			return problem.New(problem.CommandConflict, "The task is not one for people",
+				"an executor of its queue works on it, and only that one can end it", "leat task list shows what waits for a person")
 		}
 		a.print.say("%s", outcomeText(o))
 	}

@@ -36,6 +36,19 @@ func TestPeopleAndChildren(t *testing.T) {
 			t.Errorf("leat task %s: exit %d\n%s%s", c.args, code, out, errs)
 		}
 	}
+	p.must(t, "def", "deploy", "testdata/charge.yaml")
+	p.must(t, "start", "charge", "--key", "c-1", "--wait")
+	for _, args := range [][]string{{"claim"}, {"complete", "--result", `{"stolen":true}`}, {"fail", "--code", "NO"}} {
+		args = append(append([]string{"task", args[0], "charge", "c-1", "pay", "--as", "ann"}, args[1:]...), "--timeout", "10s")
+		if code, out, errs := p.leat(t, args...); code != problem.ExitConflict || !strings.Contains(errs, "not one for people") {
+			t.Errorf("leat %s: exit %d\n%s%s", strings.Join(args, " "), code, out, errs)
+		}
+	}
+	for _, args := range [][]string{{"get", "charge", "c-1", "-o", "json"}, {"history", "charge", "c-1", "-o", "json"}} {
+		if out := p.must(t, args...); strings.Contains(out, "token") || !strings.Contains(out, "bank.charge") {
+			t.Errorf("leat %v:\n%s", args, out)
+		}
+	}
 	var parent struct {
 		Chart struct {
 			Tasks []struct {

@@ -167,9 +167,13 @@ func addSet[E ~string](sets map[reflect.Type][]string, set []E) {
 	}
 }
 
-// wireName is the name of a Go field in the schema: its JSON name, and _ms for a duration.
+// wireName is the name of a Go field in the schema: its JSON name, or the one
+// of its wire tag, and _ms for a duration.
 func wireName(f reflect.StructField) string {
 	name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+	if wire := f.Tag.Get("wire"); wire != "" {
+		name = wire // what JSON must not show
+	}
 	if f.Type == reflect.TypeFor[time.Duration]() {
 		name += "_ms"
 	}

@@ -16,8 +16,16 @@ var update = flag.Bool("update", false, "write the golden bytes of the current s
 
 const goldenDir = "../../schemas/testdata"
 
-// current is the folder of the golden bytes that the current schemas write.
-const current = "v1"
+// current is where the golden bytes lie that the current schema of a record
+// writes: v1, or the folder of the schema that came with its newest change.
+func current(record string) string {
+	switch record {
+	case "command", "snapshot", "task": // tokens of attempts
+		return "v2"
+	default:
+		return "v1"
+	}
+}
 
 // The bytes of every version ever released decode for ever, to what the .json
 // beside them says.
@@ -47,7 +55,7 @@ func TestGoldenBytesDecodeForEver(t *testing.T) {
 // What is written today is what the golden bytes hold, byte for byte.
 func TestGoldenBytesAreWritten(t *testing.T) {
 	for _, r := range records() {
-		want := read(t, filepath.Join(goldenDir, current, r.name+".bin"))
+		want := read(t, filepath.Join(goldenDir, current(r.name), r.name+".bin"))
 		if got := mustEncode(t, r, r.full(t)); !bytes.Equal(want, got) {
 			t.Errorf("%s is written differently: copy the released schema to schemas/old, give the new fields defaults, "+
 				"and write new golden bytes into a new folder (schemas/old/README.md)", r.name)
@@ -59,8 +67,8 @@ func TestGoldenBytesAreWritten(t *testing.T) {
 // (fastavro.schema.fingerprint(to_parsing_canonical_form(...), "CRC-64-AVRO")).
 func TestFingerprints(t *testing.T) {
 	for record, want := range map[string]uint64{
-		"command": 0x7883cc627590c85e, "event": 0x7f7a913c59d0527d, "task": 0x0a207e82d038757b, "outcome": 0x99133c0fdf32bfbf,
-		"snapshot": 0x59f97e0635177e6e, "checkpoint": 0xecbced49acc12a0c, "definition": 0xb3f15c32d07f8d74,
+		"command": 0xd6611da515512df5, "event": 0x7f7a913c59d0527d, "task": 0x5d7e84876294ae31, "outcome": 0x99133c0fdf32bfbf,
+		"snapshot": 0x8f44c8fe1932db63, "checkpoint": 0xecbced49acc12a0c, "definition": 0xb3f15c32d07f8d74,
 	} {
 		if got := loaded().current[record].fingerprint; got != want {
 			t.Errorf("%s has fingerprint %016x, want %016x", record, got, want)
@@ -73,7 +81,7 @@ func writeGolden(t *testing.T) {
 	for _, r := range records() {
 		full := r.full(t)
 		for ext, content := range map[string][]byte{".bin": mustEncode(t, r, full), ".json": describe(t, full)} {
-			if err := os.WriteFile(filepath.Join(goldenDir, current, r.name+ext), content, 0o644); err != nil {
+			if err := os.WriteFile(filepath.Join(goldenDir, current(r.name), r.name+ext), content, 0o644); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -47,6 +47,7 @@ func optParent(c *codec, p **events.Parent) {
 	c.uuid("task_id", &(*p).TaskID)
 	c.int("attempt", &(*p).Attempt)
 	c.int("generation", &(*p).Generation)
+	c.optStr("token", &(*p).Token)
 	c.leave()
 }
 
@@ -72,6 +73,7 @@ func taskResult(c *codec, r *events.TaskResult) {
 	optError(c, "error", &r.Error)
 	c.optStr("node_id", &r.NodeID)
 	c.millis("execution_time_ms", &r.ExecutionTime)
+	c.optStr("token", &r.Token)
 	c.leave()
 }
 
@@ -132,6 +134,7 @@ func task(c *codec, t *events.Task) {
 	c.time("scheduled_at", &t.ScheduledAt)
 	c.uuid("correlation_id", &t.CorrelationID)
 	c.uuid("causation_id", &t.CausationID)
+	c.optStr("token", &t.Token)
 }
 
 func outcome(c *codec, o *events.Outcome) {
@@ -246,6 +249,7 @@ func taskStatus(c *codec, t *events.TaskStatus) {
 	c.optTime("started_at", &t.StartedAt)
 	c.uuids("cause", &t.Cause)
 	optChild(c, &t.Child)
+	c.optStr("token_hash", &t.TokenHash)
 }
 
 func timer(c *codec, t *events.Timer) {

@@ -14,6 +14,7 @@ func (s *metricSet) router() router.Metrics {
 		took := m.seconds("leat_router_commit_seconds", "Time of one transaction, from the batch to its end")
 		aborted := m.counter("leat_router_aborts_total", "Transactions that were aborted", "reason")
 		outcomes := m.counter("leat_router_outcomes_total", "Commands that led to no event", "status")
+		forged := m.counter("leat_router_forged_reports_total", "Claims, heartbeats and results that did not bring the token of their attempt")
 		dead := m.counter("leat_router_dead_letters_total", "Records that could not be decided")
 		incidents := m.counter("leat_router_incidents_total", "Instances that were parked and wait for an operator", "code")
 		moved := m.counter("leat_router_moved_total", "Commands sent to the partition of their instance")
@@ -38,6 +39,7 @@ func (s *metricSet) router() router.Metrics {
 				aborted.WithLabelValues(reason).Inc()
 			},
 			Outcome:      func(status events.OutcomeStatus) { outcomes.WithLabelValues(string(status)).Inc() },
+			Forged:       func() { forged.WithLabelValues().Inc() },
 			DeadLettered: func() { dead.WithLabelValues().Inc() },
 			Incident:     func(code string) { incidents.WithLabelValues(code).Inc() },
 			Moved:        func() { moved.WithLabelValues().Inc() },

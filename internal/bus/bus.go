@@ -26,6 +26,9 @@ type Config struct {
 	Names     topics.Names
 	MaxReplay int          // how many events ReplayEvents lists; default 10,000
 	Logger    *slog.Logger // default: none
+	// Skipped counts records of an event topic that no router wrote and that are
+	// passed over; default: nobody counts.
+	Skipped func(topic string)
 }
 
 func (c Config) withDefaults() Config {
@@ -34,6 +37,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Skipped == nil {
+		c.Skipped = func(string) {}
 	}
 	return c
 }

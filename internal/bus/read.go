@@ -69,6 +69,7 @@ func (w *Workflow) history(ctx context.Context, workflowType string, id events.U
 
 // foreign says that a record on an event topic was passed over.
 func (w *Workflow) foreign(ctx context.Context, r *kafka.Record, why error) {
+	w.config.Skipped(r.Topic)
 	w.config.Logger.LogAttrs(ctx, slog.LevelWarn, "record is not a router's, skipping it", slog.String("topic", r.Topic),
 		slog.Int("partition", int(r.Partition)), slog.Int64("offset", r.Offset), slog.Any("error", why))
 }

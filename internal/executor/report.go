@@ -40,7 +40,7 @@ func (r *reporter) command(t *events.Task, kind events.CommandType) *events.Comm
 	c := &events.Command{
 		Command: kind, WorkflowType: t.WorkflowType, InstanceID: t.InstanceID, CorrelationID: t.CorrelationID,
 		CausationID: t.CausationID, Source: events.Cut(r.config.NodeID, events.MaxNameLength), Timestamp: events.Instant(time.Now()),
-		Result: &events.TaskResult{TaskID: t.TaskID, Attempt: t.Attempt, NodeID: r.config.NodeID},
+		Result: &events.TaskResult{TaskID: t.TaskID, Attempt: t.Attempt, NodeID: r.config.NodeID, Token: t.Token},
 	}
 	if kind != events.CommandHeartbeat {
 		c.CommandID = events.DeriveUUID(t.TaskID, string(kind)+"/"+strconv.Itoa(int(t.Attempt)))

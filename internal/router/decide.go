@@ -31,6 +31,7 @@ type input struct {
 	now      time.Time              // one instant for a whole transaction, in microseconds
 	source   string                 // the deciding router's slot
 	replay   bool                   // of a history, which says by itself when what was held was decided
+	seed     []byte                 // of the tokens of attempts that are issued; nil in a replay
 	own      bool                   // the router asks by itself: nobody waits for the outcome
 	// writable says what keeps a part of a decision from being written; nil: all can be.
 	writable func(*decision) error
@@ -50,6 +51,7 @@ type decision struct {
 	later   []events.Outcome // of commands that were held until now
 	logs    []string
 	audit   []events.AuditEvent
+	forged  int // reports without the token of their attempt
 }
 
 // decide says what follows from in for an instance that stands at snap (nil for
@@ -168,7 +170,7 @@ func refuseRunning(in input, snap *events.Snapshot) (decision, bool) {
 		return absorbOne(in, snap), true
 	case holds(c, snap):
 		return hold(in, snap), true
-	case in.machine == nil && c.Command == events.CommandResult && stale(snap, c.Result) == "":
+	case in.machine == nil && c.Command == events.CommandResult && stale(snap, c.Result) == nil:
 		return decision{}, false // it is the instance's incident, and the result is kept
 	case in.machine == nil && !isLife(c):
 		return answer(in, snap, events.OutcomeRejected, CodeUnknownVersion,
@@ -244,6 +246,15 @@ func answer(in input, snap *events.Snapshot, status events.OutcomeStatus, code, 
 	}}
 }
 
+// unreacted answers what led to nothing, and counts what is forged.
+func unreacted(in input, snap *events.Snapshot, why *fsm.Ignored) decision {
+	d := answer(in, snap, statusOf(why.Code), why.Code, why.Message)
+	if why.Code == fsm.WrongToken {
+		d.forged++
+	}
+	return d
+}
+
 func duplicate(in input, snap *events.Snapshot, sequence int64) decision {
 	o := events.Outcome{
 		CommandID: in.command.CommandID, WorkflowType: snap.WorkflowType, InstanceID: snap.InstanceID,
@@ -282,7 +293,7 @@ func begin(in input) *events.Snapshot {
 // step lets the statechart decide and records what follows.
 func step(in input, snap *events.Snapshot, what fsm.Input, cause []events.UUID) (decision, error) {
 	what.Now = in.now
-	what.Instance = instanceOf(snap)
+	what.Instance, what.Seed = instanceOf(snap), in.seed
 	chart, effects, err := in.machine.Step(snap.Chart, what)
 	r := newRecorder(in, snap, cause)
 	if what.Kind == fsm.InputStart && snap.SequenceNumber == 0 {
@@ -299,7 +310,7 @@ func step(in input, snap *events.Snapshot, what fsm.Input, cause []events.UUID) 
 		return decision{}, fmt.Errorf("decide on %s %s: %w", snap.WorkflowType, snap.InstanceID, err)
 	}
 	if ignored, ok := onlyIgnored(effects); ok {
-		d := answer(in, snap, statusOf(ignored.Code), ignored.Code, ignored.Message)
+		d := unreacted(in, snap, &ignored)
 		if in.timer == nil && len(seenNames(in)) > 0 {
 			d.next = r.unchanged()
 		}

@@ -66,6 +66,7 @@ func (r *recorder) childOf(s *fsm.StartTask) childStart {
 	err := json.Unmarshal(s.Input, &ask)
 	parent := &events.Parent{
 		WorkflowType: r.next.WorkflowType, InstanceID: r.next.InstanceID, TaskID: s.TaskID, Attempt: s.Attempt, Generation: 1,
+		Token: s.Token,
 	}
 	if r.next.Parent != nil {
 		parent.Generation = r.next.Parent.Generation + 1
@@ -247,7 +248,7 @@ func childResult(p *events.Parent, child events.UUID, output json.RawMessage, fa
 	c := events.Command{
 		CommandID: events.DeriveUUID(p.TaskID, childName(p.Attempt, "result/"+child.String())), Command: events.CommandResult,
 		WorkflowType: p.WorkflowType, InstanceID: p.InstanceID, Timestamp: in.now, Source: in.source,
-		Result: &events.TaskResult{TaskID: p.TaskID, Attempt: p.Attempt, State: events.TaskCompleted},
+		Result: &events.TaskResult{TaskID: p.TaskID, Attempt: p.Attempt, State: events.TaskCompleted, Token: p.Token},
 	}
 	if failure != nil {
 		c.Result.State, c.Result.Error = events.TaskFailed, failure

@@ -78,7 +78,7 @@ func migrate(in input, snap *events.Snapshot) (decision, error) {
 			return refused(CodeCannotMove, "%s %s", f.Subject, f.Text)
 		}
 	}
-	what := fsm.Input{Now: in.now, Instance: instanceOf(snap)}
+	what := fsm.Input{Now: in.now, Instance: instanceOf(snap), Seed: in.seed}
 	what.Instance.Version = to.Version()
 	chart, effects, err := in.machine.Migrate(to, mapping.States, snap.Chart, what)
 	if err != nil {
@@ -169,7 +169,7 @@ func resetTo(in input, snap, past *events.Snapshot, to int64) (decision, error) 
 	case machine == nil:
 		return refused(CodeUnknownVersion, "version %d of %q, on which the instance was then, is not deployed here", past.Version, snap.WorkflowType)
 	}
-	what := fsm.Input{Now: in.now, Instance: instanceOf(snap)}
+	what := fsm.Input{Now: in.now, Instance: instanceOf(snap), Seed: in.seed}
 	what.Instance.Version = past.Version
 	chart, effects, err := machine.Reset(past.Chart, snap.Chart, past.UpdatedAt, what)
 	if err != nil {

@@ -21,8 +21,8 @@ func holds(c *events.Command, snap *events.Snapshot) bool {
 func hold(in input, snap *events.Snapshot) decision {
 	c := in.command
 	if c.Command == events.CommandResult {
-		if why := stale(snap, c.Result); why != "" {
-			return answer(in, snap, events.OutcomeIgnored, fsm.StaleAttempt, why)
+		if why := stale(snap, c.Result); why != nil {
+			return unreacted(in, snap, why)
 		}
 	} else if count, size := heldSignals(snap); count >= events.MaxHeldSignals || size+len(c.Payload) > events.MaxHeldLength {
 		return answer(in, snap, events.OutcomeRejected, CodeHeldFull, fmt.Sprintf(
@@ -53,25 +53,31 @@ func whyHolding(snap *events.Snapshot) string {
 	return "the instance waits for a person to retry its incident"
 }
 
-// stale says why a result is of no open attempt of its node, "" when it is of
+// stale says why a result is of no open attempt of its node, nil when it is of
 // one that no held result is of.
-func stale(snap *events.Snapshot, r *events.TaskResult) string {
+func stale(snap *events.Snapshot, r *events.TaskResult) *fsm.Ignored {
+	why := func(format string, args ...any) *fsm.Ignored {
+		return &fsm.Ignored{Code: fsm.StaleAttempt, Message: fmt.Sprintf(format, args...)}
+	}
 	for i := range snap.Held {
 		if c := snap.Held[i].Command; c != nil && c.Result != nil && c.Result.TaskID == r.TaskID && c.Result.Attempt == r.Attempt {
-			return fmt.Sprintf("a result of attempt %d of task %s is held already", r.Attempt, r.TaskID)
+			return why("a result of attempt %d of task %s is held already", r.Attempt, r.TaskID)
 		}
 	}
 	for i := range snap.Chart.Tasks {
 		if t := &snap.Chart.Tasks[i]; t.TaskID == r.TaskID && t.Attempt == r.Attempt &&
 			(t.State == events.TaskScheduled || t.State == events.TaskRunning || t.State == events.TaskWaitingForInput) {
+			if forged := fsm.Forged(t, r); forged != nil {
+				return forged
+			}
 			if t.State == events.TaskRunning && t.NodeID != "" && t.NodeID != r.NodeID {
 				// Holding it would keep out the result of who works on it.
-				return fmt.Sprintf("attempt %d of task %s is claimed by %s, the report is of %q", r.Attempt, r.TaskID, t.NodeID, r.NodeID)
+				return why("attempt %d of task %s is claimed by %s, the report is of %q", r.Attempt, r.TaskID, t.NodeID, r.NodeID)
 			}
-			return ""
+			return nil
 		}
 	}
-	return fmt.Sprintf("attempt %d of task %s is not open", r.Attempt, r.TaskID)
+	return why("attempt %d of task %s is not open", r.Attempt, r.TaskID)
 }
 
 func heldSignals(snap *events.Snapshot) (count, size int) {
@@ -108,7 +114,7 @@ func release(in input, d decision) (decision, error) {
 // again decides an input that was held. moved says that something was decided
 // since its sender could know where the instance stands.
 func again(in input, h *events.HeldInput, snap *events.Snapshot, moved bool) (decision, error) {
-	sub := input{command: h.Command, machine: in.machine, now: in.now, source: in.source, replay: in.replay}
+	sub := input{command: h.Command, machine: in.machine, now: in.now, source: in.source, replay: in.replay, seed: in.seed}
 	if h.Command == nil {
 		at := slices.IndexFunc(snap.Chart.Timers, func(t events.Timer) bool { return t.ID == h.TimerID })
 		if at < 0 {
@@ -153,6 +159,7 @@ func join(a, b decision) decision {
 	a.events, a.tasks = append(a.events, b.events...), append(a.tasks, b.tasks...)
 	a.signals, a.logs = append(a.signals, b.signals...), append(a.logs, b.logs...)
 	a.sends, a.later = append(a.sends, b.sends...), append(a.later, b.later...)
+	a.forged += b.forged
 	if b.outcome != nil {
 		a.later = append(a.later, *b.outcome)
 	}
@@ -172,7 +179,7 @@ func dropHeld(in input, d decision) decision {
 		case c.Command == events.CommandSignal:
 			d.later = append(d.later, *answer(input{command: c, now: in.now}, &next, events.OutcomeRejected, CodeFinished,
 				fmt.Sprintf("the instance is %s and takes no more signals", next.State)).outcome)
-		case stale(&next, c.Result) == "":
+		case stale(&next, c.Result) == nil:
 			next.Held = append(next.Held, h)
 		default:
 			d.later = append(d.later, *answer(input{command: c, now: in.now}, &next, events.OutcomeIgnored, CodeFinished,

@@ -33,7 +33,7 @@ func (r *recorder) bounded() (decision, error) {
 		return r.decision(), nil
 	}
 	chart, effects, err := r.in.machine.Step(r.next.Chart, fsm.Input{
-		Kind: fsm.InputStop, Now: r.in.now, Instance: instanceOf(r.next),
+		Kind: fsm.InputStop, Now: r.in.now, Instance: instanceOf(r.next), Seed: r.in.seed,
 		Stop: fsm.Stop{State: events.WorkflowFailed, Error: &events.Error{
 			Code:    fsm.CodeLimit,
 			Message: fmt.Sprintf("%s: the history has %d events, at most %d", fsm.LimitEvents, r.next.SequenceNumber, most),

@@ -250,7 +250,7 @@ func (r *recorder) startTask(s fsm.StartTask) {
 		WorkflowType: r.next.WorkflowType, InstanceID: r.next.InstanceID, InstanceKey: r.next.Key,
 		Invocation: s.Invocation, Attempt: s.Attempt, IdempotencyKey: s.TaskID.String(), Input: s.Input,
 		Priority: s.Priority, Semantics: s.Semantics, Delivery: s.Delivery, Requires: s.Requires, Timeouts: s.Timeouts,
-		ScheduledAt: r.in.now, CorrelationID: r.next.CorrelationID, CausationID: scheduled.EventID,
+		ScheduledAt: r.in.now, CorrelationID: r.next.CorrelationID, CausationID: scheduled.EventID, Token: s.Token,
 	})
 }
 

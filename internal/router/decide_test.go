@@ -25,7 +25,8 @@ import (
 //
 //	define          the definition (YAML)
 //	say             a command as JSON; now=…s sets the clock first
-//	report          claim, heartbeat or a result of a task, by its invocation; by=… says who
+//	report          claim, heartbeat or a result of a task, by its invocation; by=… says who,
+//	                token=… brings another token than the task record's, or none
 //	child           what the instance's parent asks: a command as JSON
 //	timers          fires what is due at now=…s
 //	snapshot        where the instance stands
@@ -63,6 +64,7 @@ type script struct {
 	away     *fsm.Machine // while it is not deployed
 	snap     *events.Snapshot
 	history  []events.Event
+	tokens   map[string]string // of the newest attempts, by invocation
 	deployed []*fsm.Machine
 	now      time.Time
 	said     int
@@ -78,6 +80,7 @@ func (s *script) run(d *datadriven.TestData) string {
 			return err.Error()
 		}
 		s.machine, s.snap, s.history, s.repaired = machine, nil, nil, false
+		s.tokens = map[string]string{}
 		s.deployed = append(s.deployed[:0], machine)
 		return findings.String()
 	case "say":
@@ -145,7 +148,11 @@ func (s *script) report(d *datadriven.TestData) events.Command {
 	d.MaybeScanArgs(s.t, "attempt", &attempt)
 	node := "node"
 	d.MaybeScanArgs(s.t, "by", &node)
-	r := &events.TaskResult{Attempt: int32(attempt), NodeID: node}
+	r := &events.TaskResult{Attempt: int32(attempt), NodeID: node, Token: s.tokens[invocation]}
+	d.MaybeScanArgs(s.t, "token", &r.Token)
+	if r.Token == "none" {
+		r.Token = ""
+	}
 	for i := range s.snap.Chart.Tasks {
 		if s.snap.Chart.Tasks[i].Invocation == invocation {
 			r.TaskID = s.snap.Chart.Tasks[i].TaskID
@@ -192,6 +199,7 @@ func (s *script) apply(in input) string {
 		in.unwritten = blocked
 		in.writable = func(*decision) error { return &codedError{blocked.Code, errors.New("it is still too large")} }
 	}
+	in.seed = []byte(fmt.Sprint("seed ", s.said))
 	before, err := json.Marshal(s.snap)
 	if err != nil {
 		s.t.Fatal(err)
@@ -210,11 +218,33 @@ func (s *script) apply(in input) string {
 	if d.next != nil {
 		s.snap = d.next
 	}
+	for i := range d.tasks {
+		s.tokens[d.tasks[i].Invocation] = d.tasks[i].Token
+	}
+	for i := range d.sends {
+		s.noteToken(&d.sends[i])
+	}
 	s.history = append(s.history, d.events...)
 	if !s.repaired {
 		checkReplay(s.t, s.history, s.snap, s.deployed...)
 	}
 	return describe(s.t, d)
+}
+
+// noteToken keeps the token that a child is given, or that comes back at once
+// because there can be no child.
+func (s *script) noteToken(c *events.Command) {
+	if s.snap == nil {
+		return
+	}
+	for i := range s.snap.Chart.Tasks {
+		switch t := &s.snap.Chart.Tasks[i]; {
+		case c.Command == events.CommandStart && c.Parent.TaskID == t.TaskID:
+			s.tokens[t.Invocation] = c.Parent.Token
+		case c.Result != nil && c.Result.TaskID == t.TaskID:
+			s.tokens[t.Invocation] = c.Result.Token
+		}
+	}
 }
 
 func (s *script) fire() string {
@@ -272,6 +302,9 @@ func describe(t *testing.T, d decision) string {
 	}
 	for _, message := range d.logs {
 		fmt.Fprintf(&out, "log %s\n", message)
+	}
+	if d.forged > 0 {
+		fmt.Fprintf(&out, "forged reports: %d\n", d.forged)
 	}
 	if o := d.outcome; o != nil {
 		fmt.Fprintf(&out, "outcome %s at %d", o.Status, o.SequenceNumber)

@@ -14,6 +14,7 @@ type Metrics struct {
 	Committed    func(commands, timers, records int, took time.Duration) // one transaction
 	Aborted      func(stale bool)                                        // stale: the group had moved on
 	Outcome      func(events.OutcomeStatus)
+	Forged       func() // a report did not bring the token of its attempt
 	DeadLettered func()
 	Incident     func(code string)        // an instance was parked
 	Moved        func()                   // a command was sent to its instance's partition
@@ -38,6 +39,12 @@ func (m Metrics) aborted(stale bool) {
 func (m Metrics) outcome(status events.OutcomeStatus) {
 	if m.Outcome != nil {
 		m.Outcome(status)
+	}
+}
+
+func (m Metrics) forged() {
+	if m.Forged != nil {
+		m.Forged()
 	}
 }
 

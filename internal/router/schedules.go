@@ -252,7 +252,7 @@ func (t *transaction) own(ctx context.Context, at instance, c *events.Command) (
 	if err != nil {
 		return nil, nil, err
 	}
-	in := input{command: c, explicit: true, now: t.now, source: t.lane.config.Slot}
+	in := input{command: c, explicit: true, now: t.now, source: t.lane.config.Slot, seed: t.seed}
 	version := c.Version
 	if e.cur != nil {
 		version = e.cur.Version

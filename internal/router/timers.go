@@ -114,7 +114,7 @@ func (t *transaction) fire(ctx context.Context, due dueTimer) error {
 		t.stale = append(t.stale, due)
 		return nil
 	}
-	in := input{timer: timer, now: t.now, source: t.lane.config.Slot}
+	in := input{timer: timer, now: t.now, source: t.lane.config.Slot, seed: t.seed}
 	if in.machine, err = t.machine(ctx, e.cur.WorkflowType, e.cur.Version); err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package router
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -32,6 +33,7 @@ type transaction struct {
 	commands, timers int
 	began            time.Time // by the machine's clock, for the budget
 	decided          int       // inputs, of any kind
+	seed             []byte    // of the tokens of attempts that are issued
 	counted, bytes   int       // of the records: how many are counted, and their size
 }
 
@@ -45,9 +47,14 @@ type entry struct {
 	record   []byte // cur as it goes into the state topic; made when all is decided
 }
 
+// seedLength is that of the secret from which the tokens of a transaction derive.
+const seedLength = 32
+
 func (l *lane) begin(b *shard.Batch) *transaction {
+	seed := make([]byte, seedLength)
+	_, _ = rand.Read(seed) // never fails
 	return &transaction{
-		lane: l, batch: b, now: events.Instant(l.config.Clock()), began: time.Now(),
+		seed: seed, lane: l, batch: b, now: events.Instant(l.config.Clock()), began: time.Now(),
 		overlay: make(map[instance]*entry, len(b.Records)), touched: make(map[shard.Partition]bool),
 		records: make([]*kafka.Record, 0, 8*len(b.Records)),
 	}

@@ -40,7 +40,7 @@ func (t *transaction) read(workflowType string, r *kafka.Record) (in input, err 
 	if c.WorkflowType != workflowType {
 		return input{}, fmt.Errorf("type is %q and the topic is that of %q", c.WorkflowType, workflowType)
 	}
-	return input{command: &c, explicit: explicit, now: t.now, source: t.lane.config.Slot}, nil
+	return input{command: &c, explicit: explicit, now: t.now, source: t.lane.config.Slot, seed: t.seed}, nil
 }
 
 // derivedID is the id of a command whose producer chose none: it follows from

@@ -35,6 +35,9 @@ func (t *transaction) add(at instance, e *entry, d decision, room int) error {
 		t.lane.config.Logger.LogAttrs(context.Background(), slog.LevelInfo, "workflow log", slog.String("message", message),
 			slog.String("instance", at.id.String()), slog.String("type", e.cur.WorkflowType))
 	}
+	for range d.forged {
+		t.lane.config.Metrics.forged()
+	}
 	if d.outcome != nil {
 		t.lane.config.Metrics.outcome(d.outcome.Status)
 	}

@@ -111,7 +111,7 @@ func failedResult(in input, code, message string) (input, bool) {
 // out without leaving a task that nobody works on.
 func skipped(in input, h *events.HeldInput, snap *events.Snapshot) (decision, error) {
 	if h.Command != nil {
-		sub := input{command: h.Command, machine: in.machine, now: in.now, source: in.source, writable: in.writable}
+		sub := input{command: h.Command, machine: in.machine, now: in.now, source: in.source, writable: in.writable, seed: in.seed}
 		message := "an operator left the result out, which had led to an incident"
 		failed, done := failedResult(sub, CodeResultSkipped, message)
 		if !done && h.Command.Command == events.CommandResult {

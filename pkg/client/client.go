@@ -52,6 +52,10 @@ type Config struct {
 	// and following are bounded by their contexts alone, writing by 30 s as well.
 	Timeout time.Duration
 	Logger  *slog.Logger // default: none
+	// Skipped counts the records of an event topic that no router wrote and that
+	// are passed over, each time that they are read; default: nobody counts. It may
+	// be called by several goroutines at once.
+	Skipped func(topic string)
 }
 
 // SASL holds Kafka credentials. An empty Mechanism means none.

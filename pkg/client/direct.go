@@ -261,6 +261,9 @@ func (c *Client) followDirect(ctx context.Context, workflowType, idOrKey string,
 
 // foreign says that a record on an event topic was passed over.
 func (c *Client) foreign(r *kafka.Record, why error) {
+	if c.config.Skipped != nil {
+		c.config.Skipped(r.Topic)
+	}
 	c.config.Logger.Warn("record is not a router's, skipping it", slog.String("topic", r.Topic),
 		slog.Int("partition", int(r.Partition)), slog.Int64("offset", r.Offset), slog.Any("error", why))
 }

@@ -12,6 +12,8 @@ type Parent struct {
 	TaskID       UUID   `json:"task_id"`
 	Attempt      int32  `json:"attempt"`
 	Generation   int32  `json:"generation"` // of the child: 1 below an instance without a parent
+	// Token is that of the attempt: the child's result brings it.
+	Token string `json:"-" wire:"token"` // no view shows it
 }
 
 // SameTask reports whether two parents are the same task, at whatever attempt.

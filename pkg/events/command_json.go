@@ -33,6 +33,7 @@ type commandJSON struct {
 	State            TaskState                  `json:"state,omitempty"`
 	Error            *Error                     `json:"error,omitempty"`
 	NodeID           string                     `json:"node_id,omitempty"`
+	Token            string                     `json:"token,omitempty"`
 	ExecutionTime    int64                      `json:"execution_time_ms,omitempty"`
 	Reason           string                     `json:"reason,omitempty"`
 	Skip             bool                       `json:"skip,omitempty"`
@@ -85,6 +86,7 @@ func (j *commandJSON) checkShape() error {
 		{"task_id", j.TaskID != nil, "claim heartbeat result"},
 		{"attempt", j.Attempt != 0, "claim heartbeat result"},
 		{"node_id", j.NodeID != "", "claim heartbeat result"},
+		{"token", j.Token != "", "claim heartbeat result"},
 		{"state", j.State != "", "result"},
 		{"error", j.Error != nil, "result"},
 		{"execution_time_ms", j.ExecutionTime != 0, "result"},
@@ -127,7 +129,7 @@ func (j *commandJSON) command() (Command, error) {
 	if j.TaskID != nil || j.Attempt != 0 {
 		c.Result = &TaskResult{
 			TaskID: taskID, Attempt: j.Attempt, State: j.State, Error: j.Error, NodeID: j.NodeID,
-			ExecutionTime: time.Duration(j.ExecutionTime) * time.Millisecond,
+			ExecutionTime: time.Duration(j.ExecutionTime) * time.Millisecond, Token: j.Token,
 		}
 	}
 	return c, nil
@@ -194,6 +196,7 @@ func EncodeCommandJSON(c *Command) ([]byte, error) {
 	}
 	if r := c.Result; r != nil {
 		j.TaskID, j.Attempt, j.State, j.Error, j.NodeID = orAbsent(r.TaskID), r.Attempt, r.State, r.Error, r.NodeID
+		j.Token = r.Token
 		j.ExecutionTime = int64((r.ExecutionTime + time.Millisecond - 1) / time.Millisecond)
 	}
 	for key, v := range c.Metadata {

@@ -93,6 +93,8 @@ type TaskStatus struct {
 	StartedAt   time.Time       `json:"started_at,omitzero"`
 	Cause       []UUID          `json:"cause,omitempty"` // chain to the event that asked for it; the router's
 	Child       *Child          `json:"child,omitempty"` // the child workflow of the newest attempt; the router's
+	// TokenHash is [HashToken] of the newest attempt's token, "" when it has none.
+	TokenHash string `json:"-" wire:"token_hash"` // no JSON shows it
 }
 
 // TimerKind says what a timer is for.

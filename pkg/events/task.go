@@ -30,6 +30,9 @@ type Task struct {
 	ScheduledAt    time.Time          `json:"scheduled_at"`
 	CorrelationID  UUID               `json:"correlation_id"`
 	CausationID    UUID               `json:"causation_id"` // the task.scheduled or task.retry event
+	// Token is the secret of this attempt: claim, heartbeat and result bring it.
+	// An attempt of before there were tokens has none.
+	Token string `json:"-" wire:"token"` // so that no log shows it
 }
 
 // Timeouts bound one task; the router's timers enforce them. Zero means none.
@@ -58,6 +61,7 @@ func (t *Task) Validate() error {
 		checkEnum("execution_semantics", t.Semantics, ExecutionSemanticsSet()),
 		checkEnum("delivery_guarantee", t.Delivery, DeliveryGuarantees()),
 		inField("timeouts", t.Timeouts.Validate()),
+		checkLength("token", t.Token, MaxNameLength),
 		checkTime("scheduled_at", t.ScheduledAt),
 		checkID("correlation_id", t.CorrelationID),
 		checkID("causation_id", t.CausationID),
@@ -106,6 +110,10 @@ type TaskResult struct {
 	NodeID  string    `json:"node_id,omitempty"`
 
 	ExecutionTime time.Duration `json:"execution_time,omitempty"` // how long the handler ran
+
+	// Token is that of the task record, which shows that the report comes from
+	// somebody who was given the attempt.
+	Token string `json:"-" wire:"token"` // no history and no view shows it
 }
 
 // Validate checks the report against the command that carries it.
@@ -114,6 +122,7 @@ func (r *TaskResult) Validate(command CommandType) error {
 		checkID("task_id", r.TaskID),
 		checkAttempt("attempt", r.Attempt),
 		checkLength("node_id", r.NodeID, MaxNameLength),
+		checkLength("token", r.Token, MaxNameLength),
 	); err != nil {
 		return err
 	}

@@ -43,6 +43,7 @@ type StartTask struct {
 	Delivery   events.DeliveryGuarantee
 	Requires   []string
 	Timeouts   events.Timeouts
+	Token      string // of the attempt; "" when nobody has to bring one
 }
 
 // TaskChanged is a step in a task's life other than its start.
@@ -159,6 +160,7 @@ const (
 	UnhandledEvent = "UNHANDLED_EVENT"
 	ReservedEvent  = "RESERVED_EVENT"
 	StaleAttempt   = "STALE_ATTEMPT"
+	WrongToken     = "WRONG_TOKEN" // the report does not bring the token of the attempt's task record
 	UnknownTask    = "UNKNOWN_TASK"
 	UnknownTimer   = "UNKNOWN_TIMER"
 	Finished       = "FINISHED"

@@ -44,4 +44,8 @@ type Input struct {
 	TimerID int64              // InputTimer
 	Stop    Stop               // InputStop
 	Skip    bool               // InputRetry: a task that undoes and has failed is given up
+	// Seed gives every attempt that is issued its token ([events.ClaimToken]):
+	// random bytes, new for each decision or group of them. Without it attempts
+	// have none, as where a history is decided again.
+	Seed []byte
 }

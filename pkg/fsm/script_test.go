@@ -18,7 +18,9 @@ import (
 
 // The scripts in testdata/scripts say what the interpreter does. Commands:
 // define, start, event NAME, claim, beat, done, fail INVOCATION [code=X]
-// [final] [node=N], advance DURATION. The text below a command is JSON data.
+// [final] [node=N] [token=T], advance DURATION. The text below a command is
+// JSON data. After define tokens every attempt has a token, and reports bring it
+// unless they say another, or none.
 // Run with -rewrite after a change, and read the difference.
 func TestScripts(t *testing.T) {
 	datadriven.Walk(t, "testdata/scripts", func(t *testing.T, path string) {
@@ -37,6 +39,8 @@ type script struct {
 	m     *fsm.Machine
 	chart events.Chart
 	now   time.Time
+
+	tokens map[string]string // of the newest attempts, by invocation; nil: they have none
 }
 
 func (s *script) run(d *datadriven.TestData) (string, error) {
@@ -50,6 +54,10 @@ func (s *script) run(d *datadriven.TestData) (string, error) {
 	}
 	switch d.Cmd {
 	case "define":
+		s.tokens = nil
+		if d.HasArg("tokens") {
+			s.tokens = map[string]string{}
+		}
 		m, findings, err := definition.Parse("chart.yaml", []byte("leat: v1\ntype: test\nversion: 1\n"+d.Input))
 		s.m, s.chart, s.now = m, events.Chart{}, noon
 		if err != nil || len(findings) > 0 {
@@ -74,7 +82,14 @@ func (s *script) run(d *datadriven.TestData) (string, error) {
 
 func (s *script) report(d *datadriven.TestData, invocation string, data json.RawMessage) (string, error) {
 	kinds := map[string]fsm.InputKind{"claim": fsm.InputClaim, "beat": fsm.InputHeartbeat, "done": fsm.InputResult, "fail": fsm.InputResult}
-	r := &events.TaskResult{NodeID: cmp.Or(value(d, "node"), "n1"), Attempt: 1}
+	r := &events.TaskResult{NodeID: cmp.Or(value(d, "node"), "n1"), Attempt: 1, Token: s.tokens[invocation]}
+	switch token := value(d, "token"); token {
+	case "":
+	case "none":
+		r.Token = ""
+	default:
+		r.Token = token
+	}
 	for _, t := range s.chart.Tasks {
 		if t.Invocation == invocation {
 			r.TaskID, r.Attempt = t.TaskID, t.Attempt
@@ -139,6 +154,9 @@ func (s *script) step(in fsm.Input) (string, error) {
 
 func (s *script) decide(in fsm.Input) (string, error) {
 	in.Instance, in.Now = instance, s.now
+	if s.tokens != nil {
+		in.Seed = []byte(s.now.String())
+	}
 	chart, effects, err := s.m.Step(s.chart, in)
 	if parked, ok := errors.AsType[*fsm.Incident](err); ok {
 		return "incident: " + parked.Error() + "\n", nil
@@ -153,6 +171,9 @@ func (s *script) decide(in fsm.Input) (string, error) {
 	var out strings.Builder
 	for _, e := range effects {
 		out.WriteString(describe(e))
+		if start, ok := e.(fsm.StartTask); ok && s.tokens != nil {
+			s.tokens[start.Invocation] = start.Token
+		}
 	}
 	return out.String(), nil
 }

@@ -84,10 +84,11 @@ func (s *step) dispatch(at int, inv *invocation) {
 	t.Attempt++
 	t.State = inv.issued()
 	t.ScheduledAt, t.StartedAt, t.NodeID = s.clock(), time.Time{}, ""
+	token := s.token(t, inv)
 	s.emit(StartTask{
 		TaskID: t.TaskID, StateID: t.StateID, Invocation: t.Invocation, Name: t.Name, Kind: inv.def.Kind, Attempt: t.Attempt,
 		TaskType: inv.taskType, NodeType: inv.def.NodeType, Input: t.Input, Priority: inv.def.Priority,
-		Semantics: inv.def.Semantics, Delivery: inv.def.Delivery, Requires: inv.def.Requires, Timeouts: inv.timeouts,
+		Semantics: inv.def.Semantics, Delivery: inv.def.Delivery, Requires: inv.def.Requires, Timeouts: inv.timeouts, Token: token,
 	})
 	s.arm(at, events.TimerScheduleToStart, inv.timeouts.ScheduleToStart)
 	if inv.def.Kind == InvokeWorkflow {
@@ -131,6 +132,9 @@ func (s *step) report() Effect {
 			Code:    StaleAttempt,
 			Message: fmt.Sprintf("task %s is %s at attempt %d, the report is of attempt %d", r.TaskID, t.State, t.Attempt, r.Attempt),
 		}
+	}
+	if forged := Forged(t, r); forged != nil {
+		return *forged
 	}
 	inv := s.m.invs[invocationKey(t.StateID, t.Invocation)]
 	if inv == nil {
@@ -228,7 +232,7 @@ func (s *step) proceed(inv *invocation) {
 func (s *step) complete(at int, inv *invocation, result json.RawMessage) {
 	t := &s.chart.Tasks[at]
 	from := t.State
-	t.State, t.Result, t.Error = events.TaskCompleted, result, nil
+	t.State, t.Result, t.Error, t.TokenHash = events.TaskCompleted, result, nil, ""
 	s.cancelDeadlines(t.TaskID, "")
 	s.changed(t, from)
 	s.ended(at, inv, &event{name: inv.doneEvent, data: result, invoker: inv})

@@ -49,6 +49,28 @@ func (inv *invocation) taken() string {
 	return StaleAttempt
 }
 
+// token gives a new attempt its token and notes its hash. What people do is on no
+// task queue, so that they could not know one.
+func (s *step) token(t *events.TaskStatus, inv *invocation) string {
+	t.TokenHash = ""
+	if len(s.in.Seed) == 0 || inv.def.Kind == InvokeHuman {
+		return ""
+	}
+	token := events.ClaimToken(s.in.Seed, t.TaskID, t.Attempt)
+	t.TokenHash = events.HashToken(token)
+	return token
+}
+
+// Forged says that a report of the newest attempt of a task comes from somebody
+// who has not read its task record; nil when it does not.
+func Forged(t *events.TaskStatus, r *events.TaskResult) *Ignored {
+	if t.Knows(r.Token) {
+		return nil
+	}
+	return &Ignored{Code: WrongToken, Message: fmt.Sprintf(
+		"the report does not bring the token of attempt %d of task %s: whoever reports sends the `token` of the task record along", t.Attempt, t.TaskID)}
+}
+
 // stranger says that a report comes from somebody else than the node that has
 // claimed the attempt; nil when it does not.
 func (s *step) stranger(at int, inv *invocation) Effect {
