@@ -24,6 +24,7 @@ type DeployRequest struct {
 	Source []byte // YAML or JSON
 	// Partitions of the type's topics and of new task queues; fixed for life.
 	// Default: those of the versions that are there, else 32.
+	// At most [events.MaxPartitions].
 	Partitions int32
 	// ReplicationFactor of topics that are made; default the broker's own.
 	ReplicationFactor int16
@@ -38,6 +39,10 @@ func (c *Client) Deploy(ctx context.Context, r DeployRequest) (events.Definition
 	machine, _, err := definition.Parse(r.Name, r.Source)
 	if err != nil {
 		return events.DefinitionRecord{}, &Error{Code: ErrDefinition.Code, Message: err.Error(), Err: err}
+	}
+	if r.Partitions < 0 || r.Partitions > events.MaxPartitions {
+		return events.DefinitionRecord{}, newError(ErrInvalid, nil, "deploy %s: %d is not a partition count: it is from 1 to %d, or 0 for the default",
+			r.Name, r.Partitions, events.MaxPartitions)
 	}
 	ctx, cancel := c.bounded(ctx)
 	defer cancel()
