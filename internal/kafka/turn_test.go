@@ -65,7 +65,9 @@ func TestTurnsSeeEachOther(t *testing.T) {
 // Somebody else takes the turn, and ends it, between looking and writing.
 func TestTurnThatWasOvertakenLooksAgain(t *testing.T) {
 	_, config := newCluster(t)
-	write := func(value string) []*kafka.Record { return []*kafka.Record{kafka.NewRecord("t", []byte("k"), []byte(value))} }
+	write := func(value string) []*kafka.Record {
+		return []*kafka.Record{kafka.NewRecord("t", []byte("k"), []byte(value))}
+	}
 	reader, err := kafka.NewReader(config)
 	if err != nil {
 		t.Fatal(err)
