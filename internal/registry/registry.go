@@ -156,7 +156,7 @@ func (r *Registry) partition() kafka.TopicPartition {
 // can only come from another program, since deploying validates.
 func (r *Registry) apply(ctx context.Context, record *kafka.Record) {
 	if record.Value == nil {
-		return
+		return // a deployed version never changes, so it does not go either
 	}
 	machine, deployed, err := compile(string(record.Key), record.Value)
 	if err != nil {
@@ -167,6 +167,12 @@ func (r *Registry) apply(ctx context.Context, record *kafka.Record) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	t := r.types[deployed.WorkflowType]
+	if t != nil && t.partitions != deployed.Partitions {
+		r.config.Logger.LogAttrs(ctx, slog.LevelError, "definition cannot be used: its type has another partition count",
+			slog.String("key", string(record.Key)), slog.Int64("offset", record.Offset),
+			slog.Int("partitions", int(deployed.Partitions)), slog.Int("of_type", int(t.partitions)))
+		return
+	}
 	if t == nil {
 		t = &workflowType{partitions: deployed.Partitions, versions: make(map[int32]version)}
 		r.types[deployed.WorkflowType] = t
