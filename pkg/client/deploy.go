@@ -70,7 +70,7 @@ func (c *Client) Deploy(ctx context.Context, r DeployRequest) (events.Definition
 	if err := admin.Provision(ctx, kafka.Replicas(r.ReplicationFactor), specs...); err != nil {
 		return events.DefinitionRecord{}, failed("deploy "+r.Name, err)
 	}
-	if there != nil && !slices.ContainsFunc(deployed, (*published).buried) {
+	if there != nil && !slices.ContainsFunc(deployed, func(p *published) bool { return p.buried }) {
 		return *there, nil
 	}
 	return c.publish(ctx, &record)
@@ -141,8 +141,10 @@ func (c *Client) definitionsDirect(ctx context.Context) ([]events.DefinitionReco
 		return nil, err
 	}
 	list := make([]events.DefinitionRecord, 0, len(all))
-	for _, p := range all {
-		list = append(list, p.record)
+	for _, records := range all {
+		for _, p := range counting(records, false) {
+			list = append(list, p.record)
+		}
 	}
 	slices.SortFunc(list, func(a, b events.DefinitionRecord) int {
 		return cmp.Or(cmp.Compare(a.WorkflowType, b.WorkflowType), cmp.Compare(a.Version, b.Version))

@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"slices"
 
 	"github.com/leat-io/leat/internal/avro"
 	"github.com/leat-io/leat/internal/definition"
@@ -16,13 +15,10 @@ import (
 
 // published is a version on the definitions topic.
 type published struct {
-	record events.DefinitionRecord // the first one of its key that can be used: it counts, for everybody
-	value  []byte                  // that record as it is written
-	newest []byte                  // of the key; compaction keeps this one
+	record events.DefinitionRecord
+	value  []byte // the record as it is written
+	buried bool   // the newest record of the key is another: compaction would take this one away
 }
-
-// buried says that compaction would take the version away, or exchange it.
-func (p *published) buried() bool { return !bytes.Equal(p.value, p.newest) }
 
 // usable says whether routers can decide with a record.
 func usable(d *events.DefinitionRecord) bool {
@@ -30,44 +26,61 @@ func usable(d *events.DefinitionRecord) bool {
 	return err == nil && findings.Err() == nil && machine.Type() == d.WorkflowType && machine.Version() == d.Version
 }
 
-// published reads the definitions topic by key, as routers do. A tombstone takes
-// nothing away, because a deployed version never changes; a record that cannot be
-// read, or is of another key, is left out. Whether a source compiles is only
-// looked at where two of them are in question.
-func (c *Client) published(ctx context.Context) (map[string]*published, error) {
-	byKey := make(map[string]*published)
+// published reads the definitions topic: what can be read of each type, in the
+// order in which it was written. A tombstone takes nothing away, because a deployed
+// version never changes; a record of another key is left out.
+func (c *Client) published(ctx context.Context) (map[string][]*published, error) {
+	byType := make(map[string][]*published)
+	newest := make(map[string][]byte)
 	err := c.whole(ctx, c.names.Definitions(), func(r *kafka.Record) error {
-		key := string(r.Key)
-		there := byKey[key]
-		if there != nil {
-			there.newest = r.Value
-		}
+		newest[string(r.Key)] = r.Value
 		d, err := avro.DecodeDefinition(r.Value)
-		if err != nil || d.Key() != key {
+		if err != nil || d.Key() != string(r.Key) {
 			return nil //nolint:nilerr // it may come from a newer engine, or from anybody
 		}
-		if there == nil || there.record.Source != d.Source && !usable(&there.record) {
-			byKey[key] = &published{record: d, value: r.Value, newest: r.Value}
-		}
+		byType[d.WorkflowType] = append(byType[d.WorkflowType], &published{record: d, value: r.Value})
 		return nil
 	})
-	return byKey, err
-}
-
-// versionsOf is what of one type is published and can be used, by version.
-func (c *Client) versionsOf(ctx context.Context, workflowType string) ([]*published, error) {
-	all, err := c.published(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var list []*published
-	for _, p := range all {
-		if p.record.WorkflowType == workflowType && usable(&p.record) {
-			list = append(list, p)
+	for _, records := range byType {
+		for _, p := range records {
+			p.buried = !bytes.Equal(p.value, newest[p.record.Key()])
 		}
 	}
-	slices.SortFunc(list, func(a, b *published) int { return cmp.Compare(a.record.Version, b.record.Version) })
-	return list, nil
+	return byType, err
+}
+
+// counting is what counts of a type's records, as for routers: of each version the
+// first that can be used and has the type's partition count. Sources are compiled
+// only if needed is true or the records contradict each other.
+func counting(records []*published, needed bool) (list []*published) {
+	for _, p := range records[1:] {
+		needed = needed || p.record.Partitions != records[0].record.Partitions
+	}
+	sources := make(map[int32]string)
+	for _, p := range records {
+		if first, there := sources[p.record.Version]; there && first != p.record.Source {
+			needed = true
+		}
+		sources[p.record.Version] = p.record.Source
+	}
+	seen := make(map[int32]bool)
+	for _, p := range records {
+		if seen[p.record.Version] || len(list) > 0 && p.record.Partitions != list[0].record.Partitions || needed && !usable(&p.record) {
+			continue
+		}
+		seen[p.record.Version] = true
+		list = append(list, p)
+	}
+	return list
+}
+
+// versionsOf is what is deployed of one type.
+func (c *Client) versionsOf(ctx context.Context, workflowType string) ([]*published, error) {
+	all, err := c.published(ctx)
+	if err != nil || len(all[workflowType]) == 0 {
+		return nil, err
+	}
+	return counting(all[workflowType], true), nil
 }
 
 // publish writes a version, unless it is there, in the type's turn: whoever wrote
@@ -90,7 +103,7 @@ func (c *Client) publish(ctx context.Context, d *events.DefinitionRecord) (event
 		}
 		var records []*kafka.Record
 		for _, p := range deployed {
-			if p.buried() {
+			if p.buried {
 				records = append(records, c.registryRecord(c.names.Definitions(), p.record.Key(), p.value))
 			}
 		}

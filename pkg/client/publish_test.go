@@ -148,6 +148,27 @@ func TestDeployBesideOtherRecords(t *testing.T) {
 			topic := c.names.Definitions()
 			provisionShared(t, c)
 			send(t, c, kafka.NewRecord(topic, []byte("order@2"), valid(other))) // of another key: counts for nobody
+			defer func() {                                                      // whatever was there, a next version can be deployed
+				two := strings.Replace(order, "version: 1", "version: 2", 1)
+				forged, err := avro.EncodeDefinition(&events.DefinitionRecord{
+					WorkflowType: "order", Version: 2, Source: two, Partitions: 8, DeployedAt: events.Instant(time.Now()),
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if there.counts != "" && there.counts != "-" {
+					send(t, c, kafka.NewRecord(topic, []byte("order@2"), forged)) // its type has 4 partitions
+				}
+				for range 2 {
+					d, err := c.Deploy(t.Context(), DeployRequest{Name: "order.yaml", Source: []byte(two + "# really\n")})
+					if err != nil || d.Version != 2 {
+						t.Fatalf("next version: got %+v, %v", d, err)
+					}
+				}
+				if list, err := c.Definitions(t.Context()); err != nil || list[len(list)-1].Source != two+"# really\n" {
+					t.Fatalf("got %+v, %v", list, err)
+				}
+			}()
 			for _, value := range there.records {
 				send(t, c, kafka.NewRecord(topic, []byte("order@1"), value))
 			}
