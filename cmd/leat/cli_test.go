@@ -63,6 +63,7 @@ func TestUsageErrors(t *testing.T) {
 		{"def get order@x", problem.Usage, "versions are 1"},
 		{"def deploy /nowhere.yaml", problem.NoSuchFile, "/nowhere.yaml"},
 		{"dev --partitions 0", problem.Usage, "at least 1"},
+		{"dev --partitions 513", problem.Usage, "at most 512"},
 		{"dev --data x --memory", problem.Usage, "exclude each other"},
 		{"list --timeout soon", problem.Usage, "timeout"},
 		{"list --config /nowhere.yaml", problem.BadConfigFile, "/nowhere.yaml"},

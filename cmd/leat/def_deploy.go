@@ -29,14 +29,14 @@ func (a *app) defDeployCommand() *cobra.Command {
 			return a.with(cmd.Context(), needsKafka, false, func(ctx context.Context, c *client.Client) error { return a.deploy(ctx, c, args, partitions) })
 		},
 	}
-	cmd.Flags().Int32Var(&partitions, "partitions", 0, "partitions of the type, fixed for life (default: 32; on `leat dev` 8)")
+	cmd.Flags().Int32Var(&partitions, "partitions", 0, "partitions of the type, fixed for life (default: 32; on `leat dev` 8; at most 512)")
 	return cmd
 }
 
 // deploy checks every file before it publishes the first.
 func (a *app) deploy(ctx context.Context, c *client.Client, paths []string, partitions int32) error {
-	if partitions < 0 {
-		return problem.New(problem.Usage, "--partitions must be at least 1", fmt.Sprintf("it is %d", partitions), "")
+	if err := checkPartitions(int(partitions), 0); err != nil {
+		return err
 	}
 	var requests []client.DeployRequest
 	var types, tasks []string
@@ -68,6 +68,17 @@ func (a *app) deploy(ctx context.Context, c *client.Client, paths []string, part
 	}
 	a.noteUnserved(ctx, tasks)
 	return list(a.print, done, definitionRows)
+}
+
+// checkPartitions refuses a count that no deployed definition may have.
+func checkPartitions(n, least int) error {
+	switch {
+	case n < least:
+		return problem.New(problem.Usage, "--partitions must be at least 1", fmt.Sprintf("it is %d", n), "")
+	case n > events.MaxPartitions:
+		return problem.New(problem.Usage, fmt.Sprintf("--partitions must be at most %d", events.MaxPartitions), fmt.Sprintf("it is %d", n), "")
+	}
+	return nil
 }
 
 // viewWithin is how long deploy waits for the projector to see what it wrote.

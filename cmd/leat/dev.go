@@ -67,8 +67,8 @@ func (a *app) dev(ctx context.Context, o boot.DevOptions) error {
 	if o.Memory && o.Data != "" {
 		return problem.New(problem.Usage, "--data and --memory exclude each other", "one keeps the data, the other does not", "leave one out")
 	}
-	if o.Partitions < 1 {
-		return problem.New(problem.Usage, "--partitions must be at least 1", fmt.Sprintf("it is %d", o.Partitions), "")
+	if err := checkPartitions(o.Partitions, 1); err != nil {
+		return err
 	}
 	d, err := boot.StartDev(ctx, o)
 	if err != nil {

@@ -156,9 +156,9 @@ func (r *Registry) partition() kafka.TopicPartition {
 // can only come from another program, since deploying validates.
 func (r *Registry) apply(ctx context.Context, record *kafka.Record) {
 	if record.Value == nil {
-		return
+		return // a deployed version never changes, so it does not go either
 	}
-	machine, deployed, err := compile(record.Value)
+	machine, deployed, err := compile(string(record.Key), record.Value)
 	if err != nil {
 		r.config.Logger.LogAttrs(ctx, slog.LevelError, "definition cannot be used", slog.String("key", string(record.Key)),
 			slog.Int64("offset", record.Offset), slog.Any("error", err))
@@ -167,6 +167,12 @@ func (r *Registry) apply(ctx context.Context, record *kafka.Record) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	t := r.types[deployed.WorkflowType]
+	if t != nil && t.partitions != deployed.Partitions {
+		r.config.Logger.LogAttrs(ctx, slog.LevelError, "definition cannot be used: its type has another partition count",
+			slog.String("key", string(record.Key)), slog.Int64("offset", record.Offset),
+			slog.Int("partitions", int(deployed.Partitions)), slog.Int("of_type", int(t.partitions)))
+		return
+	}
 	if t == nil {
 		t = &workflowType{partitions: deployed.Partitions, versions: make(map[int32]version)}
 		r.types[deployed.WorkflowType] = t
@@ -183,10 +189,14 @@ func (r *Registry) apply(ctx context.Context, record *kafka.Record) {
 	t.newest = max(t.newest, deployed.Version)
 }
 
-func compile(value []byte) (*fsm.Machine, events.DefinitionRecord, error) {
+func compile(key string, value []byte) (*fsm.Machine, events.DefinitionRecord, error) {
 	deployed, err := avro.DecodeDefinition(value)
 	if err != nil {
 		return nil, deployed, err
+	}
+	if name := deployed.Key(); name != key {
+		// Compaction keeps what is newest of each key, so this one would come and go with another version.
+		return nil, deployed, fmt.Errorf("the record is of %s", name)
 	}
 	name := fmt.Sprintf("%s@%d", deployed.WorkflowType, deployed.Version)
 	machine, findings, err := definition.Parse(name, []byte(deployed.Source))

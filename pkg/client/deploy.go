@@ -3,14 +3,11 @@ package client
 import (
 	"cmp"
 	"context"
-	"errors"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/leat-io/leat/internal/avro"
 	"github.com/leat-io/leat/internal/definition"
 	"github.com/leat-io/leat/internal/kafka"
 	"github.com/leat-io/leat/pkg/events"
@@ -24,6 +21,7 @@ type DeployRequest struct {
 	Source []byte // YAML or JSON
 	// Partitions of the type's topics and of new task queues; fixed for life.
 	// Default: those of the versions that are there, else 32.
+	// At most [events.MaxPartitions].
 	Partitions int32
 	// ReplicationFactor of topics that are made; default the broker's own.
 	ReplicationFactor int16
@@ -31,13 +29,18 @@ type DeployRequest struct {
 
 // Deploy checks a definition, makes the topics of its type and of its task
 // queues, and publishes it. It is idempotent: a version that is deployed with the
-// same source is only checked again. The error is [ErrDefinition] with every
-// finding, [ErrDeployed] when the version is there with another source, [ErrTopic]
-// or [ErrUnavailable]. Deploy needs Brokers.
+// same source is only checked again. Of two who deploy one version with different
+// sources at the same time, one publishes and the other is told. The error is
+// [ErrDefinition] with every finding, [ErrDeployed] when the version is there with
+// another source, [ErrInvalid], [ErrTopic] or [ErrUnavailable]. Deploy needs Brokers.
 func (c *Client) Deploy(ctx context.Context, r DeployRequest) (events.DefinitionRecord, error) {
 	machine, _, err := definition.Parse(r.Name, r.Source)
 	if err != nil {
 		return events.DefinitionRecord{}, &Error{Code: ErrDefinition.Code, Message: err.Error(), Err: err}
+	}
+	if r.Partitions < 0 || r.Partitions > events.MaxPartitions {
+		return events.DefinitionRecord{}, newError(ErrInvalid, nil, "deploy %s: %d is not a partition count: it is from 1 to %d, or 0 for the default",
+			r.Name, r.Partitions, events.MaxPartitions)
 	}
 	ctx, cancel := c.bounded(ctx)
 	defer cancel()
@@ -48,13 +51,13 @@ func (c *Client) Deploy(ctx context.Context, r DeployRequest) (events.Definition
 	if err := admin.Provision(ctx, kafka.Replicas(r.ReplicationFactor), c.names.Shared()...); err != nil {
 		return events.DefinitionRecord{}, failed("deploy "+r.Name, err)
 	}
-	deployed, err := c.definitionsDirect(ctx)
+	deployed, err := c.versionsOf(ctx, machine.Type())
 	if err != nil {
 		return events.DefinitionRecord{}, err
 	}
 	record := events.DefinitionRecord{
 		WorkflowType: machine.Type(), Version: machine.Version(), Source: string(r.Source),
-		Partitions: partitionsOf(deployed, machine.Type(), r.Partitions), DeployedAt: events.Instant(time.Now()), DeployedBy: c.config.Source,
+		Partitions: partitionsOf(deployed, r.Partitions), DeployedAt: events.Instant(time.Now()), DeployedBy: c.config.Source,
 	}
 	there, err := compare(deployed, &record)
 	if err != nil {
@@ -67,64 +70,10 @@ func (c *Client) Deploy(ctx context.Context, r DeployRequest) (events.Definition
 	if err := admin.Provision(ctx, kafka.Replicas(r.ReplicationFactor), specs...); err != nil {
 		return events.DefinitionRecord{}, failed("deploy "+r.Name, err)
 	}
-	if there != nil {
+	if there != nil && !slices.ContainsFunc(deployed, func(p *published) bool { return p.buried }) {
 		return *there, nil
 	}
-	return record, c.publish(ctx, &record)
-}
-
-func (c *Client) publish(ctx context.Context, d *events.DefinitionRecord) error {
-	value, err := avro.EncodeDefinition(d)
-	if err != nil {
-		return &Error{Code: ErrDefinition.Code, Message: err.Error(), Err: err}
-	}
-	producer, err := c.producing()
-	if err != nil {
-		return err
-	}
-	key := fmt.Sprintf("%s@%d", d.WorkflowType, d.Version)
-	record := kafka.NewRecord(c.names.Definitions(), []byte(key), value)
-	record.Headers = []kafka.Header{{Key: "content-type", Value: []byte(avro.ContentType)}}
-	return failed("publish definition "+key, producer.Send(ctx, record))
-}
-
-// partitionsOf is what the versions before say; asked counts for a new type.
-func partitionsOf(deployed []events.DefinitionRecord, workflowType string, asked int32) int32 {
-	for _, d := range deployed {
-		if d.WorkflowType == workflowType && asked == 0 {
-			return d.Partitions
-		}
-	}
-	return cmp.Or(asked, topics.DefaultPartitions)
-}
-
-// compare finds the version among what is deployed, and refuses to change it.
-func compare(deployed []events.DefinitionRecord, d *events.DefinitionRecord) (*events.DefinitionRecord, error) {
-	newest := int32(0)
-	for i := range deployed {
-		if deployed[i].WorkflowType != d.WorkflowType {
-			continue
-		}
-		newest = max(newest, deployed[i].Version)
-		if deployed[i].Version == d.Version && deployed[i].Source == d.Source {
-			return &deployed[i], nil
-		}
-		if deployed[i].Partitions != d.Partitions {
-			return nil, &Error{
-				Code: ErrTopic.Code, Message: fmt.Sprintf("type %s has %d partitions, not %d; the count never changes, because routing depends on it",
-					d.WorkflowType, deployed[i].Partitions, d.Partitions), Fix: "deploy without a partition count",
-			}
-		}
-	}
-	for i := range deployed {
-		if deployed[i].WorkflowType == d.WorkflowType && deployed[i].Version == d.Version {
-			return nil, &Error{
-				Code: ErrDeployed.Code, Message: fmt.Sprintf("%s version %d is deployed with another source, and a deployed version never changes", d.WorkflowType, d.Version),
-				Fix: fmt.Sprintf("set `version: %d` in the file", newest+1),
-			}
-		}
-	}
-	return nil, nil //nolint:nilnil // a new version is the usual case
+	return c.publish(ctx, &record)
 }
 
 // specs lists the topics that a definition needs. A queue that is there keeps its
@@ -185,42 +134,17 @@ func (c *Client) Definition(ctx context.Context, workflowType string, version in
 	}
 }
 
-// definitionsDirect reads the definitions topic; the first record of a version
-// counts, because it never changes. Records that cannot be read come from a newer
-// engine and are left out.
+// definitionsDirect is what the definitions topic says, without a projector.
 func (c *Client) definitionsDirect(ctx context.Context) ([]events.DefinitionRecord, error) {
-	reader, err := c.reading()
+	all, err := c.published(ctx)
 	if err != nil {
 		return nil, err
 	}
-	byKey := make(map[string]events.DefinitionRecord)
-	ranges, err := reader.Ranges(ctx, c.names.Definitions())
-	if errors.Is(err, kafka.ErrNoTopic) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, failed("read the definitions", err)
-	}
-	for p, r := range ranges {
-		if err := reader.ReadTo(ctx, p, r.Start, r.End, func(record *kafka.Record) error {
-			key := string(record.Key)
-			if record.Value == nil {
-				delete(byKey, key)
-				return nil
-			}
-			if d, err := avro.DecodeDefinition(record.Value); err == nil {
-				if _, there := byKey[key]; !there {
-					byKey[key] = d
-				}
-			}
-			return nil
-		}); err != nil {
-			return nil, failed("read the definitions", err)
+	list := make([]events.DefinitionRecord, 0, len(all))
+	for _, records := range all {
+		for _, p := range counting(records, false) {
+			list = append(list, p.record)
 		}
-	}
-	list := make([]events.DefinitionRecord, 0, len(byKey))
-	for _, d := range byKey {
-		list = append(list, d)
 	}
 	slices.SortFunc(list, func(a, b events.DefinitionRecord) int {
 		return cmp.Or(cmp.Compare(a.WorkflowType, b.WorkflowType), cmp.Compare(a.Version, b.Version))

@@ -26,6 +26,8 @@ func TestDeploy(t *testing.T) {
 		{"changed", order + "# changed\n", 0, ErrDeployed},
 		{"next version", two, 0, nil},
 		{"other count", strings.Replace(order, "version: 1", "version: 3", 1), 8, ErrTopic},
+		{"too many partitions", strings.Replace(order, "order", "parcel", 1), 513, ErrInvalid},
+		{"fewer than none", order, -1, ErrInvalid},
 		{"nonsense", "leat: v1\ntype: order\n", 0, ErrDefinition},
 	} {
 		d, err := c.Deploy(t.Context(), DeployRequest{Name: "order.yaml", Source: []byte(step.source), Partitions: step.partitions})

@@ -20,15 +20,16 @@ import (
 // UpdatedAt and UpdatedBy are the client's to fill.
 type Schedule = events.ScheduleRecord
 
-// CreateSchedule makes a schedule. The error is [ErrScheduleExists],
-// [ErrSchedule] when it cannot be one, [ErrUnknownType] or [ErrUnavailable].
-// Everything about schedules needs Brokers.
+// CreateSchedule makes a schedule. Of two who create one at the same time, one
+// is told that it exists. The error is [ErrScheduleExists], [ErrSchedule] when it
+// cannot be one, [ErrUnknownType] or [ErrUnavailable]. Everything about schedules
+// needs Brokers.
 func (c *Client) CreateSchedule(ctx context.Context, s Schedule) (Schedule, error) {
-	written, _, err := c.putSchedule(ctx, s, func(there *Schedule) error {
-		if there == nil {
-			return nil
+	written, _, err := c.putSchedule(ctx, s, func(there *Schedule) (Schedule, error) {
+		if there != nil {
+			return s, newError(ErrScheduleExists, nil, "there is a schedule %q already", s.ScheduleID)
 		}
-		return newError(ErrScheduleExists, nil, "there is a schedule %q already", s.ScheduleID)
+		return s, nil
 	})
 	return written, err
 }
@@ -37,7 +38,7 @@ func (c *Client) CreateSchedule(ctx context.Context, s Schedule) (Schedule, erro
 // is false when it was that already. Its dues count from now on when its times
 // have changed. Errors are those of [Client.CreateSchedule].
 func (c *Client) ApplySchedule(ctx context.Context, s Schedule) (written Schedule, changed bool, err error) {
-	return c.putSchedule(ctx, s, func(*Schedule) error { return nil })
+	return c.putSchedule(ctx, s, func(*Schedule) (Schedule, error) { return s, nil })
 }
 
 // PauseSchedule makes a schedule leave its dues out until it is resumed. The
@@ -52,61 +53,24 @@ func (c *Client) ResumeSchedule(ctx context.Context, id, note string) (Schedule,
 	return c.changeSchedule(ctx, id, func(s *Schedule) { s.Paused, s.Note = false, cmp.Or(note, s.Note) })
 }
 
+// changeSchedule changes what is there when it is written, not what somebody read
+// before.
 func (c *Client) changeSchedule(ctx context.Context, id string, change func(*Schedule)) (Schedule, error) {
+	ctx, cancel := c.bounded(ctx)
+	defer cancel()
 	s, err := c.Schedule(ctx, id)
 	if err != nil {
 		return Schedule{}, err
 	}
-	change(&s)
-	written, _, err := c.ApplySchedule(ctx, s)
+	written, _, err := c.putSchedule(ctx, s, func(there *Schedule) (Schedule, error) {
+		if there == nil {
+			return Schedule{}, newError(ErrNoSchedule, nil, "there is no schedule %q", id)
+		}
+		changed := *there
+		change(&changed)
+		return changed, nil
+	})
 	return written, err
-}
-
-// putSchedule writes a schedule unless it is there as it is, or may says no.
-func (c *Client) putSchedule(ctx context.Context, s Schedule, may func(there *Schedule) error) (written Schedule, changed bool, err error) {
-	ctx, cancel := c.bounded(ctx)
-	defer cancel()
-	now := events.Instant(time.Now())
-	s.Since, s.CreatedAt, s.UpdatedAt, s.UpdatedBy = now, now, now, c.config.Source
-	s.Overlap = cmp.Or(s.Overlap, events.OverlapSkip)
-	if _, err := schedule.Compile(s); err != nil {
-		return s, false, &Error{Code: ErrSchedule.Code, Message: fmt.Sprintf("schedule %q: %v", s.ScheduleID, err), Err: err}
-	}
-	if _, err := c.Definition(ctx, s.WorkflowType, s.Version); err != nil {
-		return s, false, err
-	}
-	all, err := c.schedules(ctx)
-	if err != nil {
-		return s, false, err
-	}
-	var there *Schedule
-	if found, ok := all[s.ScheduleID]; ok {
-		there = &found
-	}
-	if err := may(there); err != nil {
-		return s, false, err
-	}
-	if there != nil {
-		s.CreatedAt = there.CreatedAt
-		if sameTimes(s, *there) && (s.Paused || !there.Paused) {
-			s.Since = there.Since
-		}
-		if same(s, *there) {
-			return *there, false, nil
-		}
-	}
-	admin, err := c.administering()
-	if err != nil {
-		return s, false, err
-	}
-	if err := admin.Provision(ctx, kafka.Replicas(0), c.names.Shared()...); err != nil {
-		return s, false, failed("write schedule "+s.ScheduleID, err)
-	}
-	value, err := avro.EncodeSchedule(&s)
-	if err != nil {
-		return s, false, &Error{Code: ErrSchedule.Code, Message: err.Error(), Err: err}
-	}
-	return s, true, c.writeSchedule(ctx, s.ScheduleID, value)
 }
 
 // sameTimes says whether two schedules are due at the same times.
@@ -125,29 +89,6 @@ func same(a, b Schedule) bool {
 	}
 	other, err := avro.EncodeSchedule(&b)
 	return err == nil && string(one) == string(other)
-}
-
-func (c *Client) writeSchedule(ctx context.Context, id string, value []byte) error {
-	producer, err := c.producing()
-	if err != nil {
-		return err
-	}
-	record := kafka.NewRecord(c.names.Schedules(), []byte(id), value)
-	if value != nil {
-		record.Headers = []kafka.Header{{Key: "content-type", Value: []byte(avro.ContentType)}}
-	}
-	return failed("write schedule "+id, producer.Send(ctx, record))
-}
-
-// DeleteSchedule ends a schedule. The instances that it started go on. Errors
-// are those of [Client.PauseSchedule].
-func (c *Client) DeleteSchedule(ctx context.Context, id string) error {
-	ctx, cancel := c.bounded(ctx)
-	defer cancel()
-	if _, err := c.Schedule(ctx, id); err != nil {
-		return err
-	}
-	return c.writeSchedule(ctx, id, nil)
 }
 
 // Schedules lists every schedule by id. The error is [ErrUnavailable].

@@ -1,6 +1,9 @@
 package events
 
-import "time"
+import (
+	"strconv"
+	"time"
+)
 
 // Outcome answers a command that led to no event of its own, on topic
 // workflow.<type>.outcomes, keyed by command id. A command that was accepted is
@@ -41,6 +44,13 @@ type DefinitionRecord struct {
 // MaxDefinitionLength bounds [DefinitionRecord.Source], in bytes.
 const MaxDefinitionLength = 1 << 20
 
+// MaxPartitions bounds [DefinitionRecord.Partitions]: routers make the topics that
+// a record asks for, and one record must not make more than a cluster can hold.
+const MaxPartitions = 512
+
+// Key is the record's key on the topic.
+func (d *DefinitionRecord) Key() string { return d.WorkflowType + "@" + strconv.Itoa(int(d.Version)) }
+
 // Validate checks every field but the language itself.
 func (d *DefinitionRecord) Validate() error {
 	switch {
@@ -48,8 +58,8 @@ func (d *DefinitionRecord) Validate() error {
 		return fieldErrorf("version", "%d is not a version: they begin at 1", d.Version)
 	case d.Source == "":
 		return fieldErrorf("source", "is missing")
-	case d.Partitions < 1:
-		return fieldErrorf("partitions", "%d is not a partition count", d.Partitions)
+	case d.Partitions < 1 || d.Partitions > MaxPartitions:
+		return fieldErrorf("partitions", "%d is not a partition count: it is from 1 to %d", d.Partitions, MaxPartitions)
 	}
 	return firstError(
 		CheckWorkflowType("workflow_type", d.WorkflowType),

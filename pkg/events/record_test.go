@@ -2,6 +2,7 @@ package events_test
 
 import (
 	"encoding/json"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -147,9 +148,15 @@ func TestSmallRecordValidation(t *testing.T) {
 		"workflow_type": func(d *events.DefinitionRecord) { d.WorkflowType = "" },
 		"version":       func(d *events.DefinitionRecord) { d.Version = 0 },
 		"source":        func(d *events.DefinitionRecord) { d.Source = strings.Repeat("x", events.MaxDefinitionLength+1) },
-		"partitions":    func(d *events.DefinitionRecord) { d.Partitions = 0 },
+		"partitions":    func(d *events.DefinitionRecord) { d.Partitions = events.MaxPartitions + 1 },
 		"deployed_at":   func(d *events.DefinitionRecord) { d.DeployedAt = time.Time{} },
 	})
+	for partitions, ok := range map[int32]bool{-1: false, 0: false, 1: true, events.MaxPartitions: true, events.MaxPartitions + 1: false, math.MaxInt32: false} {
+		d := events.DefinitionRecord{WorkflowType: "quake", Version: 1, Source: "x", Partitions: partitions, DeployedAt: noon}
+		if err := d.Validate(); (err == nil) != ok {
+			t.Errorf("%d partitions: got %v", partitions, err)
+		}
+	}
 }
 
 func TestNamesOfTypesAndQueues(t *testing.T) {

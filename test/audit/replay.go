@@ -19,7 +19,7 @@ func (b *Books) takeDefinition(r *kgo.Record) error {
 		return nil
 	}
 	d, err := avro.DecodeDefinition(r.Value)
-	if err != nil || d.WorkflowType != b.workflowType || b.machines[d.Version] != nil {
+	if err != nil || d.Key() != string(r.Key) || d.WorkflowType != b.workflowType || b.machines[d.Version] != nil {
 		return err
 	}
 	machine, _, err := definition.Parse(fmt.Sprintf("%s@%d", d.WorkflowType, d.Version), []byte(d.Source))
