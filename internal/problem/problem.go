@@ -33,9 +33,14 @@ func New(code Code, what, why, fix string) *Problem {
 	return &Problem{Code: code, What: what, Why: why, Fix: fix}
 }
 
-// Wrap is New for an error: its text is the cause.
+// Wrap is New for an error: its text is the cause. A nil error gives a problem
+// without a cause, so that telling of a fault is never another one.
 func Wrap(code Code, what string, err error) *Problem {
-	p := New(code, what, oneLine(err.Error()), "")
+	why := ""
+	if err != nil {
+		why = oneLine(err.Error())
+	}
+	p := New(code, what, why, "")
 	p.Err = err
 	return p
 }
