@@ -56,6 +56,9 @@ func (a *app) startCommand() *cobra.Command {
 		ValidArgsFunction: a.completeType,
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			r.Type = args[0]
+			if cmd.Flags().Changed("key") && r.Key == "" {
+				return emptyKey()
+			}
 			if r.Input, err = a.jsonArgument("input", input); err != nil {
 				return err
 			}
@@ -76,6 +79,12 @@ func (a *app) startCommand() *cobra.Command {
 	flags.StringVar(&r.IdempotencyKey, "idempotency-key", "", "the same command again is a duplicate")
 	w.flags(cmd)
 	return cmd
+}
+
+// emptyKey is for --key "", which an empty variable of a script leaves behind:
+// taken for no key, every start would make another workflow.
+func emptyKey() error {
+	return problem.New(problem.Usage, "--key is empty", "a start without a key makes another workflow each time; is a variable empty?", "give a key, or leave --key out")
 }
 
 func (a *app) signalCommand() *cobra.Command {
