@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -77,7 +78,7 @@ func (p *Projector) startInstance(ctx context.Context, in *startInput) (*accepte
 	}
 	switch {
 	case in.Body.InstanceID != "":
-		id, err := events.ParseUUID(in.Body.InstanceID)
+		id, err := events.ParseUUID(strings.TrimPrefix(in.Body.InstanceID, "id:"))
 		if err != nil {
 			return nil, badRequest("instance_id is not one", err)
 		}

@@ -49,6 +49,9 @@ function ago(text) {
 
 const time = (text) => el('time', {datetime: text, title: clock.format(new Date(text))}, ago(text));
 const stateOf = (state) => el('span', {class: 'state ' + state}, state.replaceAll('_', ' '));
+// An instance is named by its id in links and addresses: every key may be there,
+// also '.' and '..', which browsers take out of an address.
+const named = (s) => 'id:' + s.instance_id;
 const link = (type, id) => '#/' + enc(type) + (id ? '/' + enc(id) : '');
 
 // The address says what is shown: #/type/instance.
@@ -133,9 +136,9 @@ async function showInstances() {
   if (shown !== JSON.stringify([view.type, view.workflow, view.state, view.key, view.pages])) return; // moved on meanwhile
   $('more').hidden = !cursor;
   $('instances').replaceChildren(...items.map((s) => el('tr', {
-    'aria-selected': String(s.instance_id === view.id), onclick: () => { location.hash = link(s.workflow_type, s.instance_id); },
+    'aria-selected': String(named(s) === view.id), onclick: () => { location.hash = link(s.workflow_type, named(s)); },
   },
-  el('td', {}, el('a', {href: link(s.workflow_type, s.instance_id), class: s.key ? '' : 'id'}, s.key || s.instance_id),
+  el('td', {}, el('a', {href: link(s.workflow_type, named(s)), class: s.key ? '' : 'id'}, s.key || s.instance_id),
     view.type ? null : el('span', {class: 'sub'}, '  ' + s.workflow_type)),
   el('td', {}, stateOf(s.state)),
   el('td', {}, (s.chart.active || []).join(', ')),
@@ -197,7 +200,7 @@ function describe(s) {
       ...row('definition', `${s.workflow_type}@${s.version}`), ...row('sequence', number.format(s.sequence_number)),
       ...row('created', time(s.created_at)), ...row('updated', time(s.updated_at)),
       ...(s.error ? row('error', `${s.error.code}: ${s.error.message}`) : []),
-      ...row('CLI', el('code', {}, `leat get ${s.workflow_type} ${s.key || s.instance_id}`))),
+      ...row('CLI', el('code', {}, `leat get ${s.workflow_type} ${/^[\w.][\w.:@+-]*$/.test(s.key || '') && !/^id:/.test(s.key) ? s.key : named(s)}`))),
     ...Object.entries(data).filter(([, v]) => v !== undefined && v !== null).map(([name, value]) =>
       el('details', {}, el('summary', {class: 'sub'}, '▸ ' + name), el('pre', {}, show(value, 2)))),
   ];
