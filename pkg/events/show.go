@@ -12,8 +12,8 @@ import (
 // that are not seen but change how others are read become \uXXXX.
 func Show(text string) string { return show(text, "") }
 
-// ShowLines is [Show] for a text of several lines.
-func ShowLines(text string) string { return show(text, "\n") }
+// ShowLines is [Show] for a text of several lines, in which tabs stay too.
+func ShowLines(text string) string { return show(text, "\n\t") }
 
 func show(text, allowed string) string {
 	from := strings.IndexFunc(text, hidden)

@@ -9,6 +9,14 @@ let stream = null;
 
 const $ = (id) => document.getElementById(id);
 
+// What is not seen but moves other text about, or controls a terminal when it is
+// copied there, is shown as an escape. Line breaks and tabs stay.
+const unseen = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
+const safe = (text) => text.replace(unseen, (c) => {
+  const code = c.charCodeAt(0).toString(16);
+  return code.length > 2 ? '\\u' + code.padStart(4, '0') : '\\x' + code.padStart(2, '0');
+});
+
 // el makes an element; strings among the children become text.
 function el(tag, attributes, ...children) {
   const e = document.createElement(tag);
@@ -16,7 +24,7 @@ function el(tag, attributes, ...children) {
     if (name === 'onclick') e.addEventListener('click', value);
     else if (value !== undefined && value !== false) e.setAttribute(name, value);
   }
-  e.append(...children.filter((c) => c !== null && c !== undefined));
+  e.append(...children.filter((c) => c !== null && c !== undefined).map((c) => typeof c === 'string' ? safe(c) : c));
   return e;
 }
 
@@ -77,7 +85,7 @@ async function showHealth() {
     // The marker of the last commit is an offset too: one a partition is none.
     const behind = s.partitions.reduce((sum, p) => sum + Math.max(0, p.lag - 1), 0);
     health.className = s.ready ? 'good' : '';
-    health.textContent = !s.ready ? s.reason : behind ? number.format(behind) + ' behind' : 'up to date';
+    health.textContent = !s.ready ? safe(s.reason) : behind ? number.format(behind) + ' behind' : 'up to date';
   } catch (err) {
     health.className = 'bad';
     health.textContent = err.problem ? err.problem.detail : 'the projector does not answer';
