@@ -35,10 +35,13 @@ func (r ref) resolve(db *store.DB) (id events.UUID, i *instance, err error) {
 	if i != nil || err != nil || parseErr != nil {
 		return id, i, err
 	}
+	if head, _, err := storedHead(db, r.workflowType, id); head > 0 || err != nil {
+		return id, nil, err
+	}
 	if i, err = getInstance(db, r.workflowType, bare); i != nil || err != nil {
 		return bare, i, err
 	}
-	if _, gone, err := storedHead(db, r.workflowType, bare); gone || err != nil {
+	if head, _, err := storedHead(db, r.workflowType, bare); head > 0 || err != nil {
 		return bare, nil, err
 	}
 	return id, nil, nil
