@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/leat-io/leat/pkg/client"
+	"github.com/leat-io/leat/pkg/events"
 )
 
 // completeWithin bounds what a press of the tab key may cost.
@@ -43,7 +44,7 @@ func (a *app) completeInstance(cmd *cobra.Command, args []string, begin string) 
 			return
 		}
 		for _, s := range page.Items {
-			if s.Key != "" && strings.HasPrefix(s.Key, begin) {
+			if s.Key != "" && s.Key == events.Show(s.Key) && strings.HasPrefix(s.Key, begin) {
 				keys = append(keys, s.Key)
 			}
 		}

@@ -47,11 +47,7 @@ func held(s *events.Snapshot) string {
 
 // whatToDo is the next command for a workflow that waits for a person.
 func whatToDo(s *events.Snapshot) string {
-	name := s.Key
-	if name == "" {
-		name = s.InstanceID.String()
-	}
-	at := s.WorkflowType + " " + name
+	at := s.WorkflowType + " " + nameOf(s)
 	switch {
 	case s.State == events.WorkflowPaused:
 		return "leat resume " + at

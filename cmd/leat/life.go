@@ -40,9 +40,11 @@ func (a *app) lifeCommand(what events.CommandType, short, long, example string) 
 	cmd := &cobra.Command{
 		Use: string(what) + " TYPE KEY|ID", Short: short, Long: long, Example: example, Args: cobra.ExactArgs(2),
 		ValidArgsFunction: a.completeInstance,
-		RunE: func(cmd *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			r.Type = args[0]
-			r.InstanceID, r.Key = target(args[1])
+			if r.InstanceID, r.Key, err = a.target(cmd.Context(), r.Type, args[1]); err != nil {
+				return err
+			}
 			if cmd.Flags().Changed("expect") {
 				r.ExpectedSequence = &expected
 			}

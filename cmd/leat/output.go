@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/leat-io/leat/internal/boot"
 	"github.com/leat-io/leat/internal/problem"
+	"github.com/leat-io/leat/pkg/events"
 )
 
 // printer writes data to standard output in the format that was asked for, and
@@ -56,7 +58,18 @@ func (p *printer) check(special string, given bool) error {
 
 // say talks to the person, not to the program that reads the data.
 func (p *printer) say(format string, args ...any) {
-	_, _ = fmt.Fprintf(p.err, format+"\n", args...)
+	_, _ = fmt.Fprintf(shown{p.err}, format+"\n", args...)
+}
+
+// shown writes to people what others wrote: see [events.Show]. Every write holds
+// whole characters.
+type shown struct{ io.Writer }
+
+func (w shown) Write(text []byte) (int, error) {
+	if _, err := io.WriteString(w.Writer, events.ShowLines(string(text))); err != nil {
+		return 0, err
+	}
+	return len(text), nil
 }
 
 // problem shows an error.
@@ -86,7 +99,7 @@ func (p *printer) value(v any, people func(io.Writer)) error {
 	case "yaml":
 		return writeYAML(p.out, v)
 	default:
-		people(p.out)
+		people(shown{p.out})
 		return nil
 	}
 }
@@ -140,7 +153,7 @@ func (p *printer) table(r rows) {
 func cells(line []string) table.Row {
 	row := make(table.Row, len(line))
 	for i, c := range line {
-		row[i] = c
+		row[i] = events.Show(c)
 	}
 	return row
 }
@@ -154,15 +167,22 @@ func fields(w io.Writer, pairs ...string) {
 		}
 	}
 	for pair := range slices.Chunk(pairs, 2) {
-		if pair[1] != "" {
+		if pair[1] = events.Show(pair[1]); pair[1] != "" {
 			_, _ = fmt.Fprintf(w, "%-*s  %s\n", width, pair[0], pair[1])
 		}
 	}
 }
 
+// writeJSON writes what is not seen as escapes of JSON, so that the value is the
+// same and a terminal is left alone.
 func writeJSON(w io.Writer, v any, indent string) error {
-	enc := json.NewEncoder(w)
+	var text bytes.Buffer
+	enc := json.NewEncoder(&text)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", indent)
-	return enc.Encode(v)
+	if err := enc.Encode(v); err != nil {
+		return err
+	}
+	_, err := w.Write(events.ShowJSON(text.Bytes()))
+	return err
 }

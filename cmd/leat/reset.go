@@ -33,7 +33,6 @@ func (a *app) resetCommand() *cobra.Command {
 				return problem.New(problem.Usage, "--to is missing", "a reset needs the sequence to go back to", "leat history TYPE KEY shows them")
 			}
 			r.Type = args[0]
-			r.InstanceID, r.Key = target(args[1])
 			if cmd.Flags().Changed("expect") {
 				r.ExpectedSequence = &expected
 			}

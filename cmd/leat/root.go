@@ -82,6 +82,7 @@ func (a *app) root() *cobra.Command {
 	add("life", a.lifeCommands()...)
 	add("life", a.resetCommand(), a.replayCommand(), a.auditCommand())
 	add("other", a.configCommand(), a.versionCommand())
+	byID(root)
 	checkArgs(root)
 	return root
 }

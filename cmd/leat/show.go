@@ -110,7 +110,7 @@ func historyHeader(w io.Writer) {
 // their widths are fixed.
 func historyLine(w io.Writer, e *events.Event) {
 	line := fmt.Sprintf(historyFormat, strconv.FormatInt(e.SequenceNumber, 10), e.Timestamp.Local().Format("15:04:05.000"), e.EventType, cause(e), eventDetail(e))
-	_, _ = io.WriteString(w, strings.TrimRight(line, " \n")+"\n")
+	_, _ = io.WriteString(w, events.Show(strings.TrimRight(line, " \n"))+"\n")
 }
 
 // plain is a value without its kind.

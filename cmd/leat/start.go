@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -56,11 +57,14 @@ func (a *app) startCommand() *cobra.Command {
 		ValidArgsFunction: a.completeType,
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			r.Type = args[0]
+			if cmd.Flags().Changed("key") && r.Key == "" {
+				return emptyKey()
+			}
 			if r.Input, err = a.jsonArgument("input", input); err != nil {
 				return err
 			}
 			if id != "" {
-				if r.InstanceID, err = events.ParseUUID(id); err != nil {
+				if r.InstanceID, err = events.ParseUUID(strings.TrimPrefix(id, "id:")); err != nil {
 					return problem.New(problem.Usage, "--id is not a UUID", err.Error(), "leave it out: it is derived from --key, or new")
 				}
 			}
@@ -78,6 +82,12 @@ func (a *app) startCommand() *cobra.Command {
 	return cmd
 }
 
+// emptyKey is for --key "", which an empty variable of a script leaves behind:
+// taken for no key, every start would make another workflow.
+func emptyKey() error {
+	return problem.New(problem.Usage, "--key is empty", "without a key every start makes another workflow; is a variable empty?", "give a key, or leave --key out")
+}
+
 func (a *app) signalCommand() *cobra.Command {
 	var r client.SignalRequest
 	var data string
@@ -91,7 +101,9 @@ func (a *app) signalCommand() *cobra.Command {
 		ValidArgsFunction: a.completeInstance,
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			r.Type, r.Event = args[0], args[2]
-			r.InstanceID, r.Key = target(args[1])
+			if r.InstanceID, r.Key, err = a.target(cmd.Context(), r.Type, args[1]); err != nil {
+				return err
+			}
 			if r.Data, err = a.jsonArgument("data", data); err != nil {
 				return err
 			}
@@ -152,7 +164,7 @@ func (a *app) send(ctx context.Context, c *client.Client, r client.Request) erro
 
 // decided shows what a command led to, and for how the instance stands.
 func (a *app) decided(ctx context.Context, c *client.Client, d client.Decision, until string, wantsEnd bool) error {
-	id := d.Receipt.InstanceID.String()
+	id := events.Ref{ID: d.Receipt.InstanceID}.String()
 	if o := d.Outcome; o != nil {
 		a.print.say("%s", outcomeText(o))
 	}
@@ -184,10 +196,7 @@ func ended(s *client.Instance) error {
 	if s.Error != nil {
 		why = s.Error.Code + ": " + s.Error.Message
 	}
-	name := s.Key
-	if name == "" {
-		name = s.InstanceID.String()
-	}
+	name := nameOf(s)
 	return problem.New(problem.WorkflowFailed, fmt.Sprintf("%s %s ended %s", s.WorkflowType, name, fullState(s)), why,
 		fmt.Sprintf("leat history %s %s shows how it came to that", s.WorkflowType, name))
 }

@@ -208,7 +208,7 @@ func (a *app) endTask(ctx context.Context, c *client.Client, r client.TaskReques
 		}
 		a.print.say("%s", outcomeText(o))
 	}
-	if s, err = c.Get(ctx, workflowType, s.InstanceID.String(), client.GetOptions{MinSequence: d.Sequence()}); err != nil {
+	if s, err = c.Get(ctx, workflowType, events.Ref{ID: s.InstanceID}.String(), client.GetOptions{MinSequence: d.Sequence()}); err != nil {
 		return err
 	}
 	return a.print.value(&s, func(w io.Writer) {

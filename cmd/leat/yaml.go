@@ -7,6 +7,8 @@ import (
 	"io"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/leat-io/leat/pkg/events"
 )
 
 // writeYAML writes the same names and values as the JSON, in the same order.
@@ -21,13 +23,18 @@ func writeYAML(w io.Writer, v any) error {
 	if err != nil {
 		return err
 	}
-	encoder := yaml.NewEncoder(w)
+	var out bytes.Buffer
+	encoder := yaml.NewEncoder(&out)
 	encoder.SetIndent(2)
 	encoder.CompactSeqIndent()
 	if err := encoder.Encode(document); err != nil {
 		return err
 	}
-	return encoder.Close()
+	if err := encoder.Close(); err != nil {
+		return err
+	}
+	_, err = w.Write(events.ShowJSON(out.Bytes())) // YAML has the same escapes
+	return err
 }
 
 // yamlNode reads one JSON value as a node of YAML.
@@ -47,7 +54,11 @@ func yamlNode(from *json.Decoder) (*yaml.Node, error) {
 			node.Kind = yaml.MappingNode
 		}
 	default:
-		return node, node.Encode(v) // knows which text needs quotes
+		err := node.Encode(v) // knows which text needs quotes
+		if text, ok := v.(string); ok && events.ShowLines(text) != text {
+			node.Style = yaml.DoubleQuotedStyle // in which escapes are read
+		}
+		return node, err
 	}
 	for from.More() { // the names in a map are nodes too
 		item, err := yamlNode(from)

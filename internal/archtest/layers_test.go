@@ -44,7 +44,7 @@ var layers = map[string]layer{
 	"internal/registry": {inside: "pkg internal/kafka internal/avro internal/definition internal/schedule"},
 	"internal/tui":      {inside: "pkg internal/definition", outside: "charm.land/bubbletea/v2"},
 	"internal/draw":     {inside: "pkg"},
-	"internal/problem":  {},
+	"internal/problem":  {inside: "pkg"},
 	"internal/facts":    {pure: true, inside: "pkg/events"},
 
 	// The three workers and what they share. They reach a library only through its home.

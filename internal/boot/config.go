@@ -202,8 +202,29 @@ func (s *Settings) set(k setting, value any, source string) error {
 		return problem.New(problem.BadSetting, fmt.Sprintf("setting %s has the value %q", k.key, shown),
 			fmt.Sprintf("%s (from %s)", err, source), "correct it: "+k.usage)
 	}
+	if k.key == "kafka.brokers" {
+		if converted = named(converted); converted == nil {
+			return noBroker(fmt.Sprintf("setting kafka.brokers (from %s) has the value %q", source, fmt.Sprint(value)))
+		}
+	}
 	s.values[k.key], s.source[k.key] = converted, source
 	return nil
+}
+
+// named is a list without the items that are empty; nil when none is left.
+func named(list any) any {
+	var out []string
+	if items, ok := list.([]string); ok {
+		for _, item := range items {
+			if item = strings.TrimSpace(item); item != "" {
+				out = append(out, item)
+			}
+		}
+	}
+	if out == nil {
+		return nil
+	}
+	return out
 }
 
 func convert(kind, value any) (any, error) {

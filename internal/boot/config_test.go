@@ -97,7 +97,9 @@ func TestBadConfiguration(t *testing.T) {
 		{"password file missing", "", []string{"KAFKA_SASL_MECHANISM=PLAIN", "KAFKA_SASL_PASSWORD_FILE=/nowhere"}, problem.BadSetting, "/nowhere", ""},
 		{"TLS files without TLS", "", []string{"KAFKA_TLS_CAFILEPATH=/ca.pem"}, problem.BadSetting, "TLS is off", "KAFKA_TLS_ENABLED=true"},
 		{"no such authority", "", []string{"KAFKA_TLS_ENABLED=true", "KAFKA_TLS_CAFILEPATH=/nowhere.pem"}, problem.BadSetting, "/nowhere.pem", ""},
-		{"no broker", "", []string{"KAFKA_BROKERS=,"}, problem.BadSetting, "no Kafka broker", ""},
+		{"no broker", "", []string{"KAFKA_BROKERS=,"}, problem.BadSetting, "(from KAFKA_BROKERS)", "host:port"},
+		{"no broker in the file", "kafka: {brokers: []}", nil, problem.BadSetting, "no Kafka broker", "host:port"},
+		{"an empty broker in the file", "kafka: {brokers: ['']}", nil, problem.BadSetting, "no Kafka broker", "host:port"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s, err := load(t, "router", c.file, c.environ, nil)
@@ -112,6 +114,18 @@ func TestBadConfiguration(t *testing.T) {
 				t.Errorf("got %s: %v, fix %q", p.Code, p, p.Fix)
 			}
 		})
+	}
+}
+
+func TestFlagThatNamesNoBroker(t *testing.T) {
+	for _, text := range []string{"", ",", " "} {
+		_, err := load(t, "leat", "", nil, []string{"--brokers", text})
+		if !errors.Is(err, &problem.Problem{Code: problem.BadSetting}) {
+			t.Errorf("--brokers %q: got %v", text, err)
+		}
+	}
+	if err := Reach(t.Context(), nil); !errors.Is(err, &problem.Problem{Code: problem.BadSetting}) {
+		t.Errorf("no broker is reached with %v", err)
 	}
 }
 

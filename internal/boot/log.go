@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/leat-io/leat/internal/problem"
+	"github.com/leat-io/leat/pkg/events"
 )
 
 // NewLogger writes JSON lines, or text for people. level is debug, info, warn
@@ -26,7 +27,18 @@ func NewLogger(w io.Writer, level, format string) (*slog.Logger, error) {
 		options.ReplaceAttr = forPeople
 		return slog.New(slog.NewTextHandler(w, options)), nil
 	}
-	return slog.New(slog.NewJSONHandler(w, options)), nil
+	return slog.New(slog.NewJSONHandler(shownJSON{w}, options)), nil
+}
+
+// shownJSON writes lines of JSON with escapes for what a terminal would obey,
+// whoever wrote it; text lines quote such things by themselves.
+type shownJSON struct{ io.Writer }
+
+func (w shownJSON) Write(line []byte) (int, error) {
+	if _, err := w.Writer.Write(events.ShowJSON(line)); err != nil {
+		return 0, err
+	}
+	return len(line), nil
 }
 
 // forPeople shortens the time to that of the day.

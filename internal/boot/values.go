@@ -80,7 +80,7 @@ func (s *Settings) Kafka(logger *slog.Logger) (kafka.Config, error) {
 		},
 	}
 	if len(c.Brokers) == 0 {
-		return c, problem.New(problem.BadSetting, "no Kafka broker is named", "kafka.brokers is empty", "")
+		return c, noBroker("kafka.brokers is empty")
 	}
 	if c.ClientID == "" {
 		c.ClientID = strings.TrimSuffix("leat-"+s.role, "-leat")

@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -84,7 +85,7 @@ func prepare(c *events.Command) (workflow.Ack, error) {
 	}
 	c.Resolve(newID())
 	ack := workflow.Ack{CommandID: c.CommandID, InstanceID: c.InstanceID}
-	if err := c.Validate(); err != nil {
+	if err := cmp.Or(c.Validate(), c.CheckNamed()); err != nil {
 		return ack, fmt.Errorf("%w: %w", workflow.ErrInvalid, err)
 	}
 	return ack, nil

@@ -1,6 +1,7 @@
 package memory
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"iter"
@@ -92,7 +93,7 @@ func (w *Workflow) publish(ctx context.Context, c *events.Command) (workflow.Ack
 	w.ids++
 	c.Resolve(events.DeriveUUID(events.Namespace, fmt.Sprintf("memory/%p/%d", w, w.ids)))
 	ack := workflow.Ack{CommandID: c.CommandID, InstanceID: c.InstanceID}
-	if err := c.Validate(); err != nil {
+	if err := cmp.Or(c.Validate(), c.CheckNamed()); err != nil {
 		return ack, fmt.Errorf("%w: %w", workflow.ErrInvalid, err)
 	}
 	if err := ctx.Err(); err != nil {

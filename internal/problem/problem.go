@@ -8,11 +8,12 @@
 package problem
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/leat-io/leat/pkg/events"
 )
 
 // Problem is an error as a user sees it. It is made by [New].
@@ -33,9 +34,14 @@ func New(code Code, what, why, fix string) *Problem {
 	return &Problem{Code: code, What: what, Why: why, Fix: fix}
 }
 
-// Wrap is New for an error: its text is the cause.
+// Wrap is New for an error: its text is the cause. A nil error gives a problem
+// without a cause, so that telling of a fault is never another one.
 func Wrap(code Code, what string, err error) *Problem {
-	p := New(code, what, oneLine(err.Error()), "")
+	why := ""
+	if err != nil {
+		why = oneLine(err.Error())
+	}
+	p := New(code, what, why, "")
 	p.Err = err
 	return p
 }
@@ -60,30 +66,30 @@ func (p *Problem) Is(target error) bool {
 	return errors.As(target, &other) && other.Code == p.Code && other.What == ""
 }
 
-// WriteText prints p for people; color is for terminals.
+// WriteText prints p for people; color is for terminals. What a stranger wrote
+// into a cause is shown, and does nothing to a terminal.
 func (p *Problem) WriteText(w io.Writer, color bool) {
 	red, dim, bold, reset := "", "", "", ""
 	if color {
 		red, dim, bold, reset = "\x1b[31;1m", "\x1b[2m", "\x1b[1m", "\x1b[0m"
 	}
-	_, _ = fmt.Fprintf(w, "%serror[%s]%s: %s%s%s\n", red, p.Code, reset, bold, p.What, reset)
+	_, _ = fmt.Fprintf(w, "%serror[%s]%s: %s%s%s\n", red, p.Code, reset, bold, events.ShowLines(p.What), reset)
 	for _, line := range [][2]string{{"why", p.Why}, {"fix", p.Fix}} {
 		if line[1] != "" {
-			_, _ = fmt.Fprintf(w, "  %s%s :%s %s\n", dim, line[0], reset, indent(line[1]))
+			_, _ = fmt.Fprintf(w, "  %s%s :%s %s\n", dim, line[0], reset, indent(events.ShowLines(line[1])))
 		}
 	}
 }
 
 // WriteJSON prints {"error":{"code","what","why","fix"}} on one line.
 func (p *Problem) WriteJSON(w io.Writer) {
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
-	_ = enc.Encode(map[string]any{"error": struct {
+	text, _ := events.EncodeJSON(map[string]any{"error": struct {
 		Code Code   `json:"code"`
 		What string `json:"what"`
 		Why  string `json:"why"`
 		Fix  string `json:"fix"`
-	}{p.Code, p.What, p.Why, p.Fix}})
+	}{p.Code, p.What, p.Why, p.Fix}}) // texts cannot fail
+	_, _ = w.Write(append(events.ShowJSON(text), '\n'))
 }
 
 // indent puts further lines below the first.

@@ -28,6 +28,9 @@ func TestProblem(t *testing.T) {
 	if !errors.Is(fmt.Errorf("x: %w", p), &Problem{Code: KafkaAway}) || errors.Is(p, &Problem{Code: Usage}) {
 		t.Error("problems are not compared by their codes")
 	}
+	if p := Wrap(KafkaAway, "cannot write", nil); p.Error() != "cannot write" || p.Unwrap() != nil {
+		t.Errorf("a problem without a cause is %q", p)
+	}
 	var text bytes.Buffer
 	New(Usage, "what", "why\nmore", "fix").WriteText(&text, false)
 	if want := "error[LEAT-U001]: what\n  why : why\n        more\n  fix : fix\n"; text.String() != want {

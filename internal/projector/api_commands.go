@@ -1,11 +1,13 @@
 package projector
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -21,8 +23,8 @@ type startInput struct {
 	TypePath
 	IdempotencyKey string `header:"Idempotency-Key" maxLength:"512" doc:"Repeating the request with the same key changes nothing."`
 	Body           struct {
-		Key        string          `json:"key,omitempty" maxLength:"512" doc:"Business key: there is one instance for each."`
-		InstanceID string          `json:"instance_id,omitempty" doc:"UUID; derived from the key, or new, when absent."`
+		Key        *events.KeyText `json:"key,omitempty" maxLength:"512" doc:"Business key: there is one instance for each. Text without control characters; not empty."`
+		InstanceID string          `json:"instance_id,omitempty" doc:"UUID; derived from the key, or new, when absent. With a key, that of the key."`
 		Version    int32           `json:"version,omitempty" minimum:"0" doc:"Of the definition; the newest when absent."`
 		Input      json.RawMessage `json:"input,omitempty" doc:"Any JSON."`
 	}
@@ -66,18 +68,23 @@ func (p *Projector) routeCommands(api huma.API) {
 
 func (p *Projector) startInstance(ctx context.Context, in *startInput) (*acceptedOutput, error) {
 	c := events.Command{
-		Command: events.CommandStart, WorkflowType: in.Type, Key: in.Body.Key, Version: in.Body.Version,
+		Command: events.CommandStart, WorkflowType: in.Type, Version: in.Body.Version,
 		Payload: in.Body.Input, IdempotencyKey: in.IdempotencyKey,
+	}
+	if key := in.Body.Key; key != nil {
+		if c.Key = string(*key); c.Key == "" {
+			return nil, invalidCommand(events.CheckKey("key", ""))
+		}
 	}
 	switch {
 	case in.Body.InstanceID != "":
-		id, err := events.ParseUUID(in.Body.InstanceID)
+		id, err := events.ParseUUID(strings.TrimPrefix(in.Body.InstanceID, "id:"))
 		if err != nil {
 			return nil, badRequest("instance_id is not one", err)
 		}
 		c.InstanceID = id
-	case in.Body.Key != "":
-		c.InstanceID = events.InstanceIDForKey(in.Type, in.Body.Key)
+	case c.Key != "":
+		c.InstanceID = events.InstanceIDForKey(in.Type, c.Key)
 	case in.IdempotencyKey != "":
 		// Without this a repeated start would name another instance each time.
 		c.InstanceID = events.DeriveUUID(events.Namespace, "start/"+in.Type+"/"+in.IdempotencyKey)
@@ -116,8 +123,8 @@ func (p *Projector) send(ctx context.Context, c *events.Command) (*acceptedOutpu
 		id = events.DeriveUUID(c.InstanceID, "command/"+string(c.Command)+"/"+c.IdempotencyKey)
 	}
 	c.Resolve(id)
-	if err := c.Validate(); err != nil {
-		return nil, newProblem(http.StatusUnprocessableEntity, problem.CommandInvalid, "The command cannot be sent as it is", err.Error(), "")
+	if err := cmp.Or(c.Validate(), c.CheckNamed()); err != nil {
+		return nil, invalidCommand(err)
 	}
 	if p.registry.Partitions(c.WorkflowType) == 0 {
 		return nil, newProblem(http.StatusNotFound, problem.DefinitionMissing,
@@ -135,6 +142,10 @@ func (p *Projector) send(ctx context.Context, c *events.Command) (*acceptedOutpu
 	return &acceptedOutput{Body: Accepted{
 		CommandID: c.CommandID, InstanceID: c.InstanceID, Topic: record.Topic, Partition: record.Partition, Offset: record.Offset,
 	}}, nil
+}
+
+func invalidCommand(why error) error {
+	return newProblem(http.StatusUnprocessableEntity, problem.CommandInvalid, "The command cannot be sent as it is", why.Error(), "")
 }
 
 func (p *Projector) produce(ctx context.Context, record *kafka.Record) error {

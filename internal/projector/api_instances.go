@@ -14,7 +14,7 @@ import (
 // InstancePath names one instance in a path.
 type InstancePath struct {
 	Type string `path:"type" doc:"Workflow type."`
-	ID   string `path:"id" doc:"Instance id (UUID) or business key."`
+	ID   string `path:"id" doc:"Business key, or an instance id as id:UUID."`
 }
 
 func (i InstancePath) ref() (ref, error) { return ref{i.Type, i.ID}, checkType(i.Type) }

@@ -14,31 +14,42 @@ import (
 // maxWait bounds how long an answer may wait for a sequence.
 const maxWait = 60 * time.Second
 
-// ref is how a caller names an instance: by UUID or by business key.
+// ref is how a caller names an instance: by business key, or as id:UUID.
 type ref struct {
 	workflowType string
 	text         string
 }
 
 // resolve finds the instance; i is nil when there is none, and id is then the
-// one that the name would have. A text that looks like a UUID may be a key.
+// one that the name would have. A text that looks like a UUID is a key. It is
+// read as an id, as it once was, only where the view has no instance of the key
+// and one of the id.
 func (r ref) resolve(db *store.DB) (id events.UUID, i *instance, err error) {
-	parsed, parseErr := events.ParseUUID(r.text)
-	if parseErr == nil {
-		if i, err = getInstance(db, r.workflowType, parsed); i != nil || err != nil {
-			return parsed, i, err
-		}
+	named := events.ParseRef(r.text)
+	if !named.ID.IsNil() {
+		i, err = getInstance(db, r.workflowType, named.ID)
+		return named.ID, i, err
 	}
-	id, i, err = instanceByKey(db, r.workflowType, r.text)
-	if i == nil && parseErr == nil {
-		id = parsed
+	id, i, err = instanceByKey(db, r.workflowType, named.Key)
+	bare, parseErr := events.ParseUUID(r.text)
+	if i != nil || err != nil || parseErr != nil {
+		return id, i, err
 	}
-	return id, i, err
+	if head, _, err := storedHead(db, r.workflowType, id); head > 0 || err != nil {
+		return id, nil, err
+	}
+	if i, err = getInstance(db, r.workflowType, bare); i != nil || err != nil {
+		return bare, i, err
+	}
+	if head, _, err := storedHead(db, r.workflowType, bare); head > 0 || err != nil {
+		return bare, nil, err
+	}
+	return id, nil, nil
 }
 
 // names lists what has to be watched to see the instance appear.
 func (r ref) names() []name {
-	names := []name{{r.workflowType, events.InstanceIDForKey(r.workflowType, r.text)}}
+	names := []name{{r.workflowType, events.ParseRef(r.text).InstanceID(r.workflowType)}}
 	if id, err := events.ParseUUID(r.text); err == nil {
 		names = append(names, name{r.workflowType, id})
 	}
@@ -139,5 +150,5 @@ func (r ref) notForgotten(db *store.DB, id events.UUID) error {
 func missing(r ref) error {
 	return newProblem(http.StatusNotFound, problem.InstanceMissing,
 		fmt.Sprintf("There is no instance %s of %s", r.text, r.workflowType),
-		"neither an instance id nor a business key has this name in the view", "")
+		"no business key has this name in the view, and no instance the id, which is written id:UUID", "")
 }

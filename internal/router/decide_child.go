@@ -2,6 +2,7 @@ package router
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -104,6 +105,9 @@ func (s *childStart) name(ask *childRequest) error {
 		key, ok := text(ask.Key)
 		if !ok || key == "" {
 			return fmt.Errorf("workflow.key is %.40s, and not a text", ask.Key)
+		}
+		if err := cmp.Or(json.Unmarshal(ask.Key, new(events.KeyText)), events.CheckKey("workflow.key", key)); err != nil {
+			return err
 		}
 		s.command.Key, s.child.InstanceID = key, events.InstanceIDForKey(ask.Type, key)
 	}

@@ -1,6 +1,7 @@
 package router
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,7 +35,7 @@ func (t *transaction) read(workflowType string, r *kafka.Record) (in input, err 
 		}
 	}
 	c.Resolve(fallback)
-	if err := c.Validate(); err != nil {
+	if err := cmp.Or(c.Validate(), c.CheckNamed()); err != nil {
 		return input{}, err
 	}
 	if c.WorkflowType != workflowType {

@@ -159,11 +159,8 @@ func (t *transaction) signal(from *events.Snapshot, ordinal int, s fsm.SendSigna
 		CorrelationID: from.CorrelationID, Timestamp: t.now, Source: from.WorkflowType + "/" + from.InstanceID.String(),
 		CausationID: events.EventID(from.WorkflowType, from.InstanceID, from.SequenceNumber),
 	}
-	if id, err := events.ParseUUID(s.To); err == nil {
-		c.InstanceID = id
-	} else {
-		c.Key = s.To
-	}
+	to := events.ParseRef(s.To)
+	c.InstanceID, c.Key = to.ID, to.Key
 	c.Resolve(c.CommandID)
 	n := t.lane.registry.Partitions(s.Type)
 	if n == 0 {

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/leat-io/leat/pkg/events"
@@ -88,8 +89,13 @@ func problemOf(response *http.Response) error {
 	return &Error{Code: p.Code, Message: message, Fix: p.Fix}
 }
 
-func instancePath(workflowType, idOrKey string) string {
-	return "/api/v1/instances/" + url.PathEscape(workflowType) + "/" + url.PathEscape(idOrKey)
+// instancePath is where the projector shows an instance. A key that would not
+// stay one piece of a path on its way is named by the id that it has.
+func instancePath(workflowType, name string) string {
+	if name == "." || name == ".." || strings.ContainsAny(name, `/\%`) {
+		name = events.Ref{ID: events.ParseRef(name).InstanceID(workflowType)}.String()
+	}
+	return "/api/v1/instances/" + url.PathEscape(workflowType) + "/" + url.PathEscape(name)
 }
 
 func (c *Client) getAPI(ctx context.Context, workflowType, idOrKey string, o GetOptions) (s Instance, err error) {
@@ -208,7 +214,7 @@ func apiCall(r Request, command *events.Command) (path string, body map[string]a
 		if len(s.Metadata) > 0 || !s.CorrelationID.IsNil() || !s.CommandID.IsNil() {
 			return "", nil, errors.New("a signal with Metadata, CorrelationID or CommandID needs Brokers")
 		}
-		path += "/" + url.PathEscape(command.InstanceID.String()) + "/signals"
+		path += "/" + events.Ref{ID: command.InstanceID}.String() + "/signals"
 		body["event"] = s.Event
 		set(body, "data", s.Data, s.Data != nil)
 		set(body, "expected_sequence", s.ExpectedSequence, s.ExpectedSequence != nil)
@@ -216,7 +222,7 @@ func apiCall(r Request, command *events.Command) (path string, body map[string]a
 		if len(s.Metadata) > 0 || !s.CommandID.IsNil() {
 			return "", nil, errors.New("a change with Metadata or CommandID needs Brokers")
 		}
-		path += "/" + url.PathEscape(command.InstanceID.String()) + "/" + string(s.Command)
+		path += "/" + events.Ref{ID: command.InstanceID}.String() + "/" + string(s.Command)
 		set(body, "reason", s.Reason, s.Reason != "")
 		set(body, "skip", s.Skip, s.Skip)
 		set(body, "expected_sequence", s.ExpectedSequence, s.ExpectedSequence != nil)

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 
@@ -18,12 +19,12 @@ type GetOptions struct {
 	MinSequence int64
 }
 
-// Get reads where an instance stands. idOrKey is an instance id or a business
-// key. The error is [ErrNotFound], [ErrUnknownType], [ErrTimeout] when MinSequence
+// Get reads where an instance stands. idOrKey is a business key, or an
+// instance id as id:UUID; see [events.ParseRef]. The error is [ErrNotFound], [ErrUnknownType], [ErrTimeout] when MinSequence
 // is not reached in time, [ErrUnavailable] or [ErrProjector].
 func (c *Client) Get(ctx context.Context, workflowType, idOrKey string, o GetOptions) (Instance, error) {
-	if err := events.CheckWorkflowType("type", workflowType); err != nil {
-		return Instance{}, invalid(err)
+	if err := checkName(workflowType, idOrKey); err != nil {
+		return Instance{}, err
 	}
 	ctx, cancel := c.bounded(ctx)
 	defer cancel()
@@ -74,8 +75,8 @@ type HistoryRequest struct {
 
 // History reads the events of an instance in order. Errors are those of [Client.Get].
 func (c *Client) History(ctx context.Context, workflowType, idOrKey string, r HistoryRequest) ([]events.Event, error) {
-	if err := events.CheckWorkflowType("type", workflowType); err != nil {
-		return nil, invalid(err)
+	if err := checkName(workflowType, idOrKey); err != nil {
+		return nil, err
 	}
 	r.From = max(r.From, 1)
 	ctx, cancel := c.bounded(ctx)
@@ -93,8 +94,8 @@ func (c *Client) History(ctx context.Context, workflowType, idOrKey string, r Hi
 // there yet.
 func (c *Client) Follow(ctx context.Context, workflowType, idOrKey string, from int64) iter.Seq2[events.Event, error] {
 	return func(yield func(events.Event, error) bool) {
-		if err := events.CheckWorkflowType("type", workflowType); err != nil {
-			yield(events.Event{}, invalid(err))
+		if err := checkName(workflowType, idOrKey); err != nil {
+			yield(events.Event{}, err)
 			return
 		}
 		follow := c.followDirect
@@ -134,19 +135,31 @@ func (c *Client) Counts(ctx context.Context, workflowType string, where ...strin
 	return c.countsDirect(ctx, workflowType, where)
 }
 
-// candidates are the instances that idOrKey may name: the id it is, and the one
-// whose business key it is.
-func candidates(workflowType, idOrKey string) []events.UUID {
-	ids := []events.UUID{events.InstanceIDForKey(workflowType, idOrKey)}
-	if id, err := events.ParseUUID(idOrKey); err == nil {
+// candidates are the instances that a name may mean, the likeliest first. A bare
+// UUID is a key, and where no instance has that key, the id that it looks like.
+func candidates(workflowType, name string) []events.UUID {
+	ref := events.ParseRef(name)
+	ids := []events.UUID{ref.InstanceID(workflowType)}
+	if id, err := events.ParseUUID(name); err == nil {
 		ids = append(ids, id)
 	}
 	return ids
 }
 
+// checkName refuses what names no instance, before it is a piece of an address.
+func checkName(workflowType, name string) error {
+	if err := events.CheckWorkflowType("type", workflowType); err != nil {
+		return invalid(err)
+	}
+	if name == "" {
+		return invalid(errors.New("the name of the instance is empty: give its business key, or id:UUID"))
+	}
+	return nil
+}
+
 func notFound(workflowType, idOrKey string) error {
 	return &Error{
-		Code: ErrNotFound.Code, Message: fmt.Sprintf("there is no instance %s of %s: it is neither an instance id nor a business key", idOrKey, workflowType),
+		Code: ErrNotFound.Code, Message: fmt.Sprintf("there is no instance %s of %s: it is neither a business key nor, as id:UUID, an instance id", idOrKey, workflowType),
 		Fix: "leat list --type " + workflowType,
 	}
 }

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -99,7 +100,7 @@ func complete(c *events.Command, source string, now time.Time) (*events.Command,
 	if c.CommandID.IsNil() {
 		c.CommandID = newID(now)
 	}
-	return c, c.Validate()
+	return c, cmp.Or(c.Validate(), c.CheckNamed())
 }
 
 func newID(now time.Time) events.UUID {

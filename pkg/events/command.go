@@ -55,7 +55,7 @@ func (c *Command) Validate() error {
 		checkEnum("command", c.Command, CommandTypes()),
 		CheckWorkflowType("type", c.WorkflowType),
 		c.checkTarget(),
-		checkLength("key", c.Key, MaxKeyLength),
+		c.checkKey(),
 		checkLength("idempotency_key", c.IdempotencyKey, MaxKeyLength),
 		checkLength("reason", c.Reason, MaxReasonLength),
 		checkEnum("priority", c.Priority, TaskPriorities()),

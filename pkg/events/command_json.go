@@ -23,7 +23,7 @@ type commandJSON struct {
 	Command          CommandType                `json:"command"`
 	Type             string                     `json:"type"`
 	InstanceID       *string                    `json:"instance_id,omitempty"`
-	Key              string                     `json:"key,omitempty"`
+	Key              *KeyText                   `json:"key,omitempty"`
 	Version          int32                      `json:"version,omitempty"`
 	Input            json.RawMessage            `json:"input,omitempty"`
 	Event            string                     `json:"event,omitempty"`
@@ -103,12 +103,18 @@ func (j *commandJSON) checkShape() error {
 // command builds the Command, naming the field of whatever cannot be read.
 func (j *commandJSON) command() (Command, error) {
 	c := Command{
-		Command: j.Command, WorkflowType: j.Type, Key: j.Key, Version: j.Version, Event: j.Event, Payload: j.Input,
+		Command: j.Command, WorkflowType: j.Type, Version: j.Version, Event: j.Event, Payload: j.Input,
 		IdempotencyKey: j.IdempotencyKey, ExpectedSequence: j.ExpectedSequence, Priority: j.Priority, Source: j.Source,
 		Reason: j.Reason, Skip: j.Skip,
 	}
 	if j.Data != nil {
 		c.Payload = j.Data
+	}
+	if j.Key != nil {
+		if err := CheckKey("key", string(*j.Key)); err != nil {
+			return Command{}, err
+		}
+		c.Key = string(*j.Key)
 	}
 	if j.ExecutionTime < 0 || j.ExecutionTime > math.MaxInt64/int64(time.Millisecond) {
 		return Command{}, fieldErrorf("execution_time_ms", "%d is not a duration in milliseconds", j.ExecutionTime)
@@ -180,11 +186,14 @@ func readValues(field string, texts map[string]json.RawMessage, values *map[stri
 // written in microseconds and durations in milliseconds, rounded up.
 func EncodeCommandJSON(c *Command) ([]byte, error) {
 	j := commandJSON{
-		Command: c.Command, Type: c.WorkflowType, InstanceID: orAbsent(c.InstanceID), Key: c.Key, Version: c.Version,
+		Command: c.Command, Type: c.WorkflowType, InstanceID: orAbsent(c.InstanceID), Version: c.Version,
 		Event: c.Event, CommandID: orAbsent(c.CommandID), IdempotencyKey: c.IdempotencyKey,
 		CorrelationID: orAbsent(c.CorrelationID), CausationID: orAbsent(c.CausationID),
 		ExpectedSequence: c.ExpectedSequence, Priority: c.Priority, Source: c.Source,
 		Reason: c.Reason, Skip: c.Skip,
+	}
+	if key := KeyText(c.Key); key != "" {
+		j.Key = &key
 	}
 	if c.Command == CommandStart {
 		j.Input = c.Payload
@@ -222,6 +231,10 @@ func orAbsent(id UUID) *string {
 
 // jsonError words the decoder's errors for a producer, and names the field.
 func jsonError(err error) error {
+	var field *FieldError
+	if errors.As(err, &field) {
+		return field
+	}
 	var kind *json.UnmarshalTypeError
 	if errors.As(err, &kind) && kind.Field != "" {
 		return fieldErrorf(kind.Field, "is a JSON %s, want %s", kind.Value, kind.Type)

@@ -119,10 +119,22 @@ func (s *ScheduleRecord) Validate() error {
 		s.checkDurations(),
 		checkLength("note", s.Note, MaxMessageLength),
 		checkPayload("input", s.Input),
-		checkLength("key", s.Key, MaxKeyLength-MaxScheduleIDLength),
+		s.checkKey(),
 		checkTime("since", s.Since),
 		checkTime("created_at", s.CreatedAt),
 		checkTime("updated_at", s.UpdatedAt),
+	)
+}
+
+// checkKey refuses a template from which no key can be made.
+func (s *ScheduleRecord) checkKey() error {
+	if s.Key == "" {
+		return nil
+	}
+	return firstError(
+		checkLength("key", s.Key, MaxKeyLength-MaxScheduleIDLength),
+		CheckKey("key", s.Key),
+		CheckKey("key", strings.ReplaceAll(s.Key, "{schedule}", s.ScheduleID)),
 	)
 }
 

@@ -242,7 +242,7 @@ func (b *Books) takeCommand(r *kgo.Record) error {
 			}
 		}
 		c.Resolve(fallback)
-		c.Err = c.Validate()
+		c.Err = cmp.Or(c.Validate(), c.CheckNamed())
 	}
 	if c.Err == nil && c.WorkflowType != b.workflowType {
 		c.Err = errors.New("is of another type")

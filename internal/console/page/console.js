@@ -9,6 +9,14 @@ let stream = null;
 
 const $ = (id) => document.getElementById(id);
 
+// What is not seen but moves other text about, or controls a terminal when it is
+// copied there, is shown as an escape. Line breaks and tabs stay.
+const unseen = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
+const safe = (text) => text.replace(unseen, (c) => {
+  const code = c.charCodeAt(0).toString(16);
+  return code.length > 2 ? '\\u' + code.padStart(4, '0') : '\\x' + code.padStart(2, '0');
+});
+
 // el makes an element; strings among the children become text.
 function el(tag, attributes, ...children) {
   const e = document.createElement(tag);
@@ -16,7 +24,7 @@ function el(tag, attributes, ...children) {
     if (name === 'onclick') e.addEventListener('click', value);
     else if (value !== undefined && value !== false) e.setAttribute(name, value);
   }
-  e.append(...children.filter((c) => c !== null && c !== undefined));
+  e.append(...children.filter((c) => c !== null && c !== undefined).map((c) => typeof c === 'string' ? safe(c) : c));
   return e;
 }
 
@@ -49,6 +57,9 @@ function ago(text) {
 
 const time = (text) => el('time', {datetime: text, title: clock.format(new Date(text))}, ago(text));
 const stateOf = (state) => el('span', {class: 'state ' + state}, state.replaceAll('_', ' '));
+// An instance is named by its id in links and addresses: every key may be there,
+// also '.' and '..', which browsers take out of an address.
+const named = (s) => 'id:' + s.instance_id;
 const link = (type, id) => '#/' + enc(type) + (id ? '/' + enc(id) : '');
 
 // The address says what is shown: #/type/instance.
@@ -74,7 +85,7 @@ async function showHealth() {
     // The marker of the last commit is an offset too: one a partition is none.
     const behind = s.partitions.reduce((sum, p) => sum + Math.max(0, p.lag - 1), 0);
     health.className = s.ready ? 'good' : '';
-    health.textContent = !s.ready ? s.reason : behind ? number.format(behind) + ' behind' : 'up to date';
+    health.textContent = !s.ready ? safe(s.reason) : behind ? number.format(behind) + ' behind' : 'up to date';
   } catch (err) {
     health.className = 'bad';
     health.textContent = err.problem ? err.problem.detail : 'the projector does not answer';
@@ -133,9 +144,9 @@ async function showInstances() {
   if (shown !== JSON.stringify([view.type, view.workflow, view.state, view.key, view.pages])) return; // moved on meanwhile
   $('more').hidden = !cursor;
   $('instances').replaceChildren(...items.map((s) => el('tr', {
-    'aria-selected': String(s.instance_id === view.id), onclick: () => { location.hash = link(s.workflow_type, s.instance_id); },
+    'aria-selected': String(named(s) === view.id), onclick: () => { location.hash = link(s.workflow_type, named(s)); },
   },
-  el('td', {}, el('a', {href: link(s.workflow_type, s.instance_id), class: s.key ? '' : 'id'}, s.key || s.instance_id),
+  el('td', {}, el('a', {href: link(s.workflow_type, named(s)), class: s.key ? '' : 'id'}, s.key || s.instance_id),
     view.type ? null : el('span', {class: 'sub'}, '  ' + s.workflow_type)),
   el('td', {}, stateOf(s.state)),
   el('td', {}, (s.chart.active || []).join(', ')),
@@ -197,7 +208,7 @@ function describe(s) {
       ...row('definition', `${s.workflow_type}@${s.version}`), ...row('sequence', number.format(s.sequence_number)),
       ...row('created', time(s.created_at)), ...row('updated', time(s.updated_at)),
       ...(s.error ? row('error', `${s.error.code}: ${s.error.message}`) : []),
-      ...row('CLI', el('code', {}, `leat get ${s.workflow_type} ${s.key || s.instance_id}`))),
+      ...row('CLI', el('code', {}, `leat get ${s.workflow_type} ${/^[\w.][\w.:@+-]*$/.test(s.key || '') && !/^id:/.test(s.key) ? s.key : named(s)}`))),
     ...Object.entries(data).filter(([, v]) => v !== undefined && v !== null).map(([name, value]) =>
       el('details', {}, el('summary', {class: 'sub'}, '▸ ' + name), el('pre', {}, show(value, 2)))),
   ];
