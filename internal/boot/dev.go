@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"github.com/leat-io/leat/internal/console"
@@ -17,7 +16,6 @@ import (
 	"github.com/leat-io/leat/internal/problem"
 	"github.com/leat-io/leat/internal/projector"
 	"github.com/leat-io/leat/internal/router"
-	"github.com/leat-io/leat/internal/store"
 	"github.com/leat-io/leat/pkg/topics"
 )
 
@@ -146,66 +144,42 @@ func (d *Dev) startWorkers(o DevOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	p, err := projector.New(projector.Config{
+	viewing := projector.Config{
 		Kafka: config, Dir: o.path("projector"), Logger: o.Logger.With("part", "projector"), Metrics: metrics.projector(),
 		Page: console.Handler(),
-	})
-	if err != nil {
-		return err
 	}
 	routing := router.Config{
 		Kafka: config, Slot: "dev", Dir: o.path("router"), Logger: o.Logger.With("part", "router"), Metrics: metrics.router(),
 	}
-	r, err := router.New(routing)
+	build := Build()
+	build.Partitions = o.Partitions
+	p, err := d.newLasting(o, "projector", func() (worker, error) {
+		p, err := projector.New(viewing)
+		if err != nil {
+			return nil, err
+		}
+		mux := opsHandler(&d.health, m.registry, build)
+		mux.Handle("/", p.Handler())
+		api.set(mux)
+		return p, nil
+	})
 	if err != nil {
 		return err
 	}
-	build := Build()
-	build.Partitions = o.Partitions
-	mux := opsHandler(&d.health, m.registry, build)
-	mux.Handle("/", p.Handler())
-	api.set(mux)
-	d.health.Add("router", r.Ready)
-	d.health.Add("projector", p.Ready)
+	r, err := d.newLasting(o, "router", func() (worker, error) { return router.New(routing) })
+	if err != nil {
+		return err
+	}
 	d.group.Go(server.serve)
 	if !o.Memory {
 		d.health.Add("disk", diskCheck(o.Data))
 	}
-	d.run("router", &devRouter{dev: d, config: routing, first: r, logger: o.Logger})
+	d.run("router", r)
 	d.run("projector", p)
 	// It is no part of Ready: it waits for queues that are there only once a
 	// definition that uses them is deployed.
 	d.run("executor", e)
 	return nil
-}
-
-// devRouter runs a router, and a new one when the local store of the last failed.
-type devRouter struct {
-	dev    *Dev
-	config router.Config
-	first  *router.Router
-	logger *slog.Logger
-}
-
-// Ready is the first router's; later ones are in the list of checks.
-func (d *devRouter) Ready() error { return d.first.Ready() }
-
-// Run ends with ctx, or for another reason than the store.
-func (d *devRouter) Run(ctx context.Context) error {
-	for r := d.first; ; {
-		err := r.Run(ctx)
-		if ctx.Err() != nil || !errors.Is(err, store.ErrFailed) && !errors.Is(err, syscall.ENOSPC) {
-			return err
-		}
-		d.logger.Error("router ended, starting it again", "error", err)
-		if !sleep(ctx, time.Second) {
-			return nil
-		}
-		if r, err = router.New(d.config); err != nil {
-			return err
-		}
-		d.dev.health.Add("router", r.Ready)
-	}
 }
 
 // newExecutor serves what --exec names and what comes with every executor.

@@ -8,15 +8,13 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/leat-io/leat/internal/problem"
 )
 
-const (
-	// bodyTime is how long a request's body may take, on every route. The API
-	// allows less, and a client that has more to say is not one of ours.
-	bodyTime = 10 * time.Second
-	// codeHost is what a foreign Host is answered with.
-	codeHost = "LEAT-A005"
-)
+// bodyTime is how long a request's body may take, on every route. The API
+// allows less, and a client that has more to say is not one of ours.
+const bodyTime = 10 * time.Second
 
 // front stands before every handler. It refuses names that are not ours and
 // ends bodies that do not.
@@ -44,11 +42,12 @@ func refuseHost(w http.ResponseWriter) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Connection", "close")
 	w.WriteHeader(http.StatusMisdirectedRequest)
+	known := problem.Describe(problem.ForeignHost)
 	_ = json.NewEncoder(w).Encode(map[string]any{
-		"type": "urn:leat:problem:" + codeHost, "status": http.StatusMisdirectedRequest, "code": codeHost,
-		"title":  "The request is for another host",
+		"type": "urn:leat:problem:" + string(problem.ForeignHost), "status": http.StatusMisdirectedRequest, "code": problem.ForeignHost,
+		"title":  known.Title,
 		"detail": "this address listens on loopback and answers only to loopback names; a web page may have given its own name our address",
-		"fix":    "use http://127.0.0.1 or http://localhost, or name the host with --http-host",
+		"fix":    known.Fix,
 	})
 }
 

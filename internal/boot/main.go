@@ -40,6 +40,7 @@ type process struct {
 	meters   meters
 	metrics  *metricSet
 	logger   *slog.Logger
+	health   *Health
 	servers  []*httpServer // the operators' first
 	api      *current      // nil when there is none
 }
@@ -124,14 +125,13 @@ func serve(role Role, s *Settings, stderr io.Writer) (err error) {
 	ctx, stop := Signals(context.Background())
 	defer stop()
 	m := newMeters(role.Name)
-	p := &process{role: role, settings: s, meters: m, metrics: newMetricSet(m), logger: logger}
+	p := &process{role: role, settings: s, meters: m, metrics: newMetricSet(m), logger: logger, health: new(Health)}
 	if p.kafka, err = s.Kafka(limit(logger)); err != nil {
 		return err
 	}
 	p.kafka.Hooks = append(p.kafka.Hooks, m.kafka().Hook())
 
-	var health Health
-	if err := p.listenOps(ctx, &health, m.registry); err != nil {
+	if err := p.listenOps(ctx, m.registry); err != nil {
 		return err
 	}
 	w, err := role.start(p)
@@ -141,24 +141,24 @@ func serve(role Role, s *Settings, stderr io.Writer) (err error) {
 	logger.Info("started", "version", Build().Version, "brokers", p.kafka.Brokers, "ops", p.servers[0].url())
 	g := newGroup(ctx)
 	away := &brokerWatch{config: p.kafka, logger: logger}
-	health.Add("kafka", away.Ready)
-	health.Add(role.Name, w.Ready)
+	p.health.Add("kafka", away.Ready)
+	p.health.Add(role.Name, w.Ready)
 	g.Go(away.Run)
 	for _, server := range p.servers {
 		g.Go(server.serve)
 	}
-	g.Go(func(ctx context.Context) error { return p.supervise(ctx, w, &health) })
+	g.Go(func(ctx context.Context) error { return p.supervise(ctx, w) })
 	err = g.Wait()
 	logger.Info("stopped")
 	return err
 }
 
-func (p *process) listenOps(ctx context.Context, health *Health, registry *prometheus.Registry) error {
+func (p *process) listenOps(ctx context.Context, registry *prometheus.Registry) error {
 	addr := p.settings.Text("ops-addr")
 	if addr == "" {
 		addr = p.role.OpsAddr
 	}
-	server, err := listenHTTP(ctx, addr, opsHandler(health, registry, Build()), p.settings.List("http-host")...)
+	server, err := listenHTTP(ctx, addr, opsHandler(p.health, registry, Build()), p.settings.List("http-host")...)
 	if err != nil {
 		return err
 	}

@@ -205,6 +205,8 @@ func TestBrokerIsAway(t *testing.T) {
 				until(t, "ready", func() bool { status, _ := p.get(t, "/readyz"); return status == http.StatusOK })
 				if _, body := p.get(t, "/readyz?verbose"); !strings.Contains(body, "[+]kafka ok\n[+]"+role+" ok") {
 					t.Errorf("/readyz?verbose says\n%s", body)
+				} else if strings.Contains(body, "[+]disk ok") != (role != "executor") {
+					t.Errorf("/readyz?verbose says of the disk\n%s", body)
 				}
 			}
 			until(t, "kafka is well", func() bool {

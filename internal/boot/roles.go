@@ -35,6 +35,7 @@ func Router() Role {
 			if err != nil {
 				return nil, err
 			}
+			p.health.Add("disk", diskCheck(dir))
 			return router.New(router.Config{
 				Kafka: p.kafka, Names: p.settings.Names(), Slot: slot, Group: p.settings.Text("group"), Dir: dir,
 				Types: p.settings.List("types"), ReplicationFactor: int16(p.settings.Int("replication-factor")), //nolint:gosec // a small number
@@ -68,6 +69,7 @@ func Projector() Role {
 			if err != nil {
 				return nil, err
 			}
+			p.health.Add("disk", diskCheck(dir))
 			w, err := projector.New(projector.Config{
 				Kafka: p.kafka, Names: p.settings.Names(), Dir: dir, Logger: p.logger, Metrics: p.metrics.projector(),
 				Page: console.Handler(),

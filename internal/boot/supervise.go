@@ -22,7 +22,7 @@ const (
 // supervise runs a worker until ctx ends. A worker that ends for a reason that
 // may pass is made anew; one that cannot work until somebody changes something
 // ends the process, so that the reason is seen.
-func (p *process) supervise(ctx context.Context, w worker, health *Health) error {
+func (p *process) supervise(ctx context.Context, w worker) error {
 	wait := firstPause
 	for {
 		begin := time.Now()
@@ -47,7 +47,7 @@ func (p *process) supervise(ctx context.Context, w worker, health *Health) error
 		if w, err = p.role.start(p); err != nil {
 			return err
 		}
-		health.Add(p.role.Name, w.Ready)
+		p.health.Add(p.role.Name, w.Ready)
 	}
 }
 

@@ -68,6 +68,7 @@ const (
 	BadAnswer     Code = "LEAT-A002"
 	BadRequest    Code = "LEAT-A003"
 	TooManyFollow Code = "LEAT-A004"
+	ForeignHost   Code = "LEAT-A005"
 
 	TimedOut    Code = "LEAT-X001"
 	Interrupted Code = "LEAT-X002"
@@ -126,6 +127,7 @@ var registry = map[Code]Kind{
 	BadAnswer:     {ExitError, "The projector gave an answer that cannot be used", "check that --api points to a projector of this version"},
 	BadRequest:    {ExitUsage, "The projector cannot understand the request", "/openapi.json describes what can be asked"},
 	TooManyFollow: {ExitUnavailable, "Too many live streams are open", "poll the history instead, or ask another projector"},
+	ForeignHost:   {ExitUsage, "The request is for another host", "use http://127.0.0.1 or http://localhost, or name the host with --http-host"},
 
 	TimedOut:    {ExitUnavailable, "Not done in time", "raise --timeout, and check that the workers run"},
 	Interrupted: {ExitInterrupted, "Stopped by the user", ""},
