@@ -78,7 +78,7 @@ func (a *app) target(ctx context.Context, workflowType, name string) (id events.
 	}
 	ref := events.ParseRef(name)
 	if _, err := events.ParseUUID(name); err != nil {
-		return ref.ID, ref.Key, nil
+		return ref.ID, ref.Key, nil //nolint:nilerr // not a bare UUID
 	}
 	err = a.with(ctx, needsReader, false, func(ctx context.Context, c *client.Client) error {
 		s, err := c.Get(ctx, workflowType, name, client.GetOptions{})

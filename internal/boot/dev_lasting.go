@@ -41,7 +41,7 @@ func (l *lastingWorker) Run(ctx context.Context) error {
 		if ctx.Err() != nil || !errors.Is(err, store.ErrFailed) && !errors.Is(err, syscall.ENOSPC) {
 			return err
 		}
-		l.logger.Error(l.name+" ended, starting it again", "error", err)
+		l.logger.Error("worker ended, starting it again", "part", l.name, "error", err)
 		if !sleep(ctx, l.rest) {
 			return nil
 		}

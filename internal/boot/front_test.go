@@ -82,7 +82,7 @@ func TestHostsThatAreAnswered(t *testing.T) {
 func TestForeignHostReachesNoRoute(t *testing.T) {
 	var asked []string
 	ops := opsHandler(new(Health), prometheus.NewRegistry(), Build())
-	ops.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { asked = append(asked, r.Host+r.URL.Path) })
+	ops.HandleFunc("/", func(_ http.ResponseWriter, r *http.Request) { asked = append(asked, r.Host+r.URL.Path) })
 	server, err := listenHTTP(t.Context(), "127.0.0.1:0", ops)
 	if err != nil {
 		t.Fatal(err)

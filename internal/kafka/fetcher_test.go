@@ -82,7 +82,7 @@ func write(ctx context.Context, c kafka.Config, parts, each int) error {
 		var records []*kafka.Record
 		for i := range batch * parts {
 			value := fmt.Appendf(nil, "%0100d", from+i)
-			records = append(records, kafka.NewRecordAt("t", int32(i%parts), nil, value)) //nolint:gosec // small
+			records = append(records, kafka.NewRecordAt("t", int32(i%parts), nil, value))
 		}
 		if err := p.Send(ctx, records...); err != nil {
 			return err

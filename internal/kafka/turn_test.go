@@ -3,6 +3,7 @@ package kafka_test
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -57,7 +58,7 @@ func TestTurnsSeeEachOther(t *testing.T) {
 	}
 	defer reader.Close()
 	last, n, err := lastOf(ctx, reader)
-	if err != nil || n != writers || last != fmt.Sprint(writers) {
+	if err != nil || n != writers || last != strconv.Itoa(writers) {
 		t.Fatalf("got %d records, the last is %q, %v; want %d of them, counted through", n, last, err, writers)
 	}
 }

@@ -3,7 +3,7 @@ package router
 import (
 	"bytes"
 	"errors"
-	"fmt"
+	"strconv"
 	"testing"
 	"time"
 
@@ -79,7 +79,7 @@ func checkDecided(t *testing.T, tx *transaction) {
 			header[h.Key] = string(h.Value)
 		}
 		from := header[kafka.DeadLetterTopic] + "/" + header[kafka.DeadLetterPartition]
-		if got := fmt.Sprint(next[from]); got != header[kafka.DeadLetterOffset] {
+		if got := strconv.FormatInt(next[from], 10); got != header[kafka.DeadLetterOffset] {
 			t.Fatalf("%s: %s is decided, want %s", from, header[kafka.DeadLetterOffset], got)
 		}
 		next[from]++

@@ -12,12 +12,12 @@ import (
 
 // collecting keeps what each signal brings, and that of "look" only once.
 func collecting(rounds int) string {
-	data, on := "", ""
+	var data, on strings.Builder
 	for i := range rounds {
-		data += fmt.Sprintf("  v%d: {type: string, default: \"\"}\n", i)
-		on += fmt.Sprintf("      keep%d: {assign: {v%d: event.data}}\n", i, i)
+		fmt.Fprintf(&data, "  v%d: {type: string, default: \"\"}\n", i)
+		fmt.Fprintf(&on, "      keep%d: {assign: {v%d: event.data}}\n", i, i)
 	}
-	return "leat: v1\ntype: order\nversion: 1\ndata:\n" + data + "initial: open\nstates:\n  open:\n    on:\n" + on + "      look: {assign: {v0: event.data}}\n"
+	return "leat: v1\ntype: order\nversion: 1\ndata:\n" + data.String() + "initial: open\nstates:\n  open:\n    on:\n" + on.String() + "      look: {assign: {v0: event.data}}\n"
 }
 
 // TestBatchIsDecidedAgainWhole has an instance outgrow its snapshot within one
@@ -27,7 +27,7 @@ func collecting(rounds int) string {
 func TestBatchIsDecidedAgainWhole(t *testing.T) {
 	const others, rounds = 5, 14
 	w := newWorld(t, collecting(rounds))
-	say := func(key, command string, more string) *kafka.Record {
+	say := func(key, command, more string) *kafka.Record {
 		value := fmt.Appendf(nil, `{"command":%q,"type":"order","key":%q%s}`, command, key, more)
 		return kafka.NewRecordAt(w.names.Commands("order"), 0, nil, value)
 	}

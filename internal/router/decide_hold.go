@@ -65,8 +65,7 @@ func stale(snap *events.Snapshot, r *events.TaskResult) *fsm.Ignored {
 		}
 	}
 	for i := range snap.Chart.Tasks {
-		if t := &snap.Chart.Tasks[i]; t.TaskID == r.TaskID && t.Attempt == r.Attempt &&
-			(t.State == events.TaskScheduled || t.State == events.TaskRunning || t.State == events.TaskWaitingForInput) {
+		if t := &snap.Chart.Tasks[i]; t.TaskID == r.TaskID && t.Attempt == r.Attempt && isOpen(t.State) {
 			if forged := fsm.Forged(t, r); forged != nil {
 				return forged
 			}
@@ -78,6 +77,10 @@ func stale(snap *events.Snapshot, r *events.TaskResult) *fsm.Ignored {
 		}
 	}
 	return why("attempt %d of task %s is not open", r.Attempt, r.TaskID)
+}
+
+func isOpen(s events.TaskState) bool {
+	return s == events.TaskScheduled || s == events.TaskRunning || s == events.TaskWaitingForInput
 }
 
 func heldSignals(snap *events.Snapshot) (count, size int) {

@@ -109,7 +109,7 @@ func serve(t *testing.T, w *reader, each time.Duration, n int) {
 	defer p.Close()
 	var records []*kafka.Record
 	for i := range 2 * n {
-		records = append(records, kafka.NewRecordAt("t", int32(i%2), nil, fmt.Appendf(nil, "%01000d", i))) //nolint:gosec // 0 or 1
+		records = append(records, kafka.NewRecordAt("t", int32(i%2), nil, fmt.Appendf(nil, "%01000d", i)))
 	}
 	if err := p.Send(t.Context(), records...); err != nil {
 		t.Fatal(err)

@@ -86,7 +86,7 @@ func TestOfManyDeploysOneCounts(t *testing.T) {
 			return err
 		})
 		winner := oneWins(t, errs, ErrDeployed)
-		d, err := c.Definition(t.Context(), "order", int32(version)) //nolint:gosec // three
+		d, err := c.Definition(t.Context(), "order", int32(version))
 		if err != nil || d.Source != source(winner) || d.DeployedBy != fmt.Sprint("contender ", winner) {
 			t.Fatalf("%d won, there is %+v, %v", winner, d, err)
 		}

@@ -231,8 +231,7 @@ func orAbsent(id UUID) *string {
 
 // jsonError words the decoder's errors for a producer, and names the field.
 func jsonError(err error) error {
-	var field *FieldError
-	if errors.As(err, &field) {
+	if field, ok := errors.AsType[*FieldError](err); ok {
 		return field
 	}
 	var kind *json.UnmarshalTypeError

@@ -137,7 +137,7 @@ func escaped(text []byte) (r rune, ok bool) {
 		return 0, false
 	}
 	n, err := strconv.ParseUint(string(text[2:6]), 16, 16)
-	return rune(n), err == nil //nolint:gosec // sixteen bits
+	return rune(n), err == nil
 }
 
 // checkKey is [CheckKey] for a command, which may do without a key.
