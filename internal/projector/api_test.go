@@ -108,9 +108,13 @@ func TestGetByIDAndByKey(t *testing.T) {
 		snapshotOf("order", derived, 3, keyed("a/b 1")),
 		snapshotOf("order", own, 7, keyed("mine")),
 		snapshotOf("order", idFor(3), 9, keyed(uuidKey)),
+		snapshotOf("order", idFor(2), 11, nil), // whose id is the key of another
+		snapshotOf("order", events.InstanceIDForKey("order", ".."), 13, keyed("..")),
+		snapshotOf("order", events.InstanceIDForKey("order", "/"), 15, keyed("/")),
 	)
 	for path, want := range map[string]int64{
 		derived.String(): 3, "a%2Fb%201": 3, own.String(): 7, "mine": 7, uuidKey: 9,
+		"id:" + uuidKey: 11, "id:" + derived.String(): 3, "%2E%2E": 13, "%2F": 15,
 	} {
 		got, header := get[events.Snapshot](s, "/api/v1/instances/order/"+path)
 		if got.SequenceNumber != want || header.Get("Leat-Sequence") != strconv.FormatInt(want, 10) {
@@ -142,6 +146,12 @@ func TestProblems(t *testing.T) {
 		{"POST", "/api/v1/instances/order", `{"kay":"a"}`, 422, "LEAT-A003"},
 		{"POST", "/api/v1/instances/order", `{`, 400, "LEAT-A003"},
 		{"POST", "/api/v1/instances/order", `{"instance_id":"12"}`, 400, "LEAT-A003"},
+		{"POST", "/api/v1/instances/order", `{"key":""}`, 422, "LEAT-W005"},
+		{"POST", "/api/v1/instances/order", `{"key":"a\u001b[2J"}`, 422, "LEAT-W005"},
+		{"POST", "/api/v1/instances/order", `{"key":"a\u0000"}`, 422, "LEAT-W005"},
+		{"POST", "/api/v1/instances/order", `{"key":"\ud800"}`, 422, "LEAT-A003"},
+		{"POST", "/api/v1/instances/order", `{"key":"id:` + idFor(1).String() + `"}`, 422, "LEAT-W005"},
+		{"POST", "/api/v1/instances/order", `{"key":"a","instance_id":"` + idFor(1).String() + `"}`, 422, "LEAT-W005"},
 		{"POST", "/api/v1/instances/order", `{"input":"` + strings.Repeat("x", events.MaxPayloadLength) + `"}`, 422, "LEAT-W005"},
 		{"POST", "/api/v1/instances/order", `{"input":"` + strings.Repeat("x", maxBody) + `"}`, 413, "LEAT-A003"},
 		{"POST", "/api/v1/instances/order/x/signals", `{}`, 422, "LEAT-A003"},

@@ -76,6 +76,12 @@ func TestBadCommandsAreAnsweredOrKept(t *testing.T) {
 		{"nil uuid", `{"command":"start","type":"order","instance_id":"00000000-0000-0000-0000-000000000000"}`, "nil UUID"},
 		{"no target", `{"command":"start","type":"order"}`, "instance_id"},
 		{"other type", `{"command":"start","type":"shipment","key":"k"}`, "shipment"},
+		{"empty key", `{"command":"start","type":"order","key":""}`, "key: is empty"},
+		{"control in a key", `{"command":"start","type":"order","key":"a\u001b[2J"}`, "U+001B"},
+		{"half a character in a key", `{"command":"start","type":"order","key":"\ud800"}`, "surrogate"},
+		{"key and the id of another", `{"command":"start","type":"order","key":"k2","instance_id":"11111111-1111-4111-8111-111111111111"}`, "is not the instance of key"},
+		{"signal by key and the id of another", `{"command":"signal","type":"order","key":"k2","instance_id":"11111111-1111-4111-8111-111111111111","event":"done"}`, "is not the instance of key"},
+		{"key that is an id", `{"command":"start","type":"order","key":"id:11111111-1111-4111-8111-111111111111"}`, "instance id"},
 		{"payload of 300 KiB", `{"command":"start","type":"order","key":"big","input":"` + strings.Repeat("x", 300<<10) + `"}`, "at most"},
 		{"empty", "", ""},
 	}
@@ -190,6 +196,26 @@ func TestSnapshotFollowsTheEvents(t *testing.T) {
 	if snap.SequenceNumber != 2 || snap.State != events.WorkflowRunning || string(snap.Chart.Input) != `{"a":1}` ||
 		len(snap.Chart.Timers) != 2 || snap.Chart.Timers[0].Cause == nil {
 		t.Errorf("snapshot %+v", snap)
+	}
+}
+
+// TestSendsAndSignalsToAKeyThatLooksLikeAnID: a UUID is a key like any other, and
+// an id is written id:UUID.
+func TestSendsAndSignalsToAKeyThatLooksLikeAnID(t *testing.T) {
+	w := newWorld(t, strings.Replace(waiting, "      done: closed",
+		"      done: closed\n      tell: {target: closed, actions: [{send: {to: event.data, type: order, event: done}}]}", 1))
+	w.router("r1")
+	const key, own = "7f6d3f0e-2b1c-4c58-9a51-0d6a3b1c9e10", "11111111-1111-4111-8111-111111111111"
+	id := events.InstanceIDForKey("order", key)
+	for _, start := range []string{`"key":"` + key + `"`, `"instance_id":"` + own + `"`, `"key":"a"`, `"key":"b"`} {
+		w.say(id.String(), "%s", `{"command":"start","type":"order",`+start+`}`)
+	}
+	w.say(id.String(), `{"command":"signal","type":"order","key":"a","event":"tell","data":"%s"}`, key)
+	w.say(id.String(), `{"command":"signal","type":"order","key":"b","event":"tell","data":"id:%s"}`, own)
+	for at, list := range w.history(16) {
+		if len(list) != 4 || list[3].EventType != events.EventWorkflowCompleted {
+			t.Errorf("%s: %v", at, types(list))
+		}
 	}
 }
 

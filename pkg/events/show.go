@@ -27,7 +27,7 @@ func show(text, allowed string) string {
 		switch {
 		case r == utf8.RuneError && size == 1:
 			fmt.Fprintf(&out, `\x%02x`, rest[0])
-		case !hidden(r) || strings.ContainsRune(allowed, r):
+		case !hidden(r) || r == utf8.RuneError || strings.ContainsRune(allowed, r):
 			out.WriteString(rest[:size])
 		case r < 0x100:
 			fmt.Fprintf(&out, `\x%02x`, r)

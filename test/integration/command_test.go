@@ -120,7 +120,7 @@ func TestCommandsAreIdempotentByIdempotencyKey(t *testing.T) {
 						w.Error(err)
 					}
 				case 2:
-					status, body := w.post(fmt.Sprintf("%s/api/v1/instances/door/%s/signals", url, id), `{"event":"knock"}`, "knock-1")
+					status, body := w.post(fmt.Sprintf("%s/api/v1/instances/door/id:%s/signals", url, id), `{"event":"knock"}`, "knock-1")
 					if status != http.StatusAccepted {
 						w.Errorf("%d %v", status, body)
 					}
