@@ -13,14 +13,17 @@ var ErrForeign = errors.New("not an event that a router wrote")
 
 // DecodeFact is [DecodeEvent] for a record of an event topic: what the record
 // says of itself has to agree with where it stands. The error is [ErrForeign]
-// when it does not. A history has no gaps and lies in one partition, so that
-// the sequence of an event is at most its offset and one.
+// when it does not, and for what is no record of any schema: garbage, nothing at
+// all, a batch that was skipped. Only a fingerprint that is not known is another
+// error, as a newer engine may have written it. A history has no gaps and lies in
+// one partition, so that the sequence of an event is at most its offset and one.
 func DecodeFact(key, value []byte, offset int64) (events.Event, error) {
 	e, err := DecodeEvent(value)
-	if err != nil {
-		return e, err
-	}
 	switch {
+	case errors.Is(err, ErrFingerprint):
+		return e, err
+	case err != nil:
+		return e, fmt.Errorf("%w: %w", ErrForeign, err)
 	case e.InstanceID.String() != string(key):
 		return e, fmt.Errorf("%w: it is about instance %s and has another key", ErrForeign, e.InstanceID)
 	case e.SequenceNumber-1 > offset:

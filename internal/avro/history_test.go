@@ -36,6 +36,11 @@ func TestForeignEventsAreNoHistory(t *testing.T) {
 		value  []byte
 		offset int64
 	}{
+		{"nothing", key, nil, 5},
+		{"garbage", key, []byte("garbage"), 5},
+		{"a skipped batch", nil, []byte("batch of offsets 1 to 1 of t/0 unpacks to more than 16777216 bytes; it was skipped"), 5},
+		{"cut", key, bytes(3, nil)[:40], 5},
+		{"longer", key, append(bytes(3, nil), 0), 5},
 		{"repeated", key, bytes(1, nil), 5},
 		{"a gap", key, bytes(4, nil), 5},
 		{"impossible", key, bytes(math.MaxInt64, nil), 5},

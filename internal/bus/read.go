@@ -124,17 +124,23 @@ func (w *Workflow) EventsStream(ctx context.Context, workflowType string, id eve
 
 // LoadSnapshot is the contract's.
 func (w *Workflow) LoadSnapshot(ctx context.Context, workflowType string, id events.UUID) (events.Snapshot, error) {
-	var newest []byte
+	var s events.Snapshot
+	found := false
 	err := w.scan(ctx, workflowType, w.config.Names.State(workflowType), id, func(r *kafka.Record) error {
-		newest = r.Value
+		if r.Value == nil {
+			found = false
+			return nil
+		}
+		newest, err := avro.DecodeSnapshot(r.Value)
+		if err != nil { // it does not stand for what was readable before it
+			w.foreign(ctx, r, err)
+			return nil
+		}
+		s, found = newest, true
 		return nil
 	})
-	if err == nil && newest == nil {
+	if err == nil && !found {
 		err = fmt.Errorf("%w: %s of %q", workflow.ErrNotFound, id, workflowType)
-	}
-	var s events.Snapshot
-	if err == nil {
-		s, err = avro.DecodeSnapshot(newest)
 	}
 	if err != nil {
 		return events.Snapshot{}, fmt.Errorf("load snapshot: %w", err)

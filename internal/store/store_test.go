@@ -220,3 +220,122 @@ func TestDamagedFilesAreMovedAside(t *testing.T) {
 		}
 	}
 }
+
+// Damage that is found while the store is read ends the store, not the process,
+// and whoever opens it next gets an empty one beside the damaged files.
+func TestDamageFoundWhileReading(t *testing.T) {
+	value := strings.Repeat("0123456789abcdef", 64)
+	for _, read := range []struct {
+		name string
+		do   func(*store.DB) error
+	}{
+		{"get", func(db *store.DB) error {
+			for i := range 4000 {
+				if _, _, err := db.Get(fmt.Appendf(nil, "%06d", i)); err != nil {
+					return err
+				}
+			}
+			return nil
+		}},
+		{"scan", func(db *store.DB) error {
+			return db.Scan([]byte{1}, []byte{0xff}, func(_, _ []byte) (bool, error) { return true, nil })
+		}},
+		{"scan back", func(db *store.DB) error {
+			return db.ScanBack([]byte{1}, []byte{0xff}, func(_, _ []byte) (bool, error) { return true, nil })
+		}},
+	} {
+		t.Run(read.name, func(t *testing.T) {
+			o := store.Options{Dir: filepath.Join(t.TempDir(), "views"), Layout: 1}
+			db := open(t, o)
+			for i := range 4000 {
+				put(t, db, fmt.Sprintf("%06d", i), fmt.Sprint(i, value))
+			}
+			if err := db.Close(); err != nil {
+				t.Fatal(err)
+			}
+			flipInside(t, o.Dir)
+			db = open(t, o)
+			err := read.do(db)
+			if err == nil {
+				t.Fatal("the damage was not seen")
+			}
+			if err := db.Watch(t.Context()); !errors.Is(err, store.ErrFailed) {
+				t.Fatalf("watch: %v", err)
+			}
+			if _, _, err := db.Get([]byte("000000")); !errors.Is(err, store.ErrFailed) {
+				t.Errorf("it is read on: %v", err)
+			}
+			_ = db.Close()
+			db = open(t, o)
+			defer db.Close()
+			if got := dump(t, db); got != "" {
+				t.Errorf("it was not made anew: %.80q", got)
+			}
+			if _, err := os.Stat(o.Dir + ".damaged-1"); err != nil {
+				t.Errorf("it was not moved aside: %v", err)
+			}
+		})
+	}
+}
+
+// flipInside flips a byte in the first quarter of every table: among its data.
+func flipInside(t *testing.T, dir string) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*.sst"))
+	if err != nil || len(files) == 0 {
+		t.Fatal("there are no tables", err)
+	}
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		content[len(content)/4] ^= 0x40
+		if err := os.WriteFile(file, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Files that are gone, and files of a Pebble that is newer than this one, are damage like any other.
+func TestFilesThatAreGoneOrNewer(t *testing.T) {
+	for name, hurt := range map[string]func(file string) error{
+		"gone": os.Remove,
+		"newer": func(file string) error {
+			if strings.Contains(file, "marker.format-version") {
+				return os.Rename(file, filepath.Join(filepath.Dir(file), "marker.format-version.000999.999"))
+			}
+			return nil
+		},
+	} {
+		for _, pattern := range []string{"*.sst", "MANIFEST-*", "marker.manifest*", "marker.format-version*", "*.log"} {
+			o := store.Options{Dir: filepath.Join(t.TempDir(), "router"), Layout: 1}
+			db := open(t, o)
+			put(t, db, "a", "1")
+			if err := db.Close(); err != nil {
+				t.Fatal(err)
+			}
+			files, err := filepath.Glob(filepath.Join(o.Dir, pattern))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, file := range files {
+				if err := hurt(file); err != nil {
+					t.Fatal(err)
+				}
+			}
+			db, err = store.Open(o)
+			if err != nil {
+				t.Errorf("%s %s: %v", name, pattern, err)
+				continue
+			}
+			put(t, db, "b", "2")
+			if got := dump(t, db); got != "b=2" && got != "a=1 b=2" {
+				t.Errorf("%s %s: it holds %q", name, pattern, got)
+			}
+			if err := db.Close(); err != nil {
+				t.Errorf("%s %s: %v", name, pattern, err)
+			}
+		}
+	}
+}

@@ -49,7 +49,8 @@ func (c *Client) Audit(ctx context.Context, r AuditRequest) ([]events.AuditEvent
 		err := reader.ReadTo(ctx, p, max(bounds.Start, since[p]), bounds.End, func(record *kafka.Record) error {
 			a, err := avro.DecodeAudit(record.Value)
 			if err != nil {
-				return unreadable(topic, err)
+				c.foreign(record, err)
+				return nil
 			}
 			if r.wants(&a, wanted) {
 				list = append(list, a)

@@ -58,24 +58,32 @@ func (c *Client) getDirect(ctx context.Context, workflowType, idOrKey string, o 
 func (c *Client) scanFor(ctx context.Context, workflowType string, ids []events.UUID) (*Instance, error) {
 	for _, id := range ids {
 		key := []byte(id.String())
-		var newest []byte
-		err := c.scan(ctx, workflowType, c.names.State(workflowType), key, func(r *kafka.Record) error {
-			if bytes.Equal(r.Key, key) {
-				newest = r.Value
+		var newest *Instance
+		var poison error
+		topic := c.names.State(workflowType)
+		err := c.scan(ctx, workflowType, topic, key, func(r *kafka.Record) error {
+			switch {
+			case !bytes.Equal(r.Key, key):
+			case r.Value == nil:
+				newest, poison = nil, nil
+			default:
+				if s, err := avro.DecodeSnapshot(r.Value); err == nil {
+					newest = &s
+				} else {
+					poison = err
+					c.foreign(r, err)
+				}
 			}
 			return nil
 		})
-		if err != nil {
+		switch {
+		case err != nil:
 			return nil, err
+		case newest != nil:
+			return newest, nil
+		case poison != nil:
+			return nil, unreadable(topic, poison)
 		}
-		if newest == nil {
-			continue
-		}
-		s, err := avro.DecodeSnapshot(newest)
-		if err != nil {
-			return nil, unreadable(c.names.State(workflowType), err)
-		}
-		return &s, nil
 	}
 	return nil, nil //nolint:nilnil // no instance is an answer
 }
@@ -115,13 +123,20 @@ func unreadable(topic string, err error) error {
 // all calls visit with the newest snapshot of every instance of a type, in no order.
 func (c *Client) all(ctx context.Context, workflowType string, visit func(*Instance)) error {
 	newest := make(map[string][]byte)
-	topic := c.names.State(workflowType)
-	if err := c.scan(ctx, workflowType, topic, nil, func(r *kafka.Record) error {
+	if err := c.scan(ctx, workflowType, c.names.State(workflowType), nil, func(r *kafka.Record) error {
 		if r.Value == nil {
 			delete(newest, string(r.Key))
-		} else if !events.Internal(string(r.Key)) {
-			newest[string(r.Key)] = r.Value
+			return nil
 		}
+		if events.Internal(string(r.Key)) {
+			return nil
+		}
+		// What cannot be read does not stand for what was readable before it.
+		if _, err := avro.DecodeSnapshot(r.Value); err != nil {
+			c.foreign(r, err)
+			return nil
+		}
+		newest[string(r.Key)] = r.Value
 		return nil
 	}); err != nil {
 		return err
@@ -129,7 +144,7 @@ func (c *Client) all(ctx context.Context, workflowType string, visit func(*Insta
 	for _, value := range newest {
 		s, err := avro.DecodeSnapshot(value)
 		if err != nil {
-			return unreadable(topic, err)
+			return err // it was readable
 		}
 		if s.ForgottenAt.IsZero() {
 			visit(&s)

@@ -165,20 +165,23 @@ func (c *Client) ScheduleProgress(ctx context.Context, s Schedule) (p events.Sch
 	defer cancel()
 	topic := c.names.State(s.WorkflowType)
 	home, key := []byte(events.ScheduleInstanceID(s.ScheduleID).String()), events.ScheduleProgressPrefix+s.ScheduleID
-	var newest []byte
 	err = c.scan(ctx, s.WorkflowType, topic, home, func(r *kafka.Record) error {
-		if string(r.Key) == key {
-			newest = r.Value
+		if string(r.Key) != key {
+			return nil
 		}
+		if r.Value == nil {
+			p = events.ScheduleProgress{}
+			return nil
+		}
+		newest, err := avro.DecodeProgress(r.Value)
+		if err != nil {
+			c.foreign(r, err)
+			return nil
+		}
+		p = newest
 		return nil
 	})
-	if err != nil || newest == nil {
-		return p, err
-	}
-	if p, err = avro.DecodeProgress(newest); err != nil {
-		return p, unreadable(topic, err)
-	}
-	return p, nil
+	return p, err
 }
 
 // ScheduleAction is something that a schedule is asked to do.

@@ -1,0 +1,45 @@
+package projector
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/leat-io/leat/pkg/events"
+)
+
+// A page ends by bytes before it ends by count, loses nothing, and a single item
+// may be as large as an item can be.
+func TestPagesEndByBytes(t *testing.T) {
+	const items, size = 12, 900 << 10
+	big := events.String(strings.Repeat("x", size))
+	state, history := log{topic: names.State("order")}, log{topic: names.Events("order")}
+	for n := range items {
+		state.snapshot(snapshotOf("order", idFor(n), 1, func(s *events.Snapshot) {
+			s.Chart.Data = map[string]events.ContextValue{"big": big}
+		}))
+		e := eventOf("order", idFor(0), int64(n+1))
+		e.Data = map[string]events.ContextValue{"big": big}
+		history.event(e)
+	}
+	db := memory(t)
+	foldAll(t, db, append(state.records, history.records...))
+
+	seen, pages, cursor := 0, 0, ""
+	for pages == 0 || cursor != "" {
+		page, next, err := listInstances(db, Filter{Type: "order", Limit: 1000, Cursor: cursor})
+		if err != nil || len(page) == 0 || len(page)*size > pageBytes+size {
+			t.Fatalf("page %d of instances has %d items, %v", pages, len(page), err)
+		}
+		seen, pages, cursor = seen+len(page), pages+1, next
+	}
+	if seen != items || pages < items*size/(pageBytes+size) {
+		t.Errorf("%d instances on %d pages", seen, pages)
+	}
+	for next := int64(1); next <= items; {
+		facts, err := historyOf(db, "order", idFor(0), next, 1000)
+		if err != nil || len(facts) == 0 || len(facts)*size > pageBytes+size || facts[0].SequenceNumber != next {
+			t.Fatalf("from %d there are %d events, %v", next, len(facts), err)
+		}
+		next += int64(len(facts))
+	}
+}
