@@ -32,17 +32,19 @@ type transaction struct {
 	commands, timers int
 	began            time.Time // by the machine's clock, for the budget
 	decided          int       // inputs, of any kind
+	last             *entry    // the instance of the decision under way
 	counted, bytes   int       // of the records: how many are counted, and their size
 }
 
 // entry is an instance as the transaction leaves it.
 type entry struct {
 	old, cur *events.Snapshot
-	key      []byte // of its records
-	changed  bool   // cur is not old
-	size     int    // of old as a record: about what cur will take
-	room     int    // how large cur may be as a record
-	record   []byte // cur as it goes into the state topic; made when all is decided
+	key      []byte        // of its records
+	changed  bool          // cur is not old
+	spent    time.Duration // on its decisions
+	size     int           // of old as a record: about what cur will take
+	room     int           // how large cur may be as a record
+	record   []byte        // cur as it goes into the state topic; made when all is decided
 }
 
 func (l *lane) begin(b *shard.Batch) *transaction {
@@ -154,6 +156,7 @@ func (t *transaction) logDecided(ctx context.Context, r *kafka.Record, c *events
 // instance is an instance as this transaction sees it.
 func (t *transaction) instance(at instance) (*entry, error) {
 	if e, ok := t.overlay[at]; ok {
+		t.last = e
 		return e, nil
 	}
 	known := t.lane.cache.get(at)
@@ -164,7 +167,7 @@ func (t *transaction) instance(at instance) (*entry, error) {
 		}
 	}
 	e := &entry{old: known.snap, cur: known.snap, size: known.size, key: []byte(at.id.String())}
-	t.overlay[at] = e
+	t.overlay[at], t.last = e, e
 	return e, nil
 }
 
