@@ -66,7 +66,7 @@ type: large
 version: 1
 initial: w
 states:
-  w: {on: {more: {send: {event: late, delay: 1h}}, end: over}}
+  w: {on: {more: {actions: [{send: {event: late, delay: 1h}}]}, end: over}}
   over: {type: final}
 `
 

@@ -73,6 +73,9 @@ const (
 const (
 	decideFor   = 50 * time.Millisecond
 	decideBytes = 4 << 20
+	// instanceFor is how much of that one instance may take, beyond one decision:
+	// what else there is for it, and behind that in its partition, is for the next.
+	instanceFor = 5 * time.Millisecond
 )
 
 // Process decides as much of a batch as there is time for, and commits what
@@ -124,23 +127,38 @@ func (l *lane) decideAll(ctx context.Context, b *shard.Batch, careful bool) (*tr
 // a partition begins at its offset in Open.
 func (t *transaction) decideRecords(ctx context.Context) error {
 	left := make(map[shard.Partition]bool)
+	tired := make(map[shard.Partition]bool)
 	for _, r := range t.batch.Records {
 		p := shard.Partition{Topic: r.Topic, Partition: r.Partition}
 		if left[p] {
 			continue
 		}
 		until := t.blocked(p)
-		if !until.IsZero() || t.full() {
+		if !until.IsZero() || t.full() || tired[p] {
 			left[p] = true
 			t.batch.Open[p] = r.Offset
 			continue
 		}
+		began := time.Now()
 		if err := t.command(ctx, r); err != nil {
 			return fmt.Errorf("decide %s/%d@%d: %w", r.Topic, r.Partition, r.Offset, err)
 		}
 		t.decided++
+		tired[p] = t.spent(time.Since(began))
 	}
 	return nil
+}
+
+// spent counts what the last decision took for its instance. It reports whether
+// that instance has had its share of the transaction.
+func (t *transaction) spent(took time.Duration) bool {
+	if t.last == nil {
+		return false
+	}
+	t.last.spent += took
+	tired := t.last.spent > instanceFor
+	t.last = nil
+	return tired
 }
 
 // full says that what else there is to decide is for the next transaction.

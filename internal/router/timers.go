@@ -31,14 +31,20 @@ func (l *lane) fireDue(ctx context.Context, t *transaction) error {
 	}
 	// Timers have a time of their own: commands that never end do not keep them.
 	t.began, t.decided = time.Now(), 0
+	tired := make(map[events.UUID]bool)
 	for _, due := range list {
 		if t.full() {
 			return nil // the index keeps them, and NextWake is now
 		}
+		if tired[due.ref.instance] {
+			continue
+		}
+		began := time.Now()
 		if err := t.fire(ctx, due); err != nil {
 			return fmt.Errorf("fire timer of %s in %s: %w", due.ref.instance, due.partition, err)
 		}
 		t.decided++
+		tired[due.ref.instance] = t.spent(time.Since(began))
 	}
 	return nil
 }

@@ -34,17 +34,19 @@ type transaction struct {
 	began            time.Time // by the machine's clock, for the budget
 	decided          int       // inputs, of any kind
 	seed             []byte    // of the tokens of attempts that are issued
+	last             *entry    // the instance of the decision under way
 	counted, bytes   int       // of the records: how many are counted, and their size
 }
 
 // entry is an instance as the transaction leaves it.
 type entry struct {
 	old, cur *events.Snapshot
-	key      []byte // of its records
-	changed  bool   // cur is not old
-	size     int    // of old as a record: about what cur will take
-	room     int    // how large cur may be as a record
-	record   []byte // cur as it goes into the state topic; made when all is decided
+	key      []byte        // of its records
+	changed  bool          // cur is not old
+	spent    time.Duration // on its decisions
+	size     int           // of old as a record: about what cur will take
+	room     int           // how large cur may be as a record
+	record   []byte        // cur as it goes into the state topic; made when all is decided
 }
 
 // seedLength is that of the secret from which the tokens of a transaction derive.
@@ -161,6 +163,7 @@ func (t *transaction) logDecided(ctx context.Context, r *kafka.Record, c *events
 // instance is an instance as this transaction sees it.
 func (t *transaction) instance(at instance) (*entry, error) {
 	if e, ok := t.overlay[at]; ok {
+		t.last = e
 		return e, nil
 	}
 	known := t.lane.cache.get(at)
@@ -171,7 +174,7 @@ func (t *transaction) instance(at instance) (*entry, error) {
 		}
 	}
 	e := &entry{old: known.snap, cur: known.snap, size: known.size, key: []byte(at.id.String())}
-	t.overlay[at] = e
+	t.overlay[at], t.last = e, e
 	return e, nil
 }
 

@@ -12,10 +12,10 @@ const (
 	queueBytes   = 64 << 20
 	// slowQueue is how long the records in the queue may take before partitions
 	// with many of them are read no further: what others have comes through. They
-	// are read again while there is work for as long as a fetch may wait at the
-	// broker, which does not hear of them before: else there would be none meanwhile.
-	slowQueue  = 2 * enoughWork
-	enoughWork = kafka.FetchWait
+	// are read again while there still is work: a fetch that waits for records at the
+	// broker asks for them only when it returns.
+	slowQueue  = 500 * time.Millisecond
+	enoughWork = kafka.FetchWait / 5
 	greedy     = 32 // records of a partition that are read in any case
 )
 

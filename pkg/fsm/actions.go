@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"slices"
 
 	"github.com/leat-io/leat/pkg/events"
 )
@@ -312,6 +311,15 @@ func (s *step) cancelSend(id string) {
 func (s *step) ownTasks() {
 	if !s.owns.tasks {
 		s.owns.tasks = true
-		s.chart.Tasks = slices.Clone(s.chart.Tasks)
+		s.chart.Tasks = owned(s.chart.Tasks)
 	}
+}
+
+// owned copies a list that may be long, with room for what is added to it: else
+// it would be copied a second time for that.
+func owned[T any](list []T) []T {
+	if list == nil {
+		return nil
+	}
+	return append(make([]T, 0, len(list)+len(list)/16+1), list...)
 }

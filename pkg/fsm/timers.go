@@ -101,7 +101,7 @@ func (s *step) cancelTimers(match func(*events.Timer) bool) {
 func (s *step) ownTimers() {
 	if !s.owns.timers {
 		s.owns.timers = true
-		s.chart.Timers = slices.Clone(s.chart.Timers)
+		s.chart.Timers = owned(s.chart.Timers)
 	}
 }
 
