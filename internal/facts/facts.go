@@ -74,8 +74,11 @@ func (f *Fact) noteUnwritten(e *events.Event) {
 	}
 }
 
+// sameDecision reports whether b is of the decision that a is of. An incident is
+// the last event of its decision: what the same input leads to later is another.
 func sameDecision(a, b *events.Event) bool {
-	return a.Metadata[events.MetadataCommandID].Equal(b.Metadata[events.MetadataCommandID]) &&
+	return a.EventType != events.EventErrorOccurred &&
+		a.Metadata[events.MetadataCommandID].Equal(b.Metadata[events.MetadataCommandID]) &&
 		a.Metadata[events.MetadataTimer].Equal(b.Metadata[events.MetadataTimer])
 }
 

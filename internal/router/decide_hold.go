@@ -193,7 +193,24 @@ func dropHeld(in input, d decision) decision {
 	return d
 }
 
-// absorb takes the results that a paused instance holds as facts that it does
+// unparked is an instance whose incident's input is held like what came after
+// it: it is about to be ended, and a result is a fact, and the sender of a signal
+// waits. In a replay the history says by itself what became of them.
+func unparked(in input, snap *events.Snapshot) *events.Snapshot {
+	if in.replay || snap.Incident == nil || snap.Incident.Input == nil || snap.Incident.Input.Command == nil {
+		return snap
+	}
+	switch snap.Incident.Input.Command.Command {
+	case events.CommandSignal, events.CommandResult:
+		next := *snap
+		next.Held = append([]events.HeldInput{*snap.Incident.Input}, snap.Held...)
+		return &next
+	default:
+		return snap
+	}
+}
+
+// absorb takes the results that an instance holds as facts that it does
 // not react to: it is about to be cancelled, and what was done has to be undone.
 func absorb(in input, snap *events.Snapshot) decision {
 	next := *snap

@@ -60,7 +60,7 @@ func life(in input, snap *events.Snapshot) (decision, error) {
 	}
 	switch c.Command {
 	case events.CommandTerminate:
-		return dropHeld(in, terminate(in, snap)), nil
+		return dropHeld(in, terminate(in, unparked(in, snap))), nil
 	case events.CommandPause:
 		return pause(in, snap), nil
 	default:
@@ -100,7 +100,7 @@ func cancel(in input, snap *events.Snapshot) (decision, error) {
 	if len(snap.Chart.Active) == 0 {
 		return dropHeld(in, terminate(in, snap)), nil // it never began: there is nothing to leave
 	}
-	done := absorb(in, snap)
+	done := absorb(in, unparked(in, snap))
 	next := *done.next
 	next.Incident, next.Error, next.Paused = nil, nil, nil
 	d, err := step(in, &next, fsm.Input{Kind: fsm.InputStop, Stop: fsm.Stop{State: events.WorkflowCancelled, Error: endError(in.command)}},
