@@ -37,6 +37,7 @@ type lane struct {
 	book     *book
 	cache    *cache
 	agenda   *agenda
+	missing  missing
 	admin    *kafka.Admin // nil in tests without a broker
 	refusals refusals
 	progress progress

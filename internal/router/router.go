@@ -128,6 +128,7 @@ func (r *Router) Run(ctx context.Context) error {
 	group.Go(func() error { return r.serveTypes(running) })
 	group.Go(func() error { return r.shard.Run(running) })
 	group.Go(func() error { return r.mend(running, lane) })
+	group.Go(func() error { return r.keepTopics(running, lane) })
 	err = group.Wait()
 	lane.closeProducers()
 	return errors.Join(err, db.Close())

@@ -198,12 +198,19 @@ func (l *lane) remake(ctx context.Context, t *transaction) map[string]error {
 			results[topic] = errTopicGone
 			continue
 		}
-		if results[topic] = l.admin.Provision(ctx, kafka.Replicas(l.config.ReplicationFactor), spec); results[topic] == nil {
-			l.config.Logger.LogAttrs(ctx, slog.LevelError, "a topic was gone and is made again; what was in it is lost", slog.String("topic", topic))
-			l.markStates(topic)
-		}
+		results[topic] = l.remakeOne(ctx, spec)
 	}
 	return results
+}
+
+// remakeOne makes a topic of ours again.
+func (l *lane) remakeOne(ctx context.Context, spec topics.Spec) error {
+	if err := l.admin.Provision(ctx, kafka.Replicas(l.config.ReplicationFactor), spec); err != nil {
+		return err
+	}
+	l.config.Logger.LogAttrs(ctx, slog.LevelError, "a topic was gone and is made again; what was in it is lost", slog.String("topic", spec.Name))
+	l.markStates(spec.Name)
+	return nil
 }
 
 var errTopicGone = errors.New("it does not exist, and no deployed definition needs it")
