@@ -38,7 +38,9 @@ type lane struct {
 	cache    *cache
 	agenda   *agenda
 	missing  missing
-	admin    *kafka.Admin // nil in tests without a broker
+	gone     map[string]int  // how often in a row a topic was told to be gone, though it is there
+	renewed  map[string]bool // topics that were made again while it ran; guarded by mu
+	admin    *kafka.Admin    // nil in tests without a broker
 	refusals refusals
 	progress progress
 
@@ -194,6 +196,7 @@ func (l *lane) commit(ctx context.Context, t *transaction) error {
 	if err := producer.Commit(ctx, t.records, t.fence()); err != nil {
 		return l.failed(ctx, t, err)
 	}
+	clear(l.gone)
 	l.config.Metrics.committed(t.commands, t.timers, len(t.records), time.Since(began))
 	l.turn = 1 - l.turn
 

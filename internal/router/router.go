@@ -110,7 +110,8 @@ func (r *Router) Run(ctx context.Context) error {
 	r.lane.Store(lane)
 	r.shard = shard.New(shard.Config{
 		Kafka: r.config.Kafka, Clock: r.config.Clock, Logger: r.config.Logger, Metrics: r.config.Metrics.Shard,
-		Group: shard.Group{Name: r.config.Group, InstanceID: r.config.Slot, SessionTimeout: r.config.SessionTimeout},
+		Renewed: lane.renew,
+		Group:   shard.Group{Name: r.config.Group, InstanceID: r.config.Slot, SessionTimeout: r.config.SessionTimeout},
 	}, lane)
 	r.registry.Subscribe(func() {
 		lane.deployed.Store(true)
