@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -45,6 +46,8 @@ type Fetcher struct {
 	queue     []*Record
 	bytes     int // of the values in queue
 	errs      []error
+	stale     []string           // topics that were deleted, of which the client keeps the old id
+	renewed   map[string]bool    // the same, until Renewed is asked
 	changing  int                // calls of Add and Remove that wait for still
 	interrupt context.CancelFunc // of the fetch under way
 }
@@ -207,6 +210,7 @@ func (f *Fetcher) readAhead() {
 		fetches := f.client.PollRecords(ctx, aheadRecords)
 		cancel()
 		f.push(fetches)
+		f.purge()
 		<-f.still
 	}
 }
@@ -252,6 +256,9 @@ func (f *Fetcher) push(fetches kgo.Fetches) {
 		case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.Is(err, kgo.ErrClientClosed):
 		case errors.Is(err, kerr.OffsetOutOfRange):
 			f.errs = append(f.errs, fmt.Errorf("%s/%d: %w: %w", topic, partition, ErrOffsetGone, err))
+		case errors.Is(err, kerr.UnknownTopicID):
+			f.noteRenewed(topic)
+			f.errs = append(f.errs, fmt.Errorf("%s/%d: the topic was deleted: %w: %w", topic, partition, ErrOffsetGone, err))
 		default:
 			f.errs = append(f.errs, fmt.Errorf("read %s/%d: %w", topic, partition, err))
 		}
@@ -265,6 +272,40 @@ func (f *Fetcher) push(fetches kgo.Fetches) {
 	}
 	if len(f.queue) > 0 || len(f.errs) > 0 {
 		tell(f.came)
+	}
+}
+
+// purge lets the client forget topics that were deleted: it would go on to ask
+// for the old ones when they are made again. Their partitions have to be added
+// again.
+func (f *Fetcher) purge() {
+	f.mu.Lock()
+	stale := f.stale
+	f.stale = nil
+	f.mu.Unlock()
+	if len(stale) > 0 {
+		f.client.PurgeTopicsFromConsuming(stale...)
+	}
+}
+
+// Renewed lists the topics that were found to be deleted since it was asked
+// last: whatever is there now under their names is another log.
+func (f *Fetcher) Renewed() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	all := slices.Sorted(maps.Keys(f.renewed))
+	f.renewed = nil
+	return all
+}
+
+// noteRenewed keeps that a topic was deleted. f.mu is held.
+func (f *Fetcher) noteRenewed(topic string) {
+	if f.renewed == nil {
+		f.renewed = make(map[string]bool)
+	}
+	f.renewed[topic] = true
+	if !slices.Contains(f.stale, topic) {
+		f.stale = append(f.stale, topic)
 	}
 }
 

@@ -2,9 +2,11 @@ package kafka
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/leat-io/leat/pkg/topics"
@@ -71,7 +73,12 @@ func NewRecordAt(topic string, partition int32, key, value []byte) *Record {
 // Send writes the records and waits until all are durable. An error means that
 // some may not be; which ones is in the records' offsets no more than the error.
 func (p *Producer) Send(ctx context.Context, records ...*Record) error {
-	if err := p.client.ProduceSync(ctx, records...).FirstErr(); err != nil {
+	err := p.client.ProduceSync(ctx, records...).FirstErr()
+	if errors.Is(err, kerr.UnknownTopicID) {
+		p.forget(records[0].Topic)
+		err = p.client.ProduceSync(ctx, records...).FirstErr()
+	}
+	if err != nil {
 		return fmt.Errorf("write to %s: %w", records[0].Topic, err)
 	}
 	return nil
@@ -80,8 +87,21 @@ func (p *Producer) Send(ctx context.Context, records ...*Record) error {
 // Go writes one record and calls done, from the producer's own goroutine, when
 // it is durable or given up.
 func (p *Producer) Go(ctx context.Context, record *Record, done func(error)) {
-	p.client.Produce(ctx, record, func(_ *kgo.Record, err error) { done(err) })
+	p.client.Produce(ctx, record, func(_ *kgo.Record, err error) {
+		if errors.Is(err, kerr.UnknownTopicID) {
+			go func() { // the client waits for this function
+				p.forget(record.Topic)
+				p.client.Produce(ctx, record, func(_ *kgo.Record, err error) { done(err) })
+			}()
+			return
+		}
+		done(err)
+	})
 }
+
+// forget lets the client forget a topic that was deleted: when it is made again,
+// the client would go on to write to the old one.
+func (p *Producer) forget(topic string) { p.client.PurgeTopicsFromProducing(topic) }
 
 // Ping asks a broker whether it is there.
 func (p *Producer) Ping(ctx context.Context) error {

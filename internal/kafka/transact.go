@@ -249,6 +249,12 @@ func refuses(err error) bool {
 	return IsTooLarge(err)
 }
 
+// IsGone says whether a topic is refused because it is not there, or is another
+// than the client knows.
+func IsGone(err error) bool {
+	return errors.Is(err, kerr.UnknownTopicOrPartition) || errors.Is(err, kerr.UnknownTopicID)
+}
+
 // IsTooLarge says whether a topic refused a record, or what was written with it,
 // for its size.
 func IsTooLarge(err error) bool {

@@ -129,8 +129,20 @@ func (r *Registry) readToEnd(ctx context.Context) (end int64, err error) {
 		return 0, err
 	}
 	r.mu.Lock()
+	emptied := r.next > bounds.End
+	if emptied {
+		r.next = bounds.Start
+	}
 	from := max(r.next, bounds.Start)
 	r.mu.Unlock()
+	if emptied {
+		r.config.Logger.LogAttrs(ctx, slog.LevelError, "the topic of definitions was deleted and made again, what is known here is written back",
+			slog.String("topic", r.partition().Topic))
+		if err := r.writeBack(ctx); err != nil {
+			return 0, err
+		}
+		return r.readToEnd(ctx)
+	}
 	err = reader.ReadTo(ctx, r.partition(), from, bounds.End, func(record *kafka.Record) error {
 		r.apply(ctx, record)
 		return nil

@@ -106,6 +106,20 @@ func (s *Schedules) Sync(ctx context.Context) error {
 		return fmt.Errorf("look for newer schedules: %w", err)
 	}
 	s.mu.Lock()
+	emptied := s.next > bounds.End
+	if emptied {
+		s.next = bounds.Start
+	}
+	s.mu.Unlock()
+	if emptied {
+		s.config.Logger.LogAttrs(ctx, slog.LevelError, "the topic of schedules was deleted and made again, what is known here is written back",
+			slog.String("topic", s.partition().Topic))
+		if err := s.writeBack(ctx); err != nil {
+			return err
+		}
+		return s.Sync(ctx)
+	}
+	s.mu.Lock()
 	s.next = max(s.next, bounds.Start)
 	from := s.next
 	s.mu.Unlock()

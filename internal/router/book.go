@@ -119,7 +119,7 @@ func (b *book) put(batch *store.Batch, p shard.Partition, old, next *events.Snap
 // indexed is the timers of an instance that may fire. While it holds, none does,
 // and what is overdue fires first when it goes on.
 func indexed(s *events.Snapshot) []events.Timer {
-	if s == nil || s.Holding() {
+	if s == nil || behind(s) {
 		return nil
 	}
 	return s.Chart.Timers

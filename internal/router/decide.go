@@ -33,6 +33,7 @@ type input struct {
 	replay   bool                   // of a history, which says by itself when what was held was decided
 	seed     []byte                 // of the tokens of attempts that are issued; nil in a replay
 	own      bool                   // the router asks by itself: nobody waits for the outcome
+	work     *int                   // what the steps of the decision cost is added to it; nil: nobody asks
 	// writable says what keeps a part of a decision from being written; nil: all can be.
 	writable func(*decision) error
 	// unwritten is what kept this input's decision from being written, as the
@@ -89,7 +90,7 @@ func decideOn(in input, snap *events.Snapshot) (decision, error) {
 }
 
 func decideTimer(in input, snap *events.Snapshot) (decision, error) {
-	if snap.Holding() {
+	if behind(snap) {
 		return decision{}, nil // it fires when the instance goes on
 	}
 	if in.machine == nil {
@@ -293,7 +294,7 @@ func begin(in input) *events.Snapshot {
 // step lets the statechart decide and records what follows.
 func step(in input, snap *events.Snapshot, what fsm.Input, cause []events.UUID) (decision, error) {
 	what.Now = in.now
-	what.Instance, what.Seed = instanceOf(snap), in.seed
+	what.Instance, what.Seed, what.Work = instanceOf(snap), in.seed, in.work
 	chart, effects, err := in.machine.Step(snap.Chart, what)
 	r := newRecorder(in, snap, cause)
 	if what.Kind == fsm.InputStart && snap.SequenceNumber == 0 {

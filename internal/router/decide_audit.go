@@ -17,7 +17,7 @@ var audited = []events.CommandType{
 // keeps, whatever came of it.
 func audit(in input, before *events.Snapshot, d decision) []events.AuditEvent {
 	c := in.command
-	if c == nil || !slices.Contains(audited, c.Command) {
+	if c == nil || goesOn(c) || !slices.Contains(audited, c.Command) {
 		return nil
 	}
 	a := events.AuditEvent{

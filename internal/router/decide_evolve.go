@@ -117,11 +117,20 @@ func reset(in input, snap *events.Snapshot) (decision, error) {
 		return answer(in, snap, events.OutcomeRejected, CodeInvalidInput, err.Error()), nil
 	}
 	past, err := recall(&in, snap, &p)
+	if errors.Is(err, errMuchToRecall) {
+		return answer(in, snap, events.OutcomeRejected, fsm.CodeWork, err.Error()), nil
+	}
 	if err != nil {
 		return answer(in, snap, events.OutcomeRejected, CodeInvalidInput, "the facts are not the history of this instance: "+err.Error()), nil //nolint:nilerr // the sender is told
 	}
 	return resetTo(in, snap, past, p.ResetTo)
 }
+
+// recallWork bounds what a reset decides again, in units of [fsm.MaxWork]: some
+// seconds at worst, in which the lane decides nothing else.
+const recallWork = 2 * fsm.MaxWork
+
+var errMuchToRecall = fmt.Errorf("what led there is more than can be decided again at once (%d operations): reset to an earlier sequence", recallWork)
 
 // recall decides the facts of a reset again.
 func recall(in *input, snap *events.Snapshot, p *facts.ResetPayload) (*events.Snapshot, error) {
@@ -144,6 +153,9 @@ func recall(in *input, snap *events.Snapshot, p *facts.ResetPayload) (*events.Sn
 		d, err := replay.decide(f)
 		if err != nil {
 			return nil, fmt.Errorf("sequence %d: %w", f.Sequence, err)
+		}
+		if replay.work > recallWork {
+			return nil, errMuchToRecall
 		}
 		if len(d.events) != f.Count {
 			return nil, fmt.Errorf("sequence %d leads to %d events, and the history has %d", f.Sequence, len(d.events), f.Count)

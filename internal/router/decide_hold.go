@@ -14,7 +14,7 @@ const CodeHeldFull = "HELD_FULL"
 // holds reports whether a command waits until the instance goes on. Claims and
 // heartbeats do not: what executors do goes on meanwhile.
 func holds(c *events.Command, snap *events.Snapshot) bool {
-	return snap != nil && snap.Holding() && (c.Command == events.CommandSignal || c.Command == events.CommandResult)
+	return snap != nil && behind(snap) && (c.Command == events.CommandSignal || c.Command == events.CommandResult)
 }
 
 // hold keeps a command until the instance goes on.
@@ -40,17 +40,25 @@ func hold(in input, snap *events.Snapshot) decision {
 
 // held is the code of an outcome for what is held.
 func held(snap *events.Snapshot) string {
-	if snap.State == events.WorkflowPaused {
+	switch {
+	case snap.State == events.WorkflowPaused:
 		return "PAUSED"
+	case snap.Incident != nil:
+		return "INCIDENT"
+	default:
+		return "BEHIND"
 	}
-	return "INCIDENT"
 }
 
 func whyHolding(snap *events.Snapshot) string {
-	if snap.State == events.WorkflowPaused {
+	switch {
+	case snap.State == events.WorkflowPaused:
 		return "the instance is paused"
+	case snap.Incident != nil:
+		return "the instance waits for a person to retry its incident"
+	default:
+		return "the instance is still deciding what it held"
 	}
-	return "the instance waits for a person to retry its incident"
 }
 
 // stale says why a result is of no open attempt of its node, nil when it is of
@@ -94,10 +102,18 @@ func heldSignals(snap *events.Snapshot) (count, size int) {
 }
 
 // release decides what an instance held, in the order in which it came, behind
-// what d has decided already; until nothing is left or it holds again.
+// what d has decided already; until nothing is left, it holds again, or has done
+// as much as one decision may: then it asks itself to go on.
 func release(in input, d decision) (decision, error) {
-	moved := evolves(in.command) // no sender of what was held knows of the reset
-	for d.next != nil && !d.next.Holding() && len(d.next.Held) > 0 {
+	moved := evolves(in.command) || goesOn(in.command) // no sender of what was held knows of the reset
+	if in.work == nil {
+		in.work = new(int)
+	}
+	for made := 0; d.next != nil && !d.next.Holding() && len(d.next.Held) > 0; {
+		if !in.replay && (*in.work > releaseWork || made > releaseBytes) {
+			d.sends = append(d.sends, goOn(in, d.next))
+			break
+		}
 		next := *d.next
 		first := next.Held[0]
 		if next.Held = slices.Clone(next.Held[1:]); len(next.Held) == 0 {
@@ -109,6 +125,7 @@ func release(in input, d decision) (decision, error) {
 			return decision{}, err
 		}
 		moved = moved || len(more.events) > 0
+		made += bulk(&more)
 		d = join(d, more)
 	}
 	return d, nil
@@ -117,7 +134,7 @@ func release(in input, d decision) (decision, error) {
 // again decides an input that was held. moved says that something was decided
 // since its sender could know where the instance stands.
 func again(in input, h *events.HeldInput, snap *events.Snapshot, moved bool) (decision, error) {
-	sub := input{command: h.Command, machine: in.machine, now: in.now, source: in.source, replay: in.replay, seed: in.seed}
+	sub := input{command: h.Command, machine: in.machine, now: in.now, source: in.source, replay: in.replay, seed: in.seed, work: in.work}
 	if h.Command == nil {
 		at := slices.IndexFunc(snap.Chart.Timers, func(t events.Timer) bool { return t.ID == h.TimerID })
 		if at < 0 {

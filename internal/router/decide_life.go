@@ -46,6 +46,9 @@ func possible(s *events.Snapshot) []events.CommandType {
 		can = []events.CommandType{events.CommandPause, events.CommandCancel, events.CommandTerminate}
 	}
 	waits := slices.ContainsFunc(s.Chart.Tasks, func(t events.TaskStatus) bool { return t.State == events.TaskRetrying })
+	if len(s.Held) > 0 && s.Incident == nil { // it is behind, and would go on by itself
+		can = append(can, events.CommandResume)
+	}
 	if s.Incident != nil || waits || fsm.LegalWorkflow(s.State, events.WorkflowRetrying) {
 		can = append(can, events.CommandRetry)
 	}
@@ -55,6 +58,9 @@ func possible(s *events.Snapshot) []events.CommandType {
 // life decides a command that changes where an instance stands in its life.
 func life(in input, snap *events.Snapshot) (decision, error) {
 	c := in.command
+	if goesOn(c) {
+		return goFurther(in, snap)
+	}
 	if !slices.Contains(possible(snap), c.Command) {
 		return illegal(in, snap), nil
 	}
@@ -195,8 +201,11 @@ func pause(in input, snap *events.Snapshot) decision {
 func resume(in input, snap *events.Snapshot) (decision, error) {
 	r := newRecorder(in, snap, outsideCause(in.command))
 	to := events.WorkflowRunning
-	if snap.Paused != nil {
+	switch {
+	case snap.Paused != nil:
 		to = snap.Paused.From
+	case snap.State != events.WorkflowPaused:
+		to = snap.State // it goes on with what it held
 	}
 	r.next.Paused = nil
 	r.become(to)

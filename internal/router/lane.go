@@ -37,7 +37,10 @@ type lane struct {
 	book     *book
 	cache    *cache
 	agenda   *agenda
-	admin    *kafka.Admin // nil in tests without a broker
+	missing  missing
+	gone     map[string]int  // how often in a row a topic was told to be gone, though it is there
+	renewed  map[string]bool // topics that were made again while it ran; guarded by mu
+	admin    *kafka.Admin    // nil in tests without a broker
 	refusals refusals
 	progress progress
 
@@ -193,6 +196,7 @@ func (l *lane) commit(ctx context.Context, t *transaction) error {
 	if err := producer.Commit(ctx, t.records, t.fence()); err != nil {
 		return l.failed(ctx, t, err)
 	}
+	clear(l.gone)
 	l.config.Metrics.committed(t.commands, t.timers, len(t.records), time.Since(began))
 	l.turn = 1 - l.turn
 

@@ -64,5 +64,5 @@ func (l *lane) ready() error {
 	if refused := l.refusals.list(now); len(refused) > 0 {
 		return errors.New(strings.Join(refused, "; "))
 	}
-	return nil
+	return l.missing.err()
 }

@@ -85,6 +85,7 @@ type replayer struct {
 	machines Machines
 	version  int32 // 0: each fact's own
 	snap     *events.Snapshot
+	work     int                        // done so far, in units of [fsm.MaxWork]
 	keep     map[int64]*events.Snapshot // what later resets go back to, by sequence
 }
 
@@ -101,7 +102,7 @@ func (p *replayer) machine(recorded int32) (*fsm.Machine, error) {
 
 // decide decides one fact and goes on from there.
 func (p *replayer) decide(f *facts.Fact) (decision, error) {
-	in := input{now: f.Now, source: f.Source, replay: true, unwritten: f.Unwritten}
+	in := input{now: f.Now, source: f.Source, replay: true, unwritten: f.Unwritten, work: &p.work}
 	if f.Command != nil {
 		// It was accepted, so what its sender expected was so.
 		c, expected := *f.Command, sequenceOf(p.snap)

@@ -42,6 +42,11 @@ func (l *lane) Open(ctx context.Context, p shard.Partition, committed int64) (ne
 	if err != nil {
 		return 0, err
 	}
+	if at.input > commands.End && commands.Start == 0 && l.isNew(p.Topic) {
+		if at, committed, err = l.beginAnew(ctx, p, at); err != nil {
+			return 0, err
+		}
+	}
 	if err := l.checkPosition(ctx, p, at, committed, commands); err != nil {
 		return 0, err
 	}
@@ -56,6 +61,18 @@ func (l *lane) Open(ctx context.Context, p shard.Partition, committed int64) (ne
 	}
 	l.config.Metrics.restored(restored, time.Since(began))
 	return next, nil
+}
+
+// beginAnew goes on at the beginning of a commands topic that was deleted and
+// made again. Of the log before it is only known that nothing of it is left.
+func (l *lane) beginAnew(ctx context.Context, p shard.Partition, at position) (position, int64, error) {
+	l.config.Logger.LogAttrs(ctx, slog.LevelError, "a topic of commands was deleted and made again, going on at its beginning",
+		slog.String("topic", p.Topic), slog.Int("partition", int(p.Partition)), slog.Int64("checkpoint", at.input))
+	at.input = 0
+	batch := l.book.db.NewBatch()
+	defer batch.Close()
+	l.book.setPosition(batch, p, at)
+	return at, -1, batch.Commit()
 }
 
 // checkPosition compares the three that know where the input stands. A

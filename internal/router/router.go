@@ -110,7 +110,8 @@ func (r *Router) Run(ctx context.Context) error {
 	r.lane.Store(lane)
 	r.shard = shard.New(shard.Config{
 		Kafka: r.config.Kafka, Clock: r.config.Clock, Logger: r.config.Logger, Metrics: r.config.Metrics.Shard,
-		Group: shard.Group{Name: r.config.Group, InstanceID: r.config.Slot, SessionTimeout: r.config.SessionTimeout},
+		Renewed: lane.renew,
+		Group:   shard.Group{Name: r.config.Group, InstanceID: r.config.Slot, SessionTimeout: r.config.SessionTimeout},
 	}, lane)
 	r.registry.Subscribe(func() {
 		lane.deployed.Store(true)
@@ -128,6 +129,7 @@ func (r *Router) Run(ctx context.Context) error {
 	group.Go(func() error { return r.serveTypes(running) })
 	group.Go(func() error { return r.shard.Run(running) })
 	group.Go(func() error { return r.mend(running, lane) })
+	group.Go(func() error { return r.keepTopics(running, lane) })
 	err = group.Wait()
 	lane.closeProducers()
 	return errors.Join(err, db.Close())

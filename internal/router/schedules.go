@@ -45,6 +45,7 @@ type scheduleAt struct {
 // instances that a due waits for. It comes last, when the transaction knows how
 // all instances stand.
 func (t *transaction) schedules(ctx context.Context) error {
+	t.began, t.decided = time.Now(), 0 // a time of their own, as timers have
 	for p := range t.batch.Open {
 		if t.lane.isBehind(p) || !t.lane.blocked(p, t.now).IsZero() {
 			continue // as timers do: what ended in time has to be known first
@@ -61,6 +62,9 @@ func (t *transaction) schedules(ctx context.Context) error {
 			t.orphans = append(t.orphans, scheduleAt{p, id})
 		}
 		for _, id := range t.due(p, part) {
+			if t.full() {
+				return nil // they are due still
+			}
 			if err := t.drive(ctx, scheduleAt{p, id}, part, schedule.Action{Kind: schedule.Noted}); err != nil {
 				return fmt.Errorf("drive schedule %s in %s: %w", id, p, err)
 			}
@@ -114,6 +118,7 @@ func (t *transaction) drive(ctx context.Context, at scheduleAt, part *agendaPart
 		switch action.Kind {
 		case schedule.Start:
 			starts++
+			t.decided++
 			err = t.startScheduled(ctx, at, d, action.Due)
 		case schedule.Interrupt:
 			err = t.interrupt(ctx, at, d, action)
@@ -122,7 +127,7 @@ func (t *transaction) drive(ctx context.Context, at scheduleAt, part *agendaPart
 		if err != nil {
 			return err
 		}
-		if steps == maxScheduleSteps || starts == maxScheduleStarts {
+		if steps == maxScheduleSteps || starts == maxScheduleStarts || starts > 0 && t.full() {
 			break
 		}
 		if d.next, action = s.Decide(d.next, t.now); action.Kind == schedule.Idle {
@@ -182,7 +187,7 @@ func (t *transaction) startScheduled(ctx context.Context, at scheduleAt, d *driv
 	run := events.ScheduledStart{Due: due, StartedAt: t.now, InstanceID: c.InstanceID}
 	if !s.Watched() {
 		if err := t.put(t.sendStart(&c)); err != nil {
-			d.next = schedule.Refused(d.next, &events.Error{Code: CodeTooLarge, Message: err.Error()})
+			d.next = schedule.Refused(d.next, &events.Error{Code: codeOf(err), Message: clipMessage(err.Error())})
 			return nil //nolint:nilerr // the schedule tells
 		}
 		d.next = schedule.Started(d.next, run, false)

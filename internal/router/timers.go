@@ -112,7 +112,7 @@ func (t *transaction) fire(ctx context.Context, due dueTimer) error {
 	if err != nil {
 		return err
 	}
-	if e.cur != nil && e.cur.Holding() {
+	if e.cur != nil && behind(e.cur) {
 		return nil // it was paused in this transaction; the timer is indexed again when it goes on
 	}
 	timer := findTimer(e.cur, due.ref)
@@ -192,7 +192,7 @@ func (l *lane) noteTimers(t *transaction) error {
 		if !e.changed {
 			continue
 		}
-		if !e.cur.Holding() {
+		if !behind(e.cur) {
 			for i := range e.cur.Chart.Timers {
 				set[at.partition] = earlier(set[at.partition], e.cur.Chart.Timers[i].Due)
 			}

@@ -50,6 +50,12 @@ func codeOf(why error) string {
 func undecidable(in input, snap *events.Snapshot, why *events.Error) (d decision, ok bool) {
 	c := in.command
 	switch {
+	case goesOn(c) && snap != nil:
+		var err error
+		if in, snap, err = parkHeld(in, snap); err != nil {
+			return decision{}, false
+		}
+		c = in.command
 	case c != nil && (isLife(c) || evolves(c)):
 		return decision{}, false
 	case snap == nil && (c == nil || c.Command != events.CommandStart || in.machine == nil):

@@ -138,6 +138,9 @@ func (l *lane) learn(ctx context.Context, t *transaction, failed *kafka.Transact
 			l.learnSize(ctx, t, topic, cause)
 			continue
 		}
+		if kafka.IsGone(cause) && l.againWritable(topic) {
+			continue // it was made again, and the producers that knew the old one are closed
+		}
 		gone[topic] = cause
 	}
 	for topic, cause := range gone {
@@ -146,6 +149,21 @@ func (l *lane) learn(ctx context.Context, t *transaction, failed *kafka.Transact
 		}
 		l.mark(ctx, topic, refusal{cause: cause, until: t.now.Add(unwritableFor)})
 	}
+}
+
+// goneTimes is how often in a row a topic that is there may be told to be gone,
+// before it is believed.
+const goneTimes = 3
+
+func (l *lane) againWritable(topic string) bool {
+	if l.admin == nil {
+		return false
+	}
+	if l.gone == nil {
+		l.gone = make(map[string]int)
+	}
+	l.gone[topic]++
+	return l.gone[topic] <= goneTimes
 }
 
 func (l *lane) mark(ctx context.Context, topic string, f refusal) {
@@ -198,12 +216,38 @@ func (l *lane) remake(ctx context.Context, t *transaction) map[string]error {
 			results[topic] = errTopicGone
 			continue
 		}
-		if results[topic] = l.admin.Provision(ctx, kafka.Replicas(l.config.ReplicationFactor), spec); results[topic] == nil {
-			l.config.Logger.LogAttrs(ctx, slog.LevelError, "a topic was gone and is made again; what was in it is lost", slog.String("topic", topic))
-			l.markStates(topic)
-		}
+		results[topic] = l.remakeOne(ctx, spec)
 	}
 	return results
+}
+
+// remakeOne makes a topic of ours again.
+func (l *lane) remakeOne(ctx context.Context, spec topics.Spec) error {
+	if err := l.admin.Provision(ctx, kafka.Replicas(l.config.ReplicationFactor), spec); err != nil {
+		return err
+	}
+	l.config.Logger.LogAttrs(ctx, slog.LevelError, "a topic was gone and is made again; what was in it is lost", slog.String("topic", spec.Name))
+	l.renew(spec.Name)
+	return nil
+}
+
+// renew notes that what is there under a topic's name is another log than before.
+func (l *lane) renew(topic string) {
+	l.mu.Lock()
+	if l.renewed == nil {
+		l.renewed = make(map[string]bool)
+	}
+	l.renewed[topic] = true
+	l.mu.Unlock()
+	l.markStates(topic)
+}
+
+// isNew says that a topic was made again, and that a position beyond its end is
+// of the log before.
+func (l *lane) isNew(topic string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.renewed[topic]
 }
 
 var errTopicGone = errors.New("it does not exist, and no deployed definition needs it")

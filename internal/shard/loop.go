@@ -122,6 +122,11 @@ func (s *Shard) untilWake(wake time.Time) time.Duration {
 func (s *Shard) readFailed(ctx context.Context, err error) {
 	s.config.Logger.LogAttrs(ctx, slog.LevelError, "cannot read", slog.Any("error", err))
 	if errors.Is(err, kafka.ErrOffsetGone) {
+		for _, topic := range s.fetcher.Renewed() {
+			if s.config.Renewed != nil {
+				s.config.Renewed(topic)
+			}
+		}
 		s.turn.Lock()
 		s.reopenAll()
 		s.turn.Unlock()

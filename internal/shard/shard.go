@@ -26,6 +26,9 @@ type Config struct {
 	// take MaxRecords more, or when ctx ends. Partitions can be closed meanwhile,
 	// which they cannot while Process waits.
 	Room func(ctx context.Context)
+	// Renewed, when it is set, is told of a topic that was deleted, before its
+	// partitions are opened again.
+	Renewed func(topic string)
 	// Clock is compared with the worker's NextWake; default time.Now.
 	Clock   func() time.Time
 	Logger  *slog.Logger // default: none

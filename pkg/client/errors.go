@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/leat-io/leat/internal/kafka"
 	"github.com/leat-io/leat/internal/problem"
@@ -104,9 +105,44 @@ func (c *Client) explain(ctx context.Context, workflowType string, err error) er
 	return c.unknownType(ctx, workflowType, err)
 }
 
+// isDeployed reports whether a version of a type is known to be deployed.
+func (c *Client) isDeployed(ctx context.Context, workflowType string) bool {
+	records, err := c.Definitions(ctx)
+	return err == nil && slices.ContainsFunc(records, func(r events.DefinitionRecord) bool { return r.WorkflowType == workflowType })
+}
+
+// How long a topic of a deployed type is waited for that is gone: a router looks
+// every few seconds and makes it again.
+const (
+	remadeWithin = 15 * time.Second
+	remadeEvery  = 300 * time.Millisecond
+)
+
+// whenRemade tries again what failed because a topic is not there, for as long as
+// a router may take to make it.
+func (c *Client) whenRemade(ctx context.Context, workflowType string, try func() error) error {
+	err := try()
+	if !kafka.NoTopic(err) || !c.isDeployed(ctx, workflowType) {
+		return err
+	}
+	waiting, cancel := context.WithTimeout(ctx, remadeWithin)
+	defer cancel()
+	for kafka.NoTopic(err) && waiting.Err() == nil {
+		kafka.Pause(waiting, remadeEvery)
+		err = try()
+	}
+	return err
+}
+
 // unknownType names the types that there are.
 func (c *Client) unknownType(ctx context.Context, workflowType string, cause error) error {
 	deployed := "nothing is deployed"
+	if cause != nil && c.isDeployed(ctx, workflowType) {
+		return &Error{
+			Code: ErrUnavailable.Code, Message: fmt.Sprintf("workflow type %q is deployed, and one of its topics is gone: %v", workflowType, cause),
+			Fix: "a router that runs makes it again within seconds; its log says what was lost", Err: cause,
+		}
+	}
 	if records, err := c.Definitions(ctx); err == nil && len(records) > 0 {
 		var types []string
 		for _, r := range records {

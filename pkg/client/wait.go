@@ -159,7 +159,11 @@ type pending struct {
 
 // expect begins to wait, before the command is there.
 func (c *Client) expect(ctx context.Context, workflowType string, instance, command events.UUID) (*pending, error) {
-	f, err := c.follow(ctx, c.names.Events(workflowType), c.names.Outcomes(workflowType), c.names.State(workflowType))
+	var f *follower
+	err := c.whenRemade(ctx, workflowType, func() (err error) {
+		f, err = c.follow(ctx, c.names.Events(workflowType), c.names.Outcomes(workflowType), c.names.State(workflowType))
+		return err
+	})
 	if err != nil {
 		return nil, c.explain(ctx, workflowType, err)
 	}

@@ -48,4 +48,7 @@ type Input struct {
 	// random bytes, new for each decision or group of them. Without it attempts
 	// have none, as where a history is decided again.
 	Seed []byte
+	// Work, when it is set, has what the step cost added to it, in units of
+	// [MaxWork]: whoever decides many steps in a row bounds them together by it.
+	Work *int
 }

@@ -27,6 +27,9 @@ const errorExecution = "error.execution"
 func (m *Machine) Step(chart events.Chart, in Input) (events.Chart, []Effect, error) {
 	s := &step{m: m, in: in, now: events.Instant(in.Now), chart: chart, before: chart.Active, running: true}
 	s.effects = s.effectsBuf[:0]
+	if in.Work != nil {
+		defer func() { *in.Work += s.work }()
+	}
 	if err := s.load(); err != nil {
 		return chart, nil, err
 	}
