@@ -84,6 +84,7 @@ func (a *app) root() *cobra.Command {
 	add("other", a.configCommand(), a.versionCommand())
 	byID(root)
 	checkArgs(root)
+	refuseEmpty(root)
 	return root
 }
 

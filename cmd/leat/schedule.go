@@ -45,9 +45,6 @@ func (a *app) scheduleCreateCommand() *cobra.Command {
 			if f.file.Type == "" {
 				return problem.New(problem.Usage, "--type is missing", "a schedule starts workflows of one type", "leat def list shows the types")
 			}
-			if cmd.Flags().Changed("key") && f.file.Key == "" {
-				return emptyKey()
-			}
 			s, err := f.record(a, args[0])
 			if err != nil {
 				return err

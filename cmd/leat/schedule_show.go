@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"strconv"
@@ -39,12 +38,9 @@ func viewOf(s *client.Schedule, now time.Time, n int) scheduleView {
 		scheduleFile: scheduleFile{
 			Schedule: s.ScheduleID, Type: s.WorkflowType, Version: s.Version, Cron: s.Cron, Every: duration(s.Every), Offset: duration(s.Offset),
 			TimeZone: s.TimeZone, Jitter: duration(s.Jitter), StartAt: instantText(s.StartAt), EndAt: instantText(s.EndAt),
-			Overlap: string(s.Overlap), Catchup: duration(s.Catchup), Paused: s.Paused, Note: s.Note, Key: s.Key,
+			Overlap: string(s.Overlap), Catchup: duration(s.Catchup), Paused: s.Paused, Note: s.Note, Key: scheduleKey(s.Key), Input: scheduleInput(s.Input),
 		},
 		Since: s.Since, UpdatedAt: s.UpdatedAt, UpdatedBy: s.UpdatedBy, Next: []fire{}, zone: time.UTC,
-	}
-	if s.Input != nil {
-		v.Input = s.Input
 	}
 	if compiled, err := schedule.Compile(*s); err == nil {
 		v.zone = compiled.Zone()
@@ -182,10 +178,6 @@ func (a *app) scheduleGetCommand() *cobra.Command {
 
 // show is a schedule for people.
 func (v *scheduleView) show(w io.Writer) {
-	input := ""
-	if raw, ok := v.Input.(json.RawMessage); ok {
-		input = clip(string(raw), 200)
-	}
 	version := ""
 	if v.Version > 0 {
 		version = strconv.Itoa(int(v.Version))
@@ -193,7 +185,7 @@ func (v *scheduleView) show(w io.Writer) {
 	pairs := []string{
 		"schedule", v.Schedule, "type", v.Type, "version", version, "times", v.times(), "offset", v.Offset, "jitter", v.Jitter,
 		"start", v.StartAt, "end", v.EndAt, "overlap", v.Overlap, "catchup", v.Catchup, "state", v.state(), "note", v.Note,
-		"input", input, "key", v.Key, "since", instantText(v.Since), "updated", when(v.UpdatedAt), "by", v.UpdatedBy,
+		"input", clip(string(v.Input), 200), "key", string(v.Key), "since", instantText(v.Since), "updated", when(v.UpdatedAt), "by", v.UpdatedBy,
 	}
 	if p := v.Progress; p != nil {
 		waiting := ""

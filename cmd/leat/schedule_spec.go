@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -20,29 +21,29 @@ import (
 // scheduleFile is a schedule as a file has it, and what the output formats show
 // of one.
 type scheduleFile struct {
-	Schedule string   `json:"schedule" yaml:"schedule"`
-	Type     string   `json:"type" yaml:"type"`
-	Version  int32    `json:"version,omitempty" yaml:"version"`
-	Cron     []string `json:"cron,omitempty" yaml:"cron"`
-	Every    string   `json:"every,omitempty" yaml:"every"`
-	Offset   string   `json:"offset,omitempty" yaml:"offset"`
-	TimeZone string   `json:"time_zone,omitempty" yaml:"time_zone"`
-	Jitter   string   `json:"jitter,omitempty" yaml:"jitter"`
-	StartAt  string   `json:"start_at,omitempty" yaml:"start_at"`
-	EndAt    string   `json:"end_at,omitempty" yaml:"end_at"`
-	Overlap  string   `json:"overlap,omitempty" yaml:"overlap"`
-	Catchup  string   `json:"catchup,omitempty" yaml:"catchup"`
-	Paused   bool     `json:"paused,omitempty" yaml:"paused"`
-	Note     string   `json:"note,omitempty" yaml:"note"`
-	Input    any      `json:"input,omitempty" yaml:"input"`
-	Key      string   `json:"key,omitempty" yaml:"key"`
+	Schedule string        `json:"schedule" yaml:"schedule"`
+	Type     string        `json:"type" yaml:"type"`
+	Version  int32         `json:"version,omitempty" yaml:"version"`
+	Cron     []string      `json:"cron,omitempty" yaml:"cron"`
+	Every    string        `json:"every,omitempty" yaml:"every"`
+	Offset   string        `json:"offset,omitempty" yaml:"offset"`
+	TimeZone string        `json:"time_zone,omitempty" yaml:"time_zone"`
+	Jitter   string        `json:"jitter,omitempty" yaml:"jitter"`
+	StartAt  string        `json:"start_at,omitempty" yaml:"start_at"`
+	EndAt    string        `json:"end_at,omitempty" yaml:"end_at"`
+	Overlap  string        `json:"overlap,omitempty" yaml:"overlap"`
+	Catchup  string        `json:"catchup,omitempty" yaml:"catchup"`
+	Paused   bool          `json:"paused,omitempty" yaml:"paused"`
+	Note     string        `json:"note,omitempty" yaml:"note"`
+	Input    scheduleInput `json:"input,omitempty" yaml:"input"`
+	Key      scheduleKey   `json:"key,omitempty" yaml:"key"`
 }
 
 // record reads the texts. name is how a field is called in an error message.
 func (f *scheduleFile) record(name func(field string) string) (client.Schedule, error) {
 	s := client.Schedule{
 		ScheduleID: f.Schedule, WorkflowType: f.Type, Version: f.Version, Cron: f.Cron, TimeZone: f.TimeZone,
-		Overlap: events.OverlapPolicy(f.Overlap), Paused: f.Paused, Note: f.Note, Key: f.Key,
+		Overlap: events.OverlapPolicy(f.Overlap), Paused: f.Paused, Note: f.Note, Key: string(f.Key), Input: json.RawMessage(f.Input),
 	}
 	if s.Overlap == "" {
 		s.Overlap = events.OverlapSkip
@@ -72,11 +73,6 @@ func (f *scheduleFile) record(name func(field string) string) (client.Schedule, 
 	if f.EndAt != "" {
 		if s.EndAt, err = instantFlag(name("end_at"), f.EndAt, f.TimeZone); err != nil {
 			return s, err
-		}
-	}
-	if f.Input != nil {
-		if s.Input, err = events.EncodeJSON(f.Input); err != nil {
-			return s, problem.New(problem.BadJSON, name("input")+" cannot be JSON", err.Error(), "")
 		}
 	}
 	return s, nil
@@ -154,7 +150,7 @@ func (f *scheduleFlags) flags(a *app, cmd *cobra.Command) {
 	overlapFlag(cmd, &f.file.Overlap, "skip", "skip, buffer_one, buffer_all, cancel_other, terminate_other or allow_all")
 	flags.StringVar(&f.file.Catchup, "catchup", "", "a due that could not fire for longer is missed (default: a year)")
 	flags.StringVar(&f.input, "input", "", "start payload: JSON, @file, or - for standard input")
-	flags.StringVar(&f.file.Key, "key", "", "business key of the workflows; needs {due} or {date}, and --overlap allow_all (default: ID/{due})")
+	flags.StringVar((*string)(&f.file.Key), "key", "", "business key of the workflows; needs {due} or {date}, and --overlap allow_all (default: ID/{due})")
 	flags.Int32Var(&f.file.Version, "version", 0, "version of the definition (default: the newest at the time)")
 	flags.BoolVar(&f.file.Paused, "paused", false, "make it paused")
 	flags.StringVar(&f.file.Note, "note", "", "for people")

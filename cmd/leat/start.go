@@ -57,9 +57,6 @@ func (a *app) startCommand() *cobra.Command {
 		ValidArgsFunction: a.completeType,
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			r.Type = args[0]
-			if cmd.Flags().Changed("key") && r.Key == "" {
-				return emptyKey()
-			}
 			if r.Input, err = a.jsonArgument("input", input); err != nil {
 				return err
 			}
@@ -80,12 +77,6 @@ func (a *app) startCommand() *cobra.Command {
 	flags.StringVar(&r.IdempotencyKey, "idempotency-key", "", "the same command again is a duplicate")
 	w.flags(cmd)
 	return cmd
-}
-
-// emptyKey is for --key "", which an empty variable of a script leaves behind:
-// taken for no key, every start would make another workflow.
-func emptyKey() error {
-	return problem.New(problem.Usage, "--key is empty", "without a key every start makes another workflow; is a variable empty?", "give a key, or leave --key out")
 }
 
 func (a *app) signalCommand() *cobra.Command {

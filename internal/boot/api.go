@@ -3,6 +3,7 @@ package boot
 import (
 	"context"
 	"net/http"
+	"strings"
 	"sync/atomic"
 )
 
@@ -31,4 +32,17 @@ func (p *process) serveAPI(w interface{ Handler() http.Handler }) error {
 	p.servers = append(p.servers, server)
 	p.logger.Info("serving queries", "url", server.url())
 	return nil
+}
+
+// besideAPI serves ops and, on every other path, the API. The API sees its paths
+// as they were sent: ops would take a key that is "." or ".." for steps in them.
+func besideAPI(ops *http.ServeMux, api http.Handler) http.Handler {
+	ops.Handle("/", api)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/api/") {
+			api.ServeHTTP(w, r)
+			return
+		}
+		ops.ServeHTTP(w, r)
+	})
 }

@@ -158,9 +158,7 @@ func (d *Dev) startWorkers(o DevOptions) (err error) {
 		if err != nil {
 			return nil, err
 		}
-		mux := opsHandler(&d.health, m.registry, build)
-		mux.Handle("/", p.Handler())
-		api.set(mux)
+		api.set(besideAPI(opsHandler(&d.health, m.registry, build), p.Handler()))
 		return p, nil
 	})
 	if err != nil {

@@ -11,9 +11,9 @@ import (
 
 // looking are the calls that count beforehand, and what they do.
 var looking = map[string]func(left, right ref.Val) ref.Val{
-	operators.Equals: types.Equal,
+	operators.Equals: equal,
 	operators.NotEquals: func(left, right ref.Val) ref.Val {
-		same, ok := types.Equal(left, right).(types.Bool)
+		same, ok := equal(left, right).(types.Bool)
 		return types.Bool(!ok || !bool(same))
 	},
 	overloads.Matches: func(left, right ref.Val) ref.Val {

@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"slices"
 	"sort"
+	"strconv"
 	"strings"
 	"time"
 
@@ -139,7 +140,7 @@ func plainScalar(value ref.Val) (any, error) {
 		return int64(v), nil
 	case types.Uint:
 		if v > math.MaxInt64 {
-			return nil, fmt.Errorf("%d does not fit a 64-bit signed integer", uint64(v))
+			return json.Number(strconv.FormatUint(uint64(v), 10)), nil
 		}
 		return int64(v), nil
 	case types.Double:

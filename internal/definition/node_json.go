@@ -10,6 +10,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/leat-io/leat/pkg/events"
 	"github.com/leat-io/leat/pkg/fsm"
 )
 
@@ -97,14 +98,17 @@ func (n *node) number(text string) error {
 	if !strings.ContainsAny(text, ".eE") {
 		i, err := strconv.ParseInt(text, 10, 64)
 		if err != nil {
-			return &problem{n.pos, "syntax", text + " does not fit a 64-bit integer"}
+			return &problem{n.pos, "syntax", clip(text) + " does not fit a 64-bit integer"}
 		}
 		n.kind, n.value = kindInt, i
 		return nil
 	}
-	f, err := strconv.ParseFloat(text, 64)
-	if err != nil {
-		return &problem{n.pos, "syntax", text + " is not a finite number"}
+	f, same, err := events.ParseDouble(text)
+	switch {
+	case err != nil:
+		return &problem{n.pos, "syntax", clip(text) + " is not a finite number"}
+	case !same:
+		return &problem{n.pos, "syntax", clip(text) + " is no double: write one that is, or text"}
 	}
 	n.kind, n.value = kindFloat, f
 	return nil

@@ -12,6 +12,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/leat-io/leat/pkg/events"
 	"github.com/leat-io/leat/pkg/fsm"
 )
 
@@ -127,13 +128,19 @@ func (n *node) scalar(y *yaml.Node) error {
 	case "!!int":
 		var i int64
 		if err := y.Decode(&i); err != nil {
-			return &problem{n.pos, "syntax", y.Value + " does not fit a 64-bit integer"}
+			return &problem{n.pos, "syntax", clip(y.Value) + " does not fit a 64-bit integer"}
 		}
 		n.kind, n.value = kindInt, i
 	case "!!float":
+		if strings.Trim(y.Value, "+-0123456789") == "" { // the library makes doubles of long integers
+			return &problem{n.pos, "syntax", clip(y.Value) + " does not fit a 64-bit integer"}
+		}
 		var f float64
 		if err := y.Decode(&f); err != nil || math.IsNaN(f) || math.IsInf(f, 0) {
-			return &problem{n.pos, "syntax", y.Value + " is not a finite number"}
+			return &problem{n.pos, "syntax", clip(y.Value) + " is not a finite number"}
+		}
+		if _, same, err := events.ParseDouble(strings.TrimPrefix(y.Value, "+")); err == nil && !same {
+			return &problem{n.pos, "syntax", clip(y.Value) + " is no double: write one that is, or text"}
 		}
 		n.kind, n.value = kindFloat, f
 	case "!!str", "!!timestamp":

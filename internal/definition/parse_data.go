@@ -71,7 +71,11 @@ func (r *reader) defaultOf(n *node, k events.Kind, name string) events.ContextVa
 	var v events.ContextValue
 	err := v.UnmarshalJSON(n.toJSON(nil))
 	if err == nil && k == events.KindDouble && v.Kind() == events.KindLong {
-		v = events.Double(float64(v.Int()))
+		f := float64(v.Int())
+		if f >= 1<<63 || int64(f) != v.Int() {
+			r.errorf(n.pos, "bad-value", "the default of %q is %d, which no double is", name, v.Int())
+		}
+		v = events.Double(f)
 	}
 	if err != nil || v.Kind() != k {
 		r.errorf(n.pos, "wrong-kind", "the default of %q is %s, but its type is %s", name, n.kind, k)

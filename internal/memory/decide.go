@@ -60,7 +60,7 @@ func (t *workflowType) decideOn(c *events.Command, ack *workflow.Ack) ([]events.
 		return nil, nil
 	case c.Command == events.CommandSignal && i == nil:
 		ack.Status = events.OutcomeRejected
-		return nil, refusal(workflow.ErrRejected, "NOT_FOUND", "no such instance: it was never started, or its key is of another type")
+		return nil, refusal(workflow.ErrRejected, "NOT_FOUND", "no such instance: it was never started, or its key is of another type; an id is written id:UUID")
 	case i != nil && i.snapshot.State.Finished():
 		ack.Status = events.OutcomeRejected
 		return nil, refusal(workflow.ErrRejected, "FINISHED", fmt.Sprintf("the instance is %s and takes no more signals", i.snapshot.State))

@@ -58,7 +58,7 @@ func newHandler(p *Projector) (http.Handler, error) {
 		}
 		p.config.Page.ServeHTTP(w, r)
 	})
-	return guard(http.NewCrossOriginProtection().Handler(slashKey(mux))), nil
+	return guard(http.NewCrossOriginProtection().Handler(wholeKey(mux))), nil
 }
 
 // guard bounds bodies and keeps browsers from guessing or caching.

@@ -103,14 +103,26 @@ func (p *Projector) signal(ctx context.Context, in *signalInput) (*acceptedOutpu
 		Command: events.CommandSignal, WorkflowType: in.Type, Event: in.Body.Event, Payload: in.Body.Data,
 		IdempotencyKey: in.IdempotencyKey, ExpectedSequence: in.Body.ExpectedSequence,
 	}
-	// The view may not have the instance yet; its id is known all the same.
-	if err := p.read(func(db *store.DB) (err error) {
-		c.InstanceID, _, err = r.resolve(db)
-		return err
-	}); err != nil {
+	if c.InstanceID, err = p.receiver(r); err != nil {
 		return nil, err
 	}
 	return p.send(ctx, &c)
+}
+
+// receiver is the instance that a command is for. The view may not have it yet;
+// its id is known all the same, but not that of a name that no instance can have:
+// what is sent to it would be lost.
+func (p *Projector) receiver(r ref) (id events.UUID, err error) {
+	if named := events.ParseRef(r.text); named.ID.IsNil() {
+		if err := events.CheckKey("key", named.Key); err != nil {
+			return id, invalidCommand(err)
+		}
+	}
+	err = p.read(func(db *store.DB) (err error) {
+		id, _, err = r.resolve(db)
+		return err
+	})
+	return id, err
 }
 
 // send makes a command durable.
@@ -132,7 +144,7 @@ func (p *Projector) send(ctx context.Context, c *events.Command) (*acceptedOutpu
 	}
 	value, err := avro.EncodeCommand(c)
 	if err != nil {
-		return nil, p.judge(err)
+		return nil, invalidCommand(err)
 	}
 	record := kafka.NewRecord(p.config.Names.Commands(c.WorkflowType), []byte(c.InstanceID.String()), value)
 	record.Headers = []kafka.Header{{Key: "content-type", Value: []byte(avro.ContentType)}}

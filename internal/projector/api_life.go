@@ -6,7 +6,6 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"github.com/leat-io/leat/internal/store"
 	"github.com/leat-io/leat/pkg/events"
 )
 
@@ -53,11 +52,7 @@ func (p *Projector) change(ctx context.Context, command events.CommandType, in *
 	if b := in.Body; b != nil {
 		c.Reason, c.Skip, c.ExpectedSequence = b.Reason, b.Skip, b.ExpectedSequence
 	}
-	// The view may not have the instance yet; its id is known all the same.
-	if err := p.read(func(db *store.DB) (err error) {
-		c.InstanceID, _, err = r.resolve(db)
-		return err
-	}); err != nil {
+	if c.InstanceID, err = p.receiver(r); err != nil {
 		return nil, err
 	}
 	return p.send(ctx, &c)

@@ -111,10 +111,11 @@ func TestGetByIDAndByKey(t *testing.T) {
 		snapshotOf("order", idFor(2), 11, nil), // whose id is the key of another
 		snapshotOf("order", events.InstanceIDForKey("order", ".."), 13, keyed("..")),
 		snapshotOf("order", events.InstanceIDForKey("order", "/"), 15, keyed("/")),
+		snapshotOf("order", events.InstanceIDForKey("order", "."), 17, keyed(".")),
 	)
 	for path, want := range map[string]int64{
 		derived.String(): 3, "a%2Fb%201": 3, own.String(): 7, "mine": 7, uuidKey: 9,
-		"id:" + uuidKey: 11, "id:" + derived.String(): 3, "%2E%2E": 13, "%2F": 15,
+		"id:" + uuidKey: 11, "id:" + derived.String(): 3, "%2E%2E": 13, "..": 13, "%2F": 15, "%2f": 15, ".": 17, "%2E": 17,
 	} {
 		got, header := get[events.Snapshot](s, "/api/v1/instances/order/"+path)
 		if got.SequenceNumber != want || header.Get("Leat-Sequence") != strconv.FormatInt(want, 10) {
@@ -155,6 +156,10 @@ func TestProblems(t *testing.T) {
 		{"POST", "/api/v1/instances/order", `{"input":"` + strings.Repeat("x", events.MaxPayloadLength) + `"}`, 422, "LEAT-W005"},
 		{"POST", "/api/v1/instances/order", `{"input":"` + strings.Repeat("x", maxBody) + `"}`, 413, "LEAT-A003"},
 		{"POST", "/api/v1/instances/order/x/signals", `{}`, 422, "LEAT-A003"},
+		{"POST", "/api/v1/instances/order/x/signals", `{"event":"a\u0000"}`, 422, "LEAT-W005"},
+		{"POST", "/api/v1/instances/order/%00/signals", `{"event":"a"}`, 422, "LEAT-W005"},
+		{"POST", "/api/v1/instances/order/%ff/pause", `{}`, 422, "LEAT-W005"},
+		{"POST", "/api/v1/instances/order/%0A/cancel", "", 422, "LEAT-W005"},
 	} {
 		w := s.ask(tt.method, tt.path, tt.body)
 		var p Problem
@@ -163,6 +168,13 @@ func TestProblems(t *testing.T) {
 			w.Header().Get("Content-Type") != "application/problem+json" {
 			t.Errorf("%s %s: %d %s, want %d with %s", tt.method, tt.path, w.Code, w.Body, tt.status, tt.code)
 		}
+	}
+}
+
+func TestIdempotencyKeyThatIsNoText(t *testing.T) {
+	s := newStill(t, nil)
+	if w := s.ask("POST", "/api/v1/instances/order", `{}`, "Idempotency-Key", "\xff"); w.Code != 422 || !strings.Contains(w.Body.String(), "idempotency_key") {
+		t.Errorf("%d %s", w.Code, w.Body)
 	}
 }
 

@@ -155,17 +155,21 @@ func missing(r ref) error {
 		"no business key has this name in the view, and no instance the id, which is written id:UUID", "")
 }
 
-// slashKey names the instance whose key is "/" by its id: the router of net/http
-// takes a piece of a path that is %2F alone for the end of the path.
-func slashKey(next http.Handler) http.Handler {
+// wholeKey names the instance whose key is "/", "." or ".." by its id: the router
+// of net/http takes the first for the end of a path, and the others, which only
+// arrive from clients that send a path as it is, for steps within it.
+func wholeKey(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		pieces := strings.Split(r.URL.EscapedPath(), "/") // "", api, v1, instances, type, key
-		if len(pieces) > 5 && pieces[3] == "instances" && strings.EqualFold(pieces[5], "%2f") {
-			pieces[5] = events.Ref{ID: events.InstanceIDForKey(pieces[4], "/")}.String()
-			named := r.Clone(r.Context())
-			if path, err := url.PathUnescape(strings.Join(pieces, "/")); err == nil {
-				named.URL.Path, named.URL.RawPath = path, strings.Join(pieces, "/")
-				r = named
+		if len(pieces) > 5 && pieces[1] == "api" && pieces[3] == "instances" {
+			switch key, err := url.PathUnescape(pieces[5]); {
+			case err == nil && (key == "/" || key == "." || key == ".."):
+				pieces[5] = events.Ref{ID: events.InstanceIDForKey(pieces[4], key)}.String()
+				named := r.Clone(r.Context())
+				if path, err := url.PathUnescape(strings.Join(pieces, "/")); err == nil {
+					named.URL.Path, named.URL.RawPath = path, strings.Join(pieces, "/")
+					r = named
+				}
 			}
 		}
 		next.ServeHTTP(w, r)

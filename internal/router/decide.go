@@ -147,7 +147,7 @@ func refuse(in input, snap *events.Snapshot) (decision, bool) {
 			fmt.Sprintf("version %d of %q is not deployed; deploy it with `leat def deploy`", c.Version, c.WorkflowType)), true
 	case c.Command != events.CommandStart && snap == nil:
 		return answer(in, snap, events.OutcomeRejected, CodeNotFound,
-			"no such instance: it was never started, or its key is of another type"), true
+			"no such instance: it was never started, or its key is of another type; an id is written id:UUID"), true
 	case snap != nil:
 		if d, done := refuseRunning(in, snap); done {
 			return d, true

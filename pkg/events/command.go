@@ -2,6 +2,7 @@ package events
 
 import (
 	"encoding/json"
+	"strings"
 	"time"
 )
 
@@ -57,7 +58,9 @@ func (c *Command) Validate() error {
 		c.checkTarget(),
 		c.checkKey(),
 		checkLength("idempotency_key", c.IdempotencyKey, MaxKeyLength),
+		inField("idempotency_key", checkText(c.IdempotencyKey)),
 		checkLength("reason", c.Reason, MaxReasonLength),
+		inField("reason", checkText(c.Reason)),
 		checkEnum("priority", c.Priority, TaskPriorities()),
 		c.checkPayload(),
 		validateValues("metadata", c.Metadata),
@@ -73,7 +76,7 @@ func (c *Command) Validate() error {
 	case CommandMigrate:
 		return c.checkMigrate()
 	case CommandSignal:
-		return checkName("event", c.Event)
+		return c.checkSignal()
 	case CommandClaim, CommandHeartbeat, CommandResult:
 		return c.checkReport()
 	default:
@@ -113,6 +116,14 @@ func (c *Command) checkStart() error {
 		return fieldErrorf("version", "%d is below 0", c.Version)
 	}
 	return nil
+}
+
+// checkSignal: a name that cannot be shown cannot be handled or looked for either.
+func (c *Command) checkSignal() error {
+	if at := strings.IndexFunc(c.Event, isControl); at >= 0 {
+		return fieldErrorf("event", "has a control character at byte %d: a name is text that can be shown", at)
+	}
+	return firstError(checkName("event", c.Event), inField("event", checkText(c.Event)))
 }
 
 func (c *Command) checkMigrate() error {

@@ -61,10 +61,44 @@ func DecodeCommandJSON(text []byte) (Command, error) {
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return Command{}, errors.New("there is something after the JSON object")
 	}
-	if err := j.checkShape(); err != nil {
+	if err := firstError(checkFields(text), j.checkShape()); err != nil {
 		return Command{}, err
 	}
 	return j.command()
+}
+
+// checkFields refuses what encoding/json reads without a word: a field that is
+// there twice, of which one would be lost, and names in texts that it would
+// change, so that two of them became one.
+func checkFields(text []byte) error {
+	dec := json.NewDecoder(bytes.NewReader(text))
+	_, err := dec.Token() // the bracket: the object was read before
+	var seen []string
+	for err == nil && dec.More() {
+		var field json.Token
+		if field, err = dec.Token(); err != nil {
+			break
+		}
+		name, _ := field.(string)
+		if slices.ContainsFunc(seen, func(other string) bool { return strings.EqualFold(other, name) }) {
+			return fieldErrorf(clip(name), "is there twice")
+		}
+		seen = append(seen, name)
+		var value json.RawMessage
+		if err = dec.Decode(&value); err == nil {
+			err = checkIdentity(strings.ToLower(name), value)
+		}
+	}
+	return err
+}
+
+// checkIdentity holds the fields by which something is found again. What comes
+// with them for people and definitions is theirs.
+func checkIdentity(field string, value json.RawMessage) error {
+	if !slices.Contains([]string{"type", "event", "idempotency_key", "node_id"}, field) {
+		return nil // a key does it itself
+	}
+	return checkCharacters(field, value)
 }
 
 // checkShape refuses fields that belong to another command, because a producer

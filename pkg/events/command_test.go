@@ -96,6 +96,11 @@ func TestCommandJSONThatIsRefused(t *testing.T) {
 		{`{"command":"start","type":"quake","metadata":{"a":1,"b":null}}`, "metadata.b", "null"},
 		{`{"command":"start","type":"quake","metadata":{"a":[1]}}`, "metadata.a", "strings only"},
 		{`{"command":"result","type":"quake","execution_time_ms":9223372036854775807}`, "execution_time_ms", "not a duration"},
+		{`{"command":"start","type":"quake","key":"a","key":"b"}`, "key", "twice"},
+		{`{"command":"start","type":"quake","key":"a","Key":"b"}`, "Key", "twice"},
+		{`{"command":"signal","type":"quake","event":"\ud800"}`, "event", "half"},
+		{`{"command":"start","type":"quake","idempotency_key":"\ud801"}`, "idempotency_key", "half"},
+		{`{"command":"start","type":"quake","IDEMPOTENCY_KEY":"` + "\xff" + `"}`, "idempotency_key", "UTF-8"},
 		{`{"command":"start","type":"quake"} x`, "", "after the JSON object"},
 		{`{"command":"start","type":"quake"}{}`, "", "after the JSON object"},
 		{`{"command":"start"`, "", "not a JSON command"},
@@ -111,6 +116,14 @@ func TestCommandJSONThatIsRefused(t *testing.T) {
 }
 
 func TestCommandValidation(t *testing.T) {
+	for _, name := range []string{"a\x00", "a\nb", "\x1b[31m", "\u0085", "a\xff"} {
+		c := fullCommands()[1]
+		c.Event = name
+		wantField(t, c.Validate(), "event")
+	}
+	once := fullCommands()[0]
+	once.IdempotencyKey = "a\xff"
+	wantField(t, once.Validate(), "idempotency_key")
 	bad := map[string]func(start, signal, result *events.Command){
 		"command_id":        func(c, _, _ *events.Command) { c.CommandID = events.Nil },
 		"command":           func(c, _, _ *events.Command) { c.Command = "stop" },

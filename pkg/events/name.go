@@ -93,17 +93,25 @@ type KeyText string
 
 // UnmarshalJSON reads a JSON string.
 func (k *KeyText) UnmarshalJSON(text []byte) error {
-	if !utf8.Valid(text) {
-		return fieldErrorf("key", "is not valid UTF-8")
-	}
-	if hasHalf(text) {
-		return fieldErrorf("key", "has half of a surrogate pair, which is no character")
+	if err := checkCharacters("key", text); err != nil {
+		return err
 	}
 	var s string
 	if err := json.Unmarshal(text, &s); err != nil {
 		return fieldErrorf("key", "is not a JSON string")
 	}
 	*k = KeyText(s)
+	return nil
+}
+
+// checkCharacters refuses JSON in which encoding/json would replace something.
+func checkCharacters(field string, text []byte) error {
+	switch {
+	case !utf8.Valid(text):
+		return fieldErrorf(field, "is not valid UTF-8")
+	case hasHalf(text):
+		return fieldErrorf(field, "has half of a surrogate pair, which is no character")
+	}
 	return nil
 }
 

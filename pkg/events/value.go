@@ -276,9 +276,12 @@ func (v *ContextValue) unmarshalNumber(text string) error {
 		*v = Long(i)
 		return nil
 	}
-	f, err := strconv.ParseFloat(text, 64)
-	if err != nil {
+	f, same, err := ParseDouble(text)
+	switch {
+	case err != nil:
 		return fmt.Errorf("%s is not a finite number", clip(text))
+	case !same:
+		return fmt.Errorf("%s is no double: another number would be kept", clip(text))
 	}
 	*v = Double(f)
 	return nil

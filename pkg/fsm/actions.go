@@ -232,7 +232,11 @@ func (s *step) evalValue(a *assign) (events.ContextValue, error) {
 	}
 	out, ok := toKind(value, a.kind)
 	if !ok {
-		return out, fmt.Errorf("%s cannot be assigned to %q, which is a %s", describe(value), a.name, a.kind)
+		is := describe(value)
+		if n, ok := value.(int64); ok && a.kind == events.KindDouble {
+			is = fmt.Sprintf("%d, which no double is,", n)
+		}
+		return out, fmt.Errorf("%s cannot be assigned to %q, which is a %s", is, a.name, a.kind)
 	}
 	return out, nil
 }
@@ -265,7 +269,7 @@ func describe(value any) string {
 	case float64:
 		return "a double"
 	case json.Number:
-		return clip(string(v)) + ", which does not fit a 64-bit integer,"
+		return clip(string(v)) + ", which no 64-bit integer and no double is,"
 	case string:
 		if len(v) > events.MaxPayloadLength {
 			return "text of more than 256 KiB"

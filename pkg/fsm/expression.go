@@ -122,16 +122,20 @@ func (v Vars) Active(id string) bool {
 	return ok && v.s.config.has(i)
 }
 
-// toKind makes a value of an instance variable's kind. An integer fits a double.
+// toKind makes a value of an instance variable's kind. An integer is a double
+// where there is one that is the same number.
 func toKind(value any, kind events.Kind) (events.ContextValue, bool) {
 	switch v := value.(type) {
 	case string:
 		return events.String(v), kind == events.KindString && len(v) <= events.MaxPayloadLength
 	case int64:
 		if kind == events.KindDouble {
-			return events.Double(float64(v)), true
+			return toDouble(v)
 		}
 		return events.Long(v), kind == events.KindLong
+	case json.Number: // such as 9007199254740993.0, which is no double
+		n, whole := events.ParseWhole(string(v))
+		return events.Long(n), whole && kind == events.KindLong
 	case float64:
 		if kind == events.KindLong && v == math.Trunc(v) && v >= -1<<63 && v < 1<<63 { // 100.0 and 1e2 are integers
 			return events.Long(int64(v)), true
@@ -146,6 +150,12 @@ func toKind(value any, kind events.Kind) (events.ContextValue, bool) {
 		return toMap(v, kind)
 	}
 	return events.ContextValue{}, false
+}
+
+// toDouble refuses an integer that would become another number.
+func toDouble(n int64) (events.ContextValue, bool) {
+	f := float64(n)
+	return events.Double(f), f < 1<<63 && int64(f) == n
 }
 
 func toStrings(list []any, kind events.Kind) (events.ContextValue, bool) {

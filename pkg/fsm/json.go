@@ -16,8 +16,8 @@ import (
 
 // decodeJSON reads one JSON value as expressions see it: nil, bool, string,
 // []any, map[string]any, and int64 for a number without fraction and exponent
-// that fits, json.Number, the text as it was sent, for one that does not fit, and
-// float64 for every number with them. No text is null.
+// that fits, and float64 for every number with them. A number that neither of the two
+// is, such as 12345678901234567890 or 1e400, is the json.Number that was sent. No text is null.
 func decodeJSON(text json.RawMessage) (any, error) {
 	if len(text) == 0 {
 		return nil, nil
@@ -59,14 +59,12 @@ func number(text string) (any, error) {
 			return i, nil
 		}
 	}
-	if !strings.ContainsAny(text, ".eE") {
-		return json.Number(text), nil // never silently another number
+	if strings.ContainsAny(text, ".eE") {
+		if f, same, err := events.ParseDouble(text); err == nil && same {
+			return f, nil
+		}
 	}
-	f, err := strconv.ParseFloat(text, 64)
-	if err != nil {
-		return nil, fmt.Errorf("the number %s is too large", clip(text))
-	}
-	return f, nil
+	return json.Number(text), nil // never silently another number
 }
 
 // errTooLong is a value whose JSON no payload can hold. It is found while the
