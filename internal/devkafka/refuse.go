@@ -4,13 +4,13 @@ import (
 	"encoding/binary"
 	"errors"
 
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 const (
-	counted = 57 // where a batch says how many records it has
+	corruptMessage = 2  // the error code
+	counted        = 57 // where a batch says how many records it has
 	// maxCount bounds what a packed batch may say: it is believed.
 	maxCount = 1 << 17
 )
@@ -78,7 +78,7 @@ func corrupt(req *kmsg.ProduceRequest) kmsg.Response {
 		topic.Topic, topic.TopicID = t.Topic, t.TopicID
 		for _, p := range t.Partitions {
 			partition := kmsg.NewProduceResponseTopicPartition()
-			partition.Partition, partition.ErrorCode = p.Partition, kerr.CorruptMessage.Code
+			partition.Partition, partition.ErrorCode = p.Partition, corruptMessage
 			topic.Partitions = append(topic.Partitions, partition)
 		}
 		resp.Topics = append(resp.Topics, topic)
