@@ -63,6 +63,7 @@ func (a *app) dev(ctx context.Context, o boot.DevOptions) error {
 	if err != nil {
 		return err
 	}
+	o.Programs = a.programs
 	o.Logger, o.HTTPCalls, o.HTTPHosts = logger, a.settings.HTTPCalls(), a.settings.List("http-host")
 	if o.Memory && o.Data != "" {
 		return problem.New(problem.Usage, "--data and --memory exclude each other", "one keeps the data, the other does not", "leave one out")

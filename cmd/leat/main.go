@@ -15,8 +15,9 @@ import (
 )
 
 func main() {
-	ctx, stop := boot.Signals(context.Background())
-	code := run(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr, os.Environ()})
+	programs := new(boot.Programs)
+	ctx, stop := boot.Signals(context.Background(), programs)
+	code := runKnown(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr, os.Environ()}, programs)
 	stop()
 	os.Exit(code)
 }

@@ -16,13 +16,17 @@ import (
 // app is what the commands share.
 type app struct {
 	streams
+	programs *boot.Programs
 	settings *boot.Settings
 	print    *printer
 }
 
 // run is the whole program; it returns the exit code.
-func run(ctx context.Context, args []string, s streams) int {
-	a := &app{streams: s, print: newPrinter(s)}
+func run(ctx context.Context, args []string, s streams) int { return runKnown(ctx, args, s, nil) }
+
+// runKnown is run for a process that ends the programs of leat dev with itself.
+func runKnown(ctx context.Context, args []string, s streams, programs *boot.Programs) int {
+	a := &app{streams: s, print: newPrinter(s), programs: programs}
 	root := a.root()
 	root.SetArgs(args)
 	root.SetContext(ctx)

@@ -26,7 +26,7 @@ func DecodeFact(key, value []byte, offset int64) (events.Event, error) {
 		return e, fmt.Errorf("%w: %w", ErrForeign, err)
 	case e.InstanceID.String() != string(key):
 		return e, fmt.Errorf("%w: it is about instance %s and has another key", ErrForeign, e.InstanceID)
-	case e.SequenceNumber-1 > offset:
+	case e.SequenceNumber < 1 || e.SequenceNumber-1 > offset:
 		return e, fmt.Errorf("%w: it has sequence %d at offset %d", ErrForeign, e.SequenceNumber, offset)
 	case e.EventID != events.EventID(e.WorkflowType, e.InstanceID, e.SequenceNumber):
 		return e, fmt.Errorf("%w: its id %s is not that of sequence %d", ErrForeign, e.EventID, e.SequenceNumber)

@@ -30,6 +30,7 @@ type DevOptions struct {
 	Partitions int    // of topics without a count of their own; default topics.DevPartitions
 	Exec       []string
 	HTTPCalls  httpcall.Config
+	Programs   *Programs    // told of what runs; default: nobody is
 	Logger     *slog.Logger // default: none
 }
 
@@ -186,7 +187,7 @@ func (d *Dev) newExecutor(o DevOptions, config kafka.Config, metrics *metricSet)
 	if err != nil {
 		return nil, err
 	}
-	if err := addPrograms(e, o.Exec); err != nil {
+	if err := addPrograms(e, o.Programs, o.Exec); err != nil {
 		return nil, err
 	}
 	if err := addBuiltins(e, o.HTTPCalls, true); err != nil {

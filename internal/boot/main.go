@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/pflag"
 
+	"github.com/leat-io/leat/internal/executor"
 	"github.com/leat-io/leat/internal/kafka"
 	"github.com/leat-io/leat/internal/problem"
 )
@@ -42,7 +43,8 @@ type process struct {
 	logger   *slog.Logger
 	health   *Health
 	servers  []*httpServer // the operators' first
-	api      *current      // nil when there is none
+	programs *executor.Programs
+	api      *current // nil when there is none
 }
 
 // Main runs a worker as a program and never returns.
@@ -122,10 +124,11 @@ func serve(role Role, s *Settings, stderr io.Writer) (err error) {
 	}
 	logger = logger.With("role", role.Name)
 	limitMemory(logger)
-	ctx, stop := Signals(context.Background())
+	programs := new(executor.Programs)
+	ctx, stop := Signals(context.Background(), programs)
 	defer stop()
 	m := newMeters(role.Name)
-	p := &process{role: role, settings: s, meters: m, metrics: newMetricSet(m), logger: logger, health: new(Health)}
+	p := &process{role: role, settings: s, meters: m, metrics: newMetricSet(m), logger: logger, health: new(Health), programs: programs}
 	if p.kafka, err = s.Kafka(limit(logger)); err != nil {
 		return err
 	}

@@ -101,20 +101,20 @@ func Executor() Role {
 			if err != nil {
 				return nil, err
 			}
-			return w, addHandlers(w, p.settings.List("exec"), p.settings.HTTPCalls())
+			return w, addHandlers(w, p.programs, p.settings.List("exec"), p.settings.HTTPCalls())
 		},
 	}
 }
 
 // addPrograms adds a handler for each 'queue.task=program arg…'.
-func addPrograms(w *executor.Executor, specs []string) error {
+func addPrograms(w *executor.Executor, running *executor.Programs, specs []string) error {
 	for _, spec := range specs {
 		name, command, ok := strings.Cut(spec, "=")
 		argv, err := splitArgs(command)
 		if !ok || err != nil || len(argv) == 0 {
 			return problem.New(problem.Usage, fmt.Sprintf("--exec %q cannot be understood", spec), reasonOr(err, "want queue.task=program arg…"), "executor --exec 'mail.send=./send-mail --html'")
 		}
-		h, err := executor.Program{Argv: argv}.Handler()
+		h, err := executor.Program{Argv: argv, Running: running}.Handler()
 		if err == nil {
 			err = w.Handle(strings.TrimSpace(name), h)
 		}

@@ -9,9 +9,13 @@ import (
 	"github.com/leat-io/leat/internal/executor"
 )
 
+// Programs is what the executors of this process run.
+type Programs = executor.Programs
+
 // Signals gives a context that ends with the first SIGINT or SIGTERM. The
-// second one ends the process at once, and the programs that it runs. stop gives the signals back.
-func Signals(parent context.Context) (ctx context.Context, stop func()) {
+// second one ends the process at once, and the programs that it runs. stop gives
+// the signals back.
+func Signals(parent context.Context, programs *Programs) (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithCancel(parent)
 	ch := make(chan os.Signal, 2)
 	signal.Notify(ch, os.Interrupt, syscall.SIGTERM)
@@ -20,7 +24,7 @@ func Signals(parent context.Context) (ctx context.Context, stop func()) {
 		defer close(done)
 		for range ch {
 			if ctx.Err() != nil {
-				executor.KillPrograms()
+				programs.Kill()
 				os.Exit(130)
 			}
 			cancel()

@@ -117,6 +117,7 @@ func (b *Broker) open(o Options) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("start embedded broker: %w", err), gate.Close())
 	}
+	refuseCorrupt(b.cluster)
 	b.addr = gate.Addr().String()
 	gate.open()
 	return nil

@@ -13,6 +13,8 @@
 //     a transaction, and the next commit of the same producer would bring aborted
 //     records back to life. Recovery writes the markers that are missing, all
 //     commit or all abort, before kfake opens the directory;
+//   - it refuses batches whose count is not that of their records (refuse.go), as
+//     Apache Kafka does: kfake believes it;
 //   - no compaction: kfake's cleaner drops the markers of aborted transactions and
 //     keeps them in its list of aborted ones, so that later commits of the same
 //     producer become invisible; it may also drop the committed record of a key in

@@ -46,6 +46,8 @@ type Program struct {
 	// Grace is how long the program gets between being asked to stop (SIGTERM to
 	// its process group) and being killed; default 5 s.
 	Grace time.Duration
+	// Running is told of what runs; nil tells nobody.
+	Running *Programs
 }
 
 // Handler is the [Handler] that runs p.
@@ -112,6 +114,8 @@ func (p Program) play(cmd *exec.Cmd, input []byte, stdout, stderr io.Writer) err
 	if err := g.start(cmd); err != nil {
 		return err
 	}
+	p.Running.enlist(g)
+	defer p.Running.dismiss(g)
 	pipe.started()
 	return cmd.Wait()
 }

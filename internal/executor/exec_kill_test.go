@@ -24,13 +24,14 @@ func TestRunner(t *testing.T) {
 	if !ok {
 		t.Skip("it is the process of another test")
 	}
-	h, err := Program{Argv: []string{"/bin/sh", "-c", script}}.Handler()
+	running := new(Programs)
+	h, err := Program{Argv: []string{"/bin/sh", "-c", script}, Running: running}.Handler()
 	if err != nil {
 		t.Fatal(err)
 	}
 	go func() {
 		_, _ = os.Stdin.Read(make([]byte, 1))
-		KillPrograms()
+		running.Kill()
 		os.Exit(130) // as the second interrupt does
 	}()
 	_, _ = h(context.Background(), &events.Task{})

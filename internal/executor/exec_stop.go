@@ -5,33 +5,44 @@ import (
 	"time"
 )
 
-// groups is what runs in this process now, for who ends it at once.
-var groups = struct {
-	sync.Mutex
+// Programs is what runs now, for who has to end it at once. Whoever handles the
+// end of the process owns it and gives it to each [Program]. The zero value is
+// ready to use, a nil one knows nothing.
+type Programs struct {
+	mu   sync.Mutex
 	open map[*group]chan struct{}
-}{open: make(map[*group]chan struct{})}
-
-func (g *group) enlist() {
-	groups.Lock()
-	defer groups.Unlock()
-	groups.open[g] = make(chan struct{})
 }
 
-func (g *group) dismiss() {
-	groups.Lock()
-	defer groups.Unlock()
-	if over, ok := groups.open[g]; ok {
+func (p *Programs) enlist(g *group) {
+	if p == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.open == nil {
+		p.open = make(map[*group]chan struct{})
+	}
+	p.open[g] = make(chan struct{})
+}
+
+func (p *Programs) dismiss(g *group) {
+	if p == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if over, ok := p.open[g]; ok {
 		close(over)
-		delete(groups.open, g)
+		delete(p.open, g)
 	}
 }
 
-// KillPrograms ends every program that runs, and what it started, without
-// grace. It is for a process that is about to exit: a program must not go on
-// while its task is given to another executor.
-func KillPrograms() {
+// Kill ends every program that runs, and what it started, without grace. It is
+// for a process that is about to exit: a program must not go on while its task is
+// given to another executor.
+func (p *Programs) Kill() {
 	giveUp := time.After(time.Second) // nothing holds a killed program for long
-	for _, over := range kill() {
+	for _, over := range p.kill() {
 		select {
 		case <-over:
 		case <-giveUp:
@@ -41,10 +52,10 @@ func KillPrograms() {
 }
 
 // kill says of each program when its end was seen.
-func kill() (over []chan struct{}) {
-	groups.Lock()
-	defer groups.Unlock()
-	for g, ended := range groups.open {
+func (p *Programs) kill() (over []chan struct{}) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for g, ended := range p.open {
 		g.kill()
 		over = append(over, ended)
 	}

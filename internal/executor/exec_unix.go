@@ -62,7 +62,6 @@ func (g *group) start(cmd *exec.Cmd) error {
 	if g.pid == 0 {
 		g.pid = cmd.Process.Pid
 	}
-	g.enlist()
 	return nil
 }
 
@@ -71,7 +70,6 @@ func (g *group) kill() { _ = syscall.Kill(-g.pid, syscall.SIGKILL) } // ESRCH: n
 
 // end is behind the end of the program.
 func (g *group) end() {
-	g.dismiss()
 	if g.pid != 0 {
 		g.kill()
 	}

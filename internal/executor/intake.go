@@ -106,7 +106,7 @@ func (in *intake) waitForTopic(ctx context.Context) error {
 	return nil
 }
 
-// ready is nil when the group has let the executor in. The executor's lock is held.
+// ready is nil when the group has let the executor in, and tasks can be read. The executor's lock is held.
 func (in *intake) ready() error {
 	switch {
 	case in.shard == nil && in.e.builtin[in.queue]:
@@ -116,7 +116,7 @@ func (in *intake) ready() error {
 	}
 	if m := in.shard.Member(); m != nil {
 		if _, _, ok := m.Generation(); ok {
-			return nil
+			return in.shard.Ready()
 		}
 	}
 	return fmt.Errorf("not yet a member of group %s", in.group)

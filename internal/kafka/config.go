@@ -66,12 +66,16 @@ func (s SASL) mechanism() (sasl.Mechanism, error) {
 
 // newClient makes a client with what every client of Leat needs.
 func (c Config) newClient(extra ...kgo.Opt) (*kgo.Client, error) {
+	unpacker, err := newUnpacker()
+	if err != nil {
+		return nil, err
+	}
 	opts := []kgo.Opt{
 		kgo.SeedBrokers(c.Brokers...),
 		kgo.ClientID(orDefault(c.ClientID, "leat")),
 		kgo.RequiredAcks(kgo.AllISRAcks()),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
-		kgo.MaxDecompressBatchBytes(maxUnpacked),
+		kgo.WithDecompressor(unpacker),
 		kgo.WithHooks(c.Hooks...),
 	}
 	if c.Logger != nil {

@@ -26,7 +26,8 @@ const (
 // than what the broker that took it compressed allows.
 const (
 	deadValue  = 700 << 10 // bytes of a value in one record
-	deadWhole  = 4 << 20   // bytes of a value that are kept
+	deadWhole  = 4 << 20   // bytes of a value that is kept as it was
+	deadBegin  = 64 << 10  // bytes that are kept of a larger one
 	deadRest   = 64 << 10  // bytes of key and headers
 	deadReason = 1024
 	deadKey    = 1024 // of a key that is cut
@@ -50,9 +51,10 @@ func NewDeadLetters(topic string, r *Record, reason error) []*Record {
 		key, headers = key[:min(len(key), deadKey)], nil
 		about = append(about, Header{Key: DeadLetterCut, Value: fmt.Appendf(nil, "key and headers were %d bytes, at most %d are kept", size, deadRest)})
 	}
-	value := r.Value[:min(len(r.Value), deadWhole)]
-	if len(value) < len(r.Value) {
-		about = append(about, Header{Key: DeadLetterCut, Value: fmt.Appendf(nil, "the value was %d bytes, the first %d are kept", len(r.Value), deadWhole)})
+	value := r.Value
+	if len(value) > deadWhole {
+		value = value[:deadBegin]
+		about = append(about, Header{Key: DeadLetterCut, Value: fmt.Appendf(nil, "the value was %d bytes, the first %d are kept", len(r.Value), deadBegin)})
 	}
 	about = slices.Concat(headers, about)
 	if len(value) <= deadValue {

@@ -28,10 +28,14 @@ func TestDeadLettersFitIntoRecords(t *testing.T) {
 			}
 			value = append(value, d.Value...)
 		}
-		if !bytes.Equal(value, r.Value[:min(len(r.Value), deadWhole)]) {
+		kept := len(r.Value)
+		if kept > deadWhole {
+			kept = deadBegin
+		}
+		if !bytes.Equal(value, r.Value[:kept]) {
 			t.Errorf("%s: %d bytes are kept of %d", name, len(value), len(r.Value))
 		}
-		if many := len(r.Value) > deadValue; many != (len(dead) > 1) {
+		if many := kept > deadValue; many != (len(dead) > 1) {
 			t.Errorf("%s: it is %d dead letters", name, len(dead))
 		}
 	}

@@ -209,6 +209,7 @@ func (f *Fetcher) readAhead() {
 		ctx, cancel := f.beginFetch()
 		fetches := f.client.PollRecords(ctx, aheadRecords)
 		cancel()
+		unpackerOf(f.client).taken()
 		f.push(fetches)
 		f.purge()
 		<-f.still
@@ -253,6 +254,7 @@ func (f *Fetcher) push(fetches kgo.Fetches) {
 		switch {
 		case errors.As(err, &large):
 			skipped = append(skipped, large)
+		case errors.Is(err, errLater): // it comes with the next fetch
 		case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.Is(err, kgo.ErrClientClosed):
 		case errors.Is(err, kerr.OffsetOutOfRange):
 			f.errs = append(f.errs, fmt.Errorf("%s/%d: %w: %w", topic, partition, ErrOffsetGone, err))

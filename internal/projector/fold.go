@@ -51,7 +51,7 @@ func decode(from source, r *kafka.Record) (change, error) {
 		return c, err
 	case from.state:
 		var s events.Snapshot
-		if s, err = avro.DecodeSnapshot(r.Value); err == nil {
+		if s, err = avro.DecodeState(from.workflowType, r.Key, r.Value); err == nil {
 			c.id, c.card, said = s.InstanceID, cardOf(&s, r.Partition, r.Offset), s.WorkflowType
 			if !s.ForgottenAt.IsZero() {
 				c.raw, c.sequence = nil, s.SequenceNumber

@@ -46,6 +46,16 @@ func decodeFact(b []byte) (Fact, error) {
 // beyond it, so that a page is never empty while there is more.
 const pageBytes = 2 << 20
 
+// sentBytes is how long something is in an answer: names of fields and escapes
+// make many times of it what is stored.
+func sentBytes(v any) int {
+	text, err := events.EncodeJSON(v)
+	if err != nil {
+		return pageBytes // it is not sent
+	}
+	return len(text)
+}
+
 // historyOf gives at most limit events of an instance with a sequence of from
 // or more, and fewer when they are large.
 func historyOf(db *store.DB, workflowType string, id events.UUID, from int64, limit int) (facts []Fact, err error) {
@@ -55,12 +65,12 @@ func historyOf(db *store.DB, workflowType string, id events.UUID, from int64, li
 		if len(facts) == limit || size >= pageBytes {
 			return false, nil
 		}
-		size += len(value)
 		fact, err := decodeFact(value)
 		if err != nil {
 			return false, fmt.Errorf("history of %s/%s: %w", workflowType, id, err)
 		}
 		facts = append(facts, fact)
+		size += sentBytes(&fact)
 		return true, nil
 	})
 	return facts, err

@@ -80,6 +80,9 @@ type Filter struct {
 // nothing gives pages with few items and a cursor.
 const maxExamined = 20_000
 
+// maxRead bounds what is read for one page, as rows may be large.
+const maxRead = 64 << 20
+
 // errCursor says that a cursor is not one of this list's.
 var errCursor = errors.New("cursor does not belong to this list")
 
@@ -180,7 +183,8 @@ type lister struct {
 	left   int
 	visit  func(*instance) // takes what is found, instead of the page
 	page   []*instance
-	bytes  int    // of the snapshots in page
+	bytes  int    // of the snapshots in page, as they are sent
+	read   int    // bytes of the rows that were looked at for the page
 	last   []byte // key of the newest item, or of the last one looked at
 	next   []byte // nil while there is room
 }
@@ -198,7 +202,7 @@ func (l *lister) scan(workflowType string, at []byte) error {
 		to = at
 	}
 	return scan(from, to, func(key, _ []byte) (bool, error) {
-		if len(l.page) == l.filter.Limit || l.left == 0 || l.bytes >= pageBytes {
+		if len(l.page) == l.filter.Limit || l.left == 0 || l.bytes >= pageBytes || l.read >= maxRead {
 			l.next = l.last
 			return false, nil
 		}
@@ -208,21 +212,29 @@ func (l *lister) scan(workflowType string, at []byte) error {
 		if err != nil {
 			return false, err
 		}
+		if i != nil && l.visit == nil {
+			l.read += len(i.raw)
+		}
 		// The row is read later than the index and may have moved on.
 		if i != nil && l.filter.matches(&i.card) && !l.filter.again(workflowType, key, &i.card) {
-			l.found(i)
+			return true, l.found(i)
 		}
 		return true, nil
 	})
 }
 
-func (l *lister) found(i *instance) {
+func (l *lister) found(i *instance) error {
 	if l.visit != nil {
 		l.visit(i)
-		return
+		return nil
+	}
+	s, err := i.snapshot()
+	if err != nil {
+		return err
 	}
 	l.page = append(l.page, i)
-	l.bytes += len(i.raw)
+	l.bytes += sentBytes(s)
+	return nil
 }
 
 // instanceByKey is the instance that a business key names: the one derived from

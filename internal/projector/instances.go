@@ -28,7 +28,8 @@ type card struct {
 // instance is one row of the instances view.
 type instance struct {
 	card
-	raw []byte // the snapshot as on the topic
+	raw     []byte // the snapshot as on the topic
+	decoded *events.Snapshot
 }
 
 func cardOf(s *events.Snapshot, partition int32, offset int64) card {
@@ -57,11 +58,14 @@ func (c *card) active(state string) bool {
 }
 
 func (i *instance) snapshot() (*events.Snapshot, error) {
-	s, err := avro.DecodeSnapshot(i.raw)
-	if err != nil {
-		return nil, fmt.Errorf("decode stored snapshot: %w", err)
+	if i.decoded == nil {
+		s, err := avro.DecodeSnapshot(i.raw)
+		if err != nil {
+			return nil, fmt.Errorf("decode stored snapshot: %w", err)
+		}
+		i.decoded = &s
 	}
-	return &s, nil
+	return i.decoded, nil
 }
 
 func (i *instance) encode() []byte {

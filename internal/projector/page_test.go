@@ -43,3 +43,28 @@ func TestPagesEndByBytes(t *testing.T) {
 		next += int64(len(facts))
 	}
 }
+
+// What counts is what is sent: a control character is six characters of JSON.
+func TestPagesEndByBytesOfTheAnswer(t *testing.T) {
+	const items, size = 12, 200 << 10
+	big := events.String(strings.Repeat("\x01", size))
+	state, history := log{topic: names.State("order")}, log{topic: names.Events("order")}
+	for n := range items {
+		state.snapshot(snapshotOf("order", idFor(n), 1, func(s *events.Snapshot) {
+			s.Chart.Data = map[string]events.ContextValue{"big": big}
+		}))
+		e := eventOf("order", idFor(0), int64(n+1))
+		e.Data = map[string]events.ContextValue{"big": big}
+		history.event(e)
+	}
+	db := memory(t)
+	foldAll(t, db, append(state.records, history.records...))
+	page, next, err := listInstances(db, Filter{Type: "order", Limit: 1000})
+	if most := pageBytes/(6*size) + 1; err != nil || len(page) == 0 || len(page) > most || next == "" {
+		t.Errorf("%d instances on a page, at most %d; %v", len(page), most, err)
+	}
+	facts, err := historyOf(db, "order", idFor(0), 1, 1000)
+	if most := pageBytes/(6*size) + 1; err != nil || len(facts) == 0 || len(facts) > most {
+		t.Errorf("%d events on a page, at most %d; %v", len(facts), most, err)
+	}
+}

@@ -61,8 +61,9 @@ type Projector struct {
 		reader   *kafka.Reader
 	}
 
-	mu        sync.Mutex // guards what follows
-	started   bool       // the types that were there at the start are known
+	mu        sync.Mutex   // guards what follows
+	started   bool         // the types that were there at the start are known
+	shard     *shard.Shard // nil before there is one
 	sources   map[string]source
 	positions map[shard.Partition]position
 	pending   map[shard.Partition]bool // still to be read up to the end seen at start
@@ -128,6 +129,9 @@ func (p *Projector) Ready() error {
 		for partition := range p.pending {
 			return fmt.Errorf("%d partitions are not read to their end yet, %s among them", len(p.pending), partition)
 		}
+	}
+	if p.shard != nil {
+		return p.shard.Ready()
 	}
 	return nil
 }
@@ -268,6 +272,9 @@ func (w *worker) run(ctx context.Context) error {
 		Kafka: w.config.Kafka, MaxRecords: 4 * recordsAtOnce, Clock: w.config.Clock, Logger: w.config.Logger,
 		Metrics: w.config.Metrics.Shard,
 	}, w)
+	w.mu.Lock()
+	w.shard = served
+	w.mu.Unlock()
 	var adding sync.WaitGroup
 	defer adding.Wait()
 	defer w.stop(nil)

@@ -39,6 +39,8 @@ type Registry struct {
 	moved    chan struct{} // closed and replaced whenever next moves on
 	caught   bool          // the end of the log at the start of Run was reached
 	watchers []func()
+	failed   error // why the topic cannot be read now
+	held     kafka.Held
 }
 
 // workflowType is every version of one type.
@@ -67,6 +69,13 @@ const retryEvery = time.Second
 // Run follows the topic until ctx ends. It makes the topic when it is missing,
 // and waits for a broker that is away.
 func (r *Registry) Run(ctx context.Context) error {
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	watching.Go(func() {
+		r.held.Watch(ctx, r.config.Kafka, func() []string { return []string{r.config.Names.Definitions(), r.config.Names.Schedules()} })
+	})
 	for ctx.Err() == nil {
 		err := r.follow(ctx)
 		if ctx.Err() != nil {
@@ -75,6 +84,7 @@ func (r *Registry) Run(ctx context.Context) error {
 		if _, ok := errors.AsType[*kafka.TopicError](err); ok {
 			return err
 		}
+		r.setFailed(err)
 		r.config.Logger.LogAttrs(ctx, slog.LevelWarn, "cannot read definitions, trying again", slog.Any("error", err))
 		kafka.Pause(ctx, retryEvery)
 	}
@@ -90,7 +100,7 @@ func (r *Registry) follow(ctx context.Context) error {
 		return err
 	}
 	r.mu.Lock()
-	r.caught = true
+	r.caught, r.failed = true, nil
 	r.mu.Unlock()
 	r.advance(from)
 	r.tellWatchers()
@@ -105,6 +115,7 @@ func (r *Registry) follow(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		r.setFailed(nil)
 		for _, record := range records {
 			r.apply(ctx, record)
 			r.advance(record.Offset + 1)
@@ -259,10 +270,19 @@ func (r *Registry) WaitReady(ctx context.Context) error {
 func (r *Registry) Ready() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.caught {
+	switch {
+	case !r.caught:
 		return errors.New("definitions are not read yet")
+	case r.failed != nil:
+		return fmt.Errorf("definitions cannot be read: %w", r.failed)
 	}
-	return nil
+	return r.held.Ready()
+}
+
+func (r *Registry) setFailed(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.failed = err
 }
 
 // Machine is the compiled definition of a type's version; version 0 is the

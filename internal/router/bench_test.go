@@ -213,7 +213,7 @@ func BenchmarkRestore(b *testing.B) {
 			b.Fatal(err)
 		}
 		restore := restorer{
-			book: r.lane.book, partition: r.at.partition, batch: r.lane.book.db.NewBatch(), old: make(map[events.UUID]*events.Snapshot),
+			book: r.lane.book, workflowType: "ring", partition: r.at.partition, batch: r.lane.book.db.NewBatch(), old: make(map[events.UUID]*events.Snapshot),
 		}
 		for _, record := range records {
 			if err := restore.visit(record); err != nil {

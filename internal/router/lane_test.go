@@ -52,8 +52,8 @@ func TestCommandsOnOtherPartitionsAreMovedOnce(t *testing.T) {
 			w.send(kafka.NewRecordAt(w.names.Commands("order"), p, nil, value))
 		}
 	}
-	if got := len(w.history(40)); got != 20 {
-		t.Errorf("%d instances, want 20", got)
+	if all := w.history(40); len(all) != 20 {
+		t.Errorf("%d instances, want 20: %+v", len(all), all)
 	}
 	for _, o := range w.outcomes(60) {
 		if o.Status != events.OutcomeDuplicate || o.SequenceNumber != 1 || o.EventID != events.EventID("order", o.InstanceID, 1) {

@@ -38,7 +38,7 @@ func (l *lane) Open(ctx context.Context, p shard.Partition, committed int64) (ne
 	if err != nil {
 		return 0, fmt.Errorf("restore %s: %w", states, err)
 	}
-	commands, err := reader.Range(ctx, p)
+	commands, err := reader.Range(ctx, p) // again: more may have come meanwhile
 	if err != nil {
 		return 0, err
 	}
@@ -106,10 +106,16 @@ func (l *lane) restore(ctx context.Context, reader *kafka.Reader, p, states shar
 	if err != nil {
 		return position{}, 0, err
 	}
+	// Behind the end of the states: no checkpoint there names a later command.
+	commands, err := reader.Range(ctx, p)
+	if err != nil {
+		return position{}, 0, err
+	}
 	at, known, err := l.book.position(p)
 	if err != nil {
 		return position{}, 0, err
 	}
+	workflowType, _ := l.config.Names.TypeOfCommands(p.Topic)
 	switch {
 	case known && l.keepsBook(p, at, bounds, committed):
 		l.markLost(p)
@@ -128,7 +134,7 @@ func (l *lane) restore(ctx context.Context, reader *kafka.Reader, p, states shar
 		at = position{state: bounds.Start}
 	}
 	r := restorer{
-		book: l.book, partition: p, at: at, committed: committed, batch: l.book.db.NewBatch(),
+		book: l.book, workflowType: workflowType, partition: p, at: at, committed: committed, end: commands.End, batch: l.book.db.NewBatch(),
 		old: make(map[events.UUID]*events.Snapshot), unreadable: l.unreadable,
 	}
 	defer func() { r.batch.Close() }()
@@ -141,14 +147,16 @@ func (l *lane) restore(ctx context.Context, reader *kafka.Reader, p, states shar
 
 // restorer folds records of a state topic into the book.
 type restorer struct {
-	book      *book
-	partition shard.Partition
-	at        position
-	batch     *store.Batch
-	old       map[events.UUID]*events.Snapshot // what this batch has replaced already
-	size      int                              // bytes of the records in this batch
-	count     int
-	committed int64 // of the group: it stands in for a checkpoint that cannot be read
+	book         *book
+	workflowType string
+	partition    shard.Partition
+	at           position
+	batch        *store.Batch
+	old          map[events.UUID]*events.Snapshot // what this batch has replaced already
+	size         int                              // bytes of the records in this batch
+	count        int
+	committed    int64 // of the group: it stands in for a checkpoint that cannot be read
+	end          int64 // of the commands
 	// unreadable is told of a record that means nothing and is left out; nil drops it.
 	unreadable func(record *kafka.Record, reason error)
 }
@@ -175,6 +183,9 @@ func (r *restorer) visit(record *kafka.Record) error {
 	r.count++
 	if string(record.Key) == events.CheckpointKey {
 		checkpoint, err := avro.DecodeCheckpoint(record.Value)
+		if err == nil {
+			err = r.plausible(checkpoint.NextOffset)
+		}
 		if err != nil {
 			r.at.input = max(r.at.input, r.committed)
 			return r.leaveOut(record, fmt.Errorf("checkpoint: %w", err))
@@ -202,7 +213,7 @@ func (r *restorer) visit(record *kafka.Record) error {
 		r.old[id] = nil
 		return r.maybeFlush()
 	}
-	snap, err := avro.DecodeSnapshot(record.Value)
+	snap, err := avro.DecodeState(r.workflowType, record.Key, record.Value)
 	if err != nil {
 		return r.leaveOut(record, fmt.Errorf("snapshot: %w", err))
 	}
@@ -210,6 +221,22 @@ func (r *restorer) visit(record *kafka.Record) error {
 	r.old[id] = &snap
 	r.size += len(record.Value)
 	return r.maybeFlush()
+}
+
+// plausible refuses a checkpoint that no router wrote. One that goes back behind
+// what the group has committed too is none, as both are of one transaction. One
+// that is ahead of the commands is either forged, or the commands were made anew:
+// the group's offset, which is forgotten with its topic, tells.
+func (r *restorer) plausible(next int64) error {
+	switch {
+	case next < 0:
+		return fmt.Errorf("%w: it says %d", avro.ErrForeign, next)
+	case next < r.at.input && r.at.input == r.committed:
+		return fmt.Errorf("%w: it says %d, and %d is decided and committed", avro.ErrForeign, next, r.committed)
+	case next > r.end && r.committed >= 0 && r.committed <= r.end:
+		return fmt.Errorf("%w: it says %d, the commands end at %d and the group has committed %d", avro.ErrForeign, next, r.end, r.committed)
+	}
+	return nil
 }
 
 // progress takes in how far a schedule is.

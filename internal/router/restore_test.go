@@ -3,6 +3,7 @@ package router
 import (
 	"bytes"
 	"encoding/json"
+	"math"
 	"testing"
 	"time"
 
@@ -23,7 +24,7 @@ func TestRestoreOfOneBusyInstanceIsBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := restorer{book: b, partition: p, batch: b.db.NewBatch(), old: make(map[events.UUID]*events.Snapshot)}
+	r := restorer{book: b, workflowType: "order", partition: p, batch: b.db.NewBatch(), old: make(map[events.UUID]*events.Snapshot)}
 	defer func() { r.batch.Close() }()
 	for offset := range int64(100) {
 		if err := r.visit(&kafka.Record{Offset: offset, Key: []byte(snap.InstanceID.String()), Value: value}); err != nil {
@@ -48,7 +49,7 @@ func TestRestoreOfATombstone(t *testing.T) {
 	}
 	key := []byte(snap.InstanceID.String())
 	for _, records := range [][]*kafka.Record{{{Key: key, Value: value}, {Offset: 1, Key: key}}, {{Key: key, Value: value}}, {{Offset: 1, Key: key}}} {
-		r := restorer{book: b, partition: p, batch: b.db.NewBatch(), old: make(map[events.UUID]*events.Snapshot)}
+		r := restorer{book: b, workflowType: "order", partition: p, batch: b.db.NewBatch(), old: make(map[events.UUID]*events.Snapshot)}
 		for _, record := range records {
 			if err := r.visit(record); err != nil {
 				t.Fatal(err)
@@ -83,7 +84,7 @@ func TestRestoreLeavesOutWhatCannotBeRead(t *testing.T) {
 	key, garbage := []byte(snap.InstanceID.String()), []byte("{")
 	left := 0
 	r := restorer{
-		book: b, partition: p, committed: 7, batch: b.db.NewBatch(), old: make(map[events.UUID]*events.Snapshot),
+		book: b, workflowType: "order", partition: p, committed: 7, end: 9, batch: b.db.NewBatch(), old: make(map[events.UUID]*events.Snapshot),
 		unreadable: func(*kafka.Record, error) { left++ },
 	}
 	defer func() { r.batch.Close() }()
@@ -97,6 +98,12 @@ func TestRestoreLeavesOutWhatCannotBeRead(t *testing.T) {
 		{Key: []byte("no id"), Value: value},
 		{Value: garbage},
 		{},
+		{Key: []byte(events.CheckpointKey), Value: checkpoint(t, math.MaxInt64)},
+		{Key: []byte(events.CheckpointKey), Value: checkpoint(t, 10)},
+		{Key: []byte(events.CheckpointKey), Value: checkpoint(t, 0)}, // behind one that the group has committed too
+		{Key: []byte(events.TimeUUID(time.Unix(1, 0), [16]byte{1}).String()), Value: value},
+		{Key: key, Value: changed(t, func(s *events.Snapshot) { s.WorkflowType = "refund" })},
+		{Key: key, Value: changed(t, func(s *events.Snapshot) { s.SequenceNumber = math.MaxInt64 })},
 	} {
 		record.Offset = int64(i)
 		if err := r.visit(record); err != nil {
@@ -106,10 +113,59 @@ func TestRestoreLeavesOutWhatCannotBeRead(t *testing.T) {
 	if err := r.flush(); err != nil {
 		t.Fatal(err)
 	}
-	if left != 8 || r.at != (position{state: 9, input: 7}) {
+	if left != 14 || r.at != (position{state: 15, input: 7}) {
 		t.Errorf("%d records are left out, the position is %+v", left, r.at)
 	}
 	if got, _, err := b.load(p, snap.InstanceID); err != nil || got == nil {
 		t.Errorf("the instance that can be read is gone: %v", err)
+	}
+}
+
+func checkpoint(t *testing.T, next int64) []byte {
+	t.Helper()
+	value, err := avro.EncodeCheckpoint(&events.Checkpoint{NextOffset: next, Source: "test", Timestamp: time.Unix(1, 0)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return value
+}
+
+func changed(t *testing.T, change func(*events.Snapshot)) []byte {
+	t.Helper()
+	snap := someSnapshot(t)
+	change(snap)
+	value, err := avro.EncodeSnapshot(snap)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return value
+}
+
+// The newest checkpoint counts, also behind one that was forged. That it is ahead
+// of the commands is for whoever opens the partition to say when the group knows
+// nothing.
+func TestRestoreTakesTheNewestCheckpoint(t *testing.T) {
+	for _, c := range []struct {
+		name      string
+		committed int64
+		said      []int64
+		want      int64
+	}{
+		{"they rise", 3, []int64{1, 2, 3}, 3},
+		{"a forged one between", 3, []int64{1, 8, 2, 3}, 3},
+		{"a forged one before the last", 3, []int64{1, 8, 3}, 3},
+		{"the group was set back", 2, []int64{1, 2, 3}, 3},
+		{"the group knows nothing", -1, []int64{1, 2, 99}, 99},
+		{"the group knows nothing, and it goes back", -1, []int64{4, 2}, 2},
+	} {
+		r := restorer{workflowType: "order", committed: c.committed, end: 9}
+		for _, next := range c.said {
+			if err := r.visit(&kafka.Record{Key: []byte(events.CheckpointKey), Value: checkpoint(t, next)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if r.at.input != c.want {
+			t.Errorf("%s: %d, want %d", c.name, r.at.input, c.want)
+		}
 	}
 }

@@ -229,7 +229,9 @@ func (r *Router) Ready() error {
 		return fmt.Errorf("%d of %d partitions are still being restored", assigned-open, assigned)
 	}
 	if lane := r.lane.Load(); lane != nil {
-		return lane.ready()
+		if err := lane.ready(); err != nil {
+			return err
+		}
 	}
-	return nil
+	return r.shard.Ready()
 }

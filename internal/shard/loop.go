@@ -121,6 +121,7 @@ func (s *Shard) untilWake(wake time.Time) time.Duration {
 // is opened again, which decides anew where to go on; no offset is skipped.
 func (s *Shard) readFailed(ctx context.Context, err error) {
 	s.config.Logger.LogAttrs(ctx, slog.LevelError, "cannot read", slog.Any("error", err))
+	s.reading.failed(s.config.Clock(), err)
 	if errors.Is(err, kafka.ErrOffsetGone) {
 		for _, topic := range s.fetcher.Renewed() {
 			if s.config.Renewed != nil {

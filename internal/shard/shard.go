@@ -71,6 +71,8 @@ type Shard struct {
 	pace    pace                    // how fast they are processed
 	blocked map[Partition]time.Time // partitions whose records wait, and until when
 	most    int                     // how many records one batch may have
+	reading reading                 // why nothing is read
+	held    kafka.Held
 
 	mu        sync.Mutex // guards what follows
 	topics    map[string]bool
@@ -142,6 +144,10 @@ func (s *Shard) Run(ctx context.Context) error {
 	if err := s.join(running, cancel); err != nil {
 		return err
 	}
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	defer stop()
+	watching.Go(func() { s.held.Watch(running, s.config.Kafka, s.servedTopics) })
 	err = s.loop(running)
 	stop()
 	if cause := context.Cause(running); errors.Is(cause, ErrReplaced) {
