@@ -21,6 +21,7 @@ import (
 const (
 	smallType = "small"
 	largeType = "large"
+	busyType  = "busy"
 	small     = `leat: v1
 type: small
 version: 1
@@ -42,7 +43,8 @@ type engine struct {
 	ends     *kafka.Fetcher // events of the small workflows
 	large    *kafka.Fetcher // events of the large one
 	tasks    *kafka.Fetcher
-	done     atomic.Int64
+	done     atomic.Int64 // events of the large one
+	inputs   atomic.Int64 // that were sent to it
 }
 
 func start(ctx context.Context, definition string) (e *engine, err error) {
@@ -106,7 +108,8 @@ func (e *engine) deploy(ctx context.Context, c kafka.Config, definition string) 
 	defer admin.Close()
 	const parts = topics.DevPartitions
 	specs := append(e.names.Shared(), e.names.Type(smallType, parts)...)
-	specs = append(append(specs, e.names.Type(largeType, parts)...), e.names.Queue("bench", parts)...)
+	specs = append(append(specs, e.names.Type(largeType, parts)...), e.names.Type(busyType, parts)...)
+	specs = append(specs, e.names.Queue("bench", parts)...)
 	if err := admin.Provision(ctx, -1, specs...); err != nil {
 		return err
 	}
@@ -115,7 +118,7 @@ func (e *engine) deploy(ctx context.Context, c kafka.Config, definition string) 
 		e.large.Add(kafka.TopicPartition{Topic: e.names.Events(largeType), Partition: p}, 0)
 		e.tasks.Add(kafka.TopicPartition{Topic: e.names.Tasks("bench"), Partition: p}, 0)
 	}
-	for name, source := range map[string]string{smallType: small, largeType: definition} {
+	for name, source := range map[string]string{smallType: small, largeType: definition, busyType: busy} {
 		value, err := avro.EncodeDefinition(&events.DefinitionRecord{
 			WorkflowType: name, Version: 1, Source: source, Partitions: parts, DeployedAt: events.Instant(time.Now()),
 		})

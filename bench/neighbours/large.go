@@ -113,7 +113,7 @@ func (e *engine) work(ctx context.Context) error {
 			}
 			if results[i], err = command(&events.Command{
 				Command: events.CommandResult, CommandID: events.DeriveUUID(task.TaskID, "result"), WorkflowType: largeType, InstanceID: largeID,
-				Result: &events.TaskResult{TaskID: task.TaskID, Attempt: task.Attempt, State: events.TaskCompleted, NodeID: "bench"},
+				Result: &events.TaskResult{TaskID: task.TaskID, Attempt: task.Attempt, State: events.TaskCompleted, NodeID: "bench", Token: task.Token},
 			}); err != nil {
 				return err
 			}
@@ -121,6 +121,7 @@ func (e *engine) work(ctx context.Context) error {
 		if err := e.producer.Send(ctx, results...); err != nil {
 			return err
 		}
+		e.inputs.Add(int64(len(results)))
 	}
 }
 
@@ -198,6 +199,7 @@ func (e *engine) sendSignals(ctx context.Context, n int, seen <-chan struct{}) e
 		if err := e.producer.Send(ctx, list...); err != nil {
 			return err
 		}
+		e.inputs.Add(int64(len(list)))
 		if i == 0 {
 			continue
 		}

@@ -1,6 +1,6 @@
 // Package neighbours measures what one very large instance costs the others of
-// its router: small workflows are run one after the other, alone and then while
-// the large one goes on.
+// its router: small workflows are run one after the other, alone, while the large
+// one goes on, and while many small ones are as busy as that one was.
 package neighbours
 
 import (
@@ -25,7 +25,9 @@ type Options struct {
 }
 
 // Result is one line of output: from the start of a small workflow to its end,
-// alone and beside a large instance. Ratio is of the two p99.
+// alone, beside a large instance, and beside small ones that take as many inputs
+// a second. Ratio is of the p99 beside the large one to that beside the small
+// ones: what it costs that an instance is large, and not that it is busy.
 type Result struct {
 	Bench     string  `json:"bench"`
 	Case      string  `json:"case"`
@@ -37,7 +39,11 @@ type Result struct {
 	P50       float64 `json:"p50_ms"`
 	P99       float64 `json:"p99_ms"`
 	Max       float64 `json:"max_ms"`
-	Ratio     float64 `json:"ratio"`
+	PerSecond float64 `json:"inputs_per_s"` // of the large instance, and of the small ones in its place
+	BusyP50   float64 `json:"busy_p50_ms"`
+	BusyP99   float64 `json:"busy_p99_ms"`
+	Ratio     float64 `json:"ratio"`      // beside the large one to beside small ones that are as busy
+	RatioIdle float64 `json:"ratio_idle"` // beside the large one to alone
 }
 
 // measured is how many small workflows run alone, and at least beside the large
@@ -78,41 +84,64 @@ func measure(ctx context.Context, c large, o Options) (r Result, err error) {
 	if err != nil {
 		return r, err
 	}
-	if o.Profile != "" {
-		file, err := os.Create(filepath.Join(o.Profile, "neighbours-"+c.name+".pprof"))
+	began := time.Now()
+	beside, err := e.beside(ctx, c, o.Profile)
+	if err != nil {
+		return r, err
+	}
+	rate := float64(e.inputs.Load()) / time.Since(began).Seconds()
+	asBusy, err := e.besideBusy(ctx, rate)
+	if err != nil {
+		return r, err
+	}
+	r = Result{
+		Bench: "neighbours", Case: c.name, Size: c.size, Done: int(e.done.Load()), Small: len(beside),
+		BeforeP50: quantile(before, 0.5), BeforeP99: quantile(before, 0.99), PerSecond: math.Round(rate),
+		BusyP50: quantile(asBusy, 0.5), BusyP99: quantile(asBusy, 0.99),
+		P50: quantile(beside, 0.5), P99: quantile(beside, 0.99), Max: quantile(beside, 1),
+	}
+	r.Ratio, r.RatioIdle = math.Round(100*r.P99/r.BusyP99)/100, math.Round(100*r.P99/r.BeforeP99)/100
+	return r, nil
+}
+
+// beside runs small workflows while the large instance goes on.
+func (e *engine) beside(ctx context.Context, c large, profile string) (took []time.Duration, err error) {
+	if profile != "" {
+		file, err := os.Create(filepath.Join(profile, fmt.Sprintf("neighbours-%s-%d.pprof", c.name, c.size)))
 		if err != nil {
-			return r, fmt.Errorf("make profile: %w", err)
+			return nil, fmt.Errorf("make profile: %w", err)
 		}
 		defer func() { _ = file.Close() }()
 		if err := pprof.StartCPUProfile(file); err != nil {
-			return r, fmt.Errorf("profile: %w", err)
+			return nil, fmt.Errorf("profile: %w", err)
 		}
 		defer pprof.StopCPUProfile()
 	}
+	return e.during(ctx, "beside", most, func(ctx context.Context) error { return c.run(ctx, e, c.size) })
+}
+
+// besideBusy runs small workflows while other small ones take rate inputs a second.
+func (e *engine) besideBusy(ctx context.Context, rate float64) ([]time.Duration, error) {
+	return e.during(ctx, "busy", 2*measured, func(ctx context.Context) error { return e.runBusy(ctx, rate) })
+}
+
+// during runs at most n small workflows while run goes on, and ends it.
+func (e *engine) during(ctx context.Context, name string, n int, run func(context.Context) error) ([]time.Duration, error) {
 	working, cancel := context.WithCancel(ctx)
 	defer cancel()
 	ended := make(chan struct{})
 	var failed error
 	go func() {
 		defer close(ended)
-		failed = c.run(working, e, c.size)
+		failed = run(working)
 	}()
-	beside, err := e.small(ctx, "beside", most, ended)
+	took, err := e.small(ctx, name, n, ended)
 	cancel()
 	<-ended
 	if err == nil && failed != nil && !errors.Is(failed, context.Canceled) {
 		err = failed
 	}
-	if err != nil {
-		return r, err
-	}
-	r = Result{
-		Bench: "neighbours", Case: c.name, Size: c.size, Done: int(e.done.Load()), Small: len(beside),
-		BeforeP50: quantile(before, 0.5), BeforeP99: quantile(before, 0.99),
-		P50: quantile(beside, 0.5), P99: quantile(beside, 0.99), Max: quantile(beside, 1),
-	}
-	r.Ratio = math.Round(100*r.P99/r.BeforeP99) / 100
-	return r, nil
+	return took, err
 }
 
 // small runs small workflows one after the other: n of them, or until the large

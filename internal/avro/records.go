@@ -48,6 +48,7 @@ func optParent(c *codec, p **events.Parent) {
 	c.int("attempt", &(*p).Attempt)
 	c.int("generation", &(*p).Generation)
 	c.optStr("token", &(*p).Token)
+	c.optUUID("root", &(*p).Root)
 	c.leave()
 }
 

@@ -16,5 +16,9 @@ func readParent(c *events.Command, e *events.Event) error {
 	c.Parent = &events.Parent{
 		WorkflowType: workflowType, Attempt: int32(e.Data["parent_attempt"].Int()), Generation: int32(e.Data["generation"].Int()), //nolint:gosec // both are int32
 	}
-	return errors.Join(c.Parent.InstanceID.UnmarshalText([]byte(id)), c.Parent.TaskID.UnmarshalText([]byte(e.Data["parent_task"].Str())))
+	var noRoot error
+	if root := e.Data["root"].Str(); root != "" { // earlier versions had none
+		noRoot = c.Parent.Root.UnmarshalText([]byte(root))
+	}
+	return errors.Join(noRoot, c.Parent.InstanceID.UnmarshalText([]byte(id)), c.Parent.TaskID.UnmarshalText([]byte(e.Data["parent_task"].Str())))
 }

@@ -33,6 +33,7 @@ const (
 	tagTimer    = 't' // due, instance id, timer id → nothing
 	tagPosition = 'o' // → position
 	tagSchedule = 's' // schedule id → progress record
+	tagTree     = 'r' // root, instance id → nothing
 )
 
 func partitionKey(tag byte, p shard.Partition) []byte {
@@ -97,6 +98,7 @@ func (b *book) load(p shard.Partition, id events.UUID) (*events.Snapshot, int, e
 // next as it stands in the state topic.
 func (b *book) put(batch *store.Batch, p shard.Partition, old, next *events.Snapshot, record []byte) {
 	batch.Set(instanceKey(p, next.InstanceID), record)
+	b.putTree(batch, p, old, next)
 	// What stays is not written again: a grave for every step of an instance that
 	// waits for something would lie in front of the timers that are due.
 	gone := make(map[timerRef]bool, len(indexed(old)))
@@ -133,6 +135,7 @@ func refOf(s *events.Snapshot, i int) timerRef {
 // remove forgets an instance that was deleted from the state topic.
 func (b *book) remove(batch *store.Batch, p shard.Partition, old *events.Snapshot) {
 	batch.Delete(instanceKey(p, old.InstanceID))
+	b.putTree(batch, p, old, nil)
 	for i := range old.Chart.Timers {
 		batch.Delete(timerKey(p, refOf(old, i)))
 	}
@@ -159,7 +162,7 @@ func (b *book) position(p shard.Partition) (at position, ok bool, err error) {
 func (b *book) wipe(p shard.Partition) error {
 	batch := b.db.NewBatch()
 	defer batch.Close()
-	for _, tag := range []byte{tagInstance, tagTimer, tagPosition, tagSchedule} {
+	for _, tag := range []byte{tagInstance, tagTimer, tagPosition, tagSchedule, tagTree} {
 		prefix := partitionKey(tag, p)
 		batch.DeleteRange(prefix, after(prefix))
 	}

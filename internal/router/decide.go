@@ -34,6 +34,7 @@ type input struct {
 	seed     []byte                 // of the tokens of attempts that are issued; nil in a replay
 	own      bool                   // the router asks by itself: nobody waits for the outcome
 	work     *int                   // what the steps of the decision cost is added to it; nil: nobody asks
+	crowded  bool                   // the tree of this child is as large as a tree may be
 	// writable says what keeps a part of a decision from being written; nil: all can be.
 	writable func(*decision) error
 	// unwritten is what kept this input's decision from being written, as the
@@ -145,6 +146,10 @@ func refuse(in input, snap *events.Snapshot) (decision, bool) {
 	case c.Command == events.CommandStart && in.machine == nil:
 		return answer(in, snap, events.OutcomeRejected, CodeUnknownVersion,
 			fmt.Sprintf("version %d of %q is not deployed; deploy it with `leat def deploy`", c.Version, c.WorkflowType)), true
+	case in.crowded && c.Command == events.CommandStart:
+		return answer(in, snap, events.OutcomeRejected, CodeTooMany, fmt.Sprintf(
+			"the tree of child workflows below %s has too many of type %s, at most %d, or %d in one partition: do they start themselves?",
+			c.Parent.Root, c.WorkflowType, maxTree, minTree)), true
 	case c.Command != events.CommandStart && snap == nil:
 		return answer(in, snap, events.OutcomeRejected, CodeNotFound,
 			"no such instance: it was never started, or its key is of another type; an id is written id:UUID"), true

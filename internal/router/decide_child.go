@@ -14,12 +14,13 @@ import (
 // The codes with which a child workflow fails its parent's task. A child that
 // failed by itself gives its own code.
 const (
-	CodeUnknownType    = "UNKNOWN_TYPE"    // no definition of the child's type is deployed
-	CodeAlreadyStarted = "ALREADY_STARTED" // the key names an instance that is not this task's child
-	CodeTooDeep        = "TOO_DEEP"        // more than events.MaxGenerations below one another
-	CodeChildFailed    = "CHILD_FAILED"    // it failed and says no more
-	CodeChildCancelled = "CHILD_CANCELLED" // it was cancelled or terminated, or ended so by itself
-	CodeChildTimeout   = "CHILD_TIMEOUT"   // it ran for longer than its definition lets it
+	CodeUnknownType    = "UNKNOWN_TYPE"      // no definition of the child's type is deployed
+	CodeAlreadyStarted = "ALREADY_STARTED"   // the key names an instance that is not this task's child
+	CodeTooDeep        = "TOO_DEEP"          // more than events.MaxGenerations below one another
+	CodeTooMany        = "TOO_MANY_CHILDREN" // the tree is as large as a tree may be
+	CodeChildFailed    = "CHILD_FAILED"      // it failed and says no more
+	CodeChildCancelled = "CHILD_CANCELLED"   // it was cancelled or terminated, or ended so by itself
+	CodeChildTimeout   = "CHILD_TIMEOUT"     // it ran for longer than its definition lets it
 )
 
 // childStart is a child workflow that an attempt of a task asks for.
@@ -69,8 +70,12 @@ func (r *recorder) childOf(s *fsm.StartTask) childStart {
 		WorkflowType: r.next.WorkflowType, InstanceID: r.next.InstanceID, TaskID: s.TaskID, Attempt: s.Attempt, Generation: 1,
 		Token: s.Token,
 	}
-	if r.next.Parent != nil {
-		parent.Generation = r.next.Parent.Generation + 1
+	parent.Root = r.next.InstanceID
+	if above := r.next.Parent; above != nil {
+		parent.Generation = above.Generation + 1
+		if !above.Root.IsNil() {
+			parent.Root = above.Root
+		}
 	}
 	start := childStart{
 		child: events.Child{WorkflowType: ask.Type, InstanceID: events.DeriveUUID(s.TaskID, childName(s.Attempt, "")), ParentClose: ask.ParentClose},
@@ -337,6 +342,9 @@ func parentFields(data fields, p *events.Parent) fields {
 		data["parent"] = events.String(nameOf(p.WorkflowType, p.InstanceID))
 		data["parent_task"], data["parent_attempt"] = events.String(p.TaskID.String()), events.Long(int64(p.Attempt))
 		data["generation"] = events.Long(int64(p.Generation))
+		if !p.Root.IsNil() {
+			data["root"] = events.String(p.Root.String())
+		}
 	}
 	return data
 }

@@ -36,6 +36,7 @@ type lane struct {
 	registry *registry.Registry
 	book     *book
 	cache    *cache
+	trees    trees
 	agenda   *agenda
 	missing  missing
 	gone     map[string]int  // how often in a row a topic was told to be gone, though it is there
@@ -61,7 +62,7 @@ type lane struct {
 }
 
 func newLane(c Config, r *registry.Registry, specs *registry.Schedules, b *book) *lane {
-	return &lane{config: c, registry: r, book: b, agenda: newAgenda(b, specs), cache: newCache(cacheSize), timer: make(map[shard.Partition]time.Time), behind: make(map[shard.Partition]int64), held: make(map[dueTimer]bool)}
+	return &lane{config: c, registry: r, book: b, agenda: newAgenda(b, specs), cache: newCache(cacheSize), trees: newTrees(b), timer: make(map[shard.Partition]time.Time), behind: make(map[shard.Partition]int64), held: make(map[dueTimer]bool)}
 }
 
 const (
@@ -212,7 +213,7 @@ func (l *lane) commit(ctx context.Context, t *transaction) error {
 	t.apply(batch)
 	if err := batch.Commit(); err != nil {
 		// The log has it: opening the partitions again brings the book up to date.
-		l.cache.clear()
+		l.forgetCached()
 		return errors.Join(shard.ErrReopen, err)
 	}
 	t.settleSchedules()
@@ -238,7 +239,7 @@ func (l *lane) failed(ctx context.Context, t *transaction, err error) error {
 	}
 	// Taking the ids over again settles the outcome before the log is read.
 	l.takeOver(ctx)
-	l.cache.clear()
+	l.forgetCached()
 	return errors.Join(shard.ErrReopen, err)
 }
 
@@ -323,7 +324,13 @@ func (l *lane) Close(p shard.Partition) {
 		}
 	}
 	l.agenda.forget(p)
+	l.forgetCached()
+}
+
+// forgetCached drops what is kept of the book in memory.
+func (l *lane) forgetCached() {
 	l.cache.clear()
+	l.trees.clear()
 }
 
 // isBehind says whether commands that were there when p was opened are not

@@ -309,7 +309,7 @@ func plainSnapshot(s *events.Snapshot) map[string]json.RawMessage {
 	c := *s
 	c.Seen, c.Held = nil, nil
 	if p := c.Parent; p != nil { // a later attempt that joins leaves no event
-		c.Parent = &events.Parent{WorkflowType: p.WorkflowType, InstanceID: p.InstanceID, TaskID: p.TaskID, Generation: p.Generation}
+		c.Parent = &events.Parent{WorkflowType: p.WorkflowType, InstanceID: p.InstanceID, TaskID: p.TaskID, Generation: p.Generation, Root: p.Root}
 	}
 	if c.Incident != nil {
 		incident := *c.Incident

@@ -31,11 +31,12 @@ type transaction struct {
 	synced           bool         // the registry was brought up to date for this transaction
 	careful          bool         // every decision's snapshot is encoded, to find the one that cannot be
 	commands, timers int
-	began            time.Time // by the machine's clock, for the budget
-	decided          int       // inputs, of any kind
-	seed             []byte    // of the tokens of attempts that are issued
-	last             *entry    // the instance of the decision under way
-	counted, bytes   int       // of the records: how many are counted, and their size
+	began            time.Time    // by the machine's clock, for the budget
+	decided          int          // inputs, of any kind
+	seed             []byte       // of the tokens of attempts that are issued
+	last             *entry       // the instance of the decision under way
+	begun            map[tree]int // children that begin in this transaction
+	counted, bytes   int          // of the records: how many are counted, and their size
 }
 
 // entry is an instance as the transaction leaves it.
@@ -94,6 +95,9 @@ func (t *transaction) command(ctx context.Context, r *kafka.Record) error {
 		return nil
 	}
 	if err := t.machines(ctx, &in, e.cur); err != nil {
+		return err
+	}
+	if in.crowded, err = t.crowded(at, e, in.command); err != nil {
 		return err
 	}
 	f, err := t.follow(ctx, at, e, in)
@@ -231,6 +235,7 @@ func (t *transaction) apply(batch *store.Batch) {
 	for at, e := range t.overlay {
 		if e.changed {
 			t.lane.book.put(batch, at.partition, e.old, e.cur, e.record)
+			t.lane.trees.note(at.partition, e.old, e.cur)
 			t.lane.cache.put(at, cached{e.cur, len(e.record)})
 		}
 	}

@@ -14,6 +14,9 @@ type Parent struct {
 	Generation   int32  `json:"generation"` // of the child: 1 below an instance without a parent
 	// Token is that of the attempt: the child's result brings it.
 	Token string `json:"-" wire:"token"` // no view shows it
+	// Root is the instance at the top of the tree, Nil from earlier versions. How
+	// many below it a partition may have is bounded.
+	Root UUID `json:"root,omitzero"`
 }
 
 // SameTask reports whether two parents are the same task, at whatever attempt.
