@@ -164,6 +164,14 @@ func (m *Member) AddTopics(topics ...string) {
 	m.client.AddConsumeTopics(topics...)
 }
 
+// Renew subscribes to topics anew that were deleted and are there again: the
+// client would go on to ask for the old ones. Their partitions are revoked and
+// assigned again.
+func (m *Member) Renew(topics ...string) {
+	m.client.PurgeTopicsFromConsuming(topics...)
+	m.AddTopics(topics...)
+}
+
 // Generation is the member's id and generation, as the coordinator checks them
 // on commit; ok is false outside the group, and while it is not known what the
 // member owns under a new id. Nothing may be committed then: the coordinator

@@ -127,6 +127,7 @@ func (s *Shard) readFailed(ctx context.Context, err error) {
 			if s.config.Renewed != nil {
 				s.config.Renewed(topic)
 			}
+			s.noteRenewed(topic)
 		}
 		s.turn.Lock()
 		s.reopenAll()

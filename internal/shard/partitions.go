@@ -55,6 +55,7 @@ func (s *Shard) open(ctx context.Context, p *part) {
 			s.mu.Lock()
 			p.next = next
 			s.opened = append(s.opened, p)
+			s.resubscribe(p.id.Topic)
 			s.mu.Unlock()
 			if s.config.Metrics.Opened != nil {
 				s.config.Metrics.Opened(p.id, time.Since(began))
@@ -68,6 +69,32 @@ func (s *Shard) open(ctx context.Context, p *part) {
 			kafka.Pause(ctx, wait)
 		}
 	}
+}
+
+// noteRenewed keeps that a topic was deleted. The member learns of it when it is
+// there again.
+func (s *Shard) noteRenewed(topic string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.member == nil {
+		return
+	}
+	if s.renewed == nil {
+		s.renewed = make(map[string]bool)
+	}
+	s.renewed[topic] = true
+}
+
+// resubscribe has the member ask for a topic anew that was deleted and is there
+// again. Partitions are revoked and assigned by that, which waits for the turn.
+// s.mu is held.
+func (s *Shard) resubscribe(topic string) {
+	if !s.renewed[topic] {
+		return
+	}
+	delete(s.renewed, topic)
+	member := s.member
+	s.openers.Go(func() { member.Renew(topic) })
 }
 
 // settleTime bounds how long the first partitions wait for those that open with

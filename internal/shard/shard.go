@@ -69,6 +69,7 @@ type Shard struct {
 	turn    lock
 	queue   queue                   // records that were read, or have to be tried again
 	pace    pace                    // how fast they are processed
+	renewed map[string]bool         // topics that were deleted, and are not subscribed to anew; guarded by mu
 	blocked map[Partition]time.Time // partitions whose records wait, and until when
 	most    int                     // how many records one batch may have
 	reading reading                 // why nothing is read
