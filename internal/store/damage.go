@@ -27,14 +27,13 @@ const damagedMark = "LEAT-DAMAGED"
 // openOnDisk opens a directory. One that is damaged is moved aside and made
 // anew: it is a copy, and its user builds it again from Kafka.
 func openOnDisk(o Options, fs vfs.FS, dir string) (*DB, error) {
-	lock, err := lockDirectory(fs, dir)
-	if err != nil {
-		return nil, err
+	lock, reason := lockDirectory(fs, dir)
+	if reason != nil && !errors.Is(reason, syscall.EISDIR) {
+		return nil, reason
 	}
-	var reason error
 	if _, err := os.Stat(filepath.Join(dir, damagedMark)); err == nil {
 		reason = errors.New("it was found to be damaged while it was in use")
-	} else {
+	} else if reason == nil {
 		db, err := openAt(o, fs, dir, lock)
 		if err == nil {
 			return db, nil
@@ -52,7 +51,8 @@ func openOnDisk(o Options, fs vfs.FS, dir string) (*DB, error) {
 		o.Logger.LogAttrs(context.Background(), slog.LevelWarn, "local store is damaged, moved aside, rebuilding it from kafka",
 			slog.String("dir", dir), slog.String("moved_to", aside), slog.Any("reason", reason))
 	}
-	if lock, err = lockDirectory(fs, dir); err != nil {
+	lock, err := lockDirectory(fs, dir)
+	if err != nil {
 		return nil, err
 	}
 	db, err := openAt(o, fs, dir, lock)
@@ -97,15 +97,15 @@ func (db *DB) usable() error {
 }
 
 // damaged reports whether an error of opening speaks of the content, and not of
-// the machine or of another process, which a new directory would not mend.
+// the machine or of another process, which a new directory would not mend. A file
+// that may not be read is mended: the directory is ours, as its lock is.
 func damaged(err error) bool {
 	var newer *VersionError
 	if errors.Is(err, ErrLocked) || errors.As(err, &newer) {
 		return false
 	}
 	for _, machine := range []error{
-		syscall.ENOSPC, syscall.EDQUOT, syscall.EACCES, syscall.EPERM, syscall.EROFS,
-		syscall.ENOTDIR, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM,
+		syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS, syscall.ENOTDIR, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM,
 	} {
 		if errors.Is(err, machine) {
 			return false

@@ -5,12 +5,10 @@ import (
 	"syscall"
 )
 
-// What the operating system answers when the directory's lock is taken, by
-// another process or by this one.
-var (
-	errLockedElsewhere error = syscall.EAGAIN
-	errLockedHere      error = syscall.EACCES
-)
+// errLockedElsewhere is what the operating system answers when another process
+// has the directory's lock. It is not EACCES, which says that a file cannot be
+// read.
+var errLockedElsewhere error = syscall.EAGAIN
 
 // lockedText recognises a lock held within this process, for which Pebble has
 // only words.

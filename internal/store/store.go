@@ -115,7 +115,7 @@ func openAt(o Options, fs vfs.FS, dir string, lock *pebble.Lock) (*DB, error) {
 
 // isLocked recognises the file lock's errno; Pebble adds no error of its own.
 func isLocked(err error) bool {
-	return errors.Is(err, errLockedElsewhere) || errors.Is(err, errLockedHere) || lockedText(err)
+	return errors.Is(err, errLockedElsewhere) || lockedText(err)
 }
 
 // checkMeta compares what the directory says of itself with what is wanted.
