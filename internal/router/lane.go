@@ -57,12 +57,14 @@ type lane struct {
 	behind map[shard.Partition]int64
 	lost   map[shard.Partition]bool // partitions whose state topic does not have what the book has
 
+	active map[shard.Partition]time.Time // when an instance that is not large was decided last; of the run loop
+
 	held     map[dueTimer]bool // timers that cannot be decided now; of the run loop
 	deployed atomic.Bool       // definitions have come in since held was looked at
 }
 
 func newLane(c Config, r *registry.Registry, specs *registry.Schedules, b *book) *lane {
-	return &lane{config: c, registry: r, book: b, agenda: newAgenda(b, specs), cache: newCache(cacheSize), trees: newTrees(b), timer: make(map[shard.Partition]time.Time), behind: make(map[shard.Partition]int64), held: make(map[dueTimer]bool)}
+	return &lane{config: c, registry: r, book: b, agenda: newAgenda(b, specs), cache: newCache(cacheSize), trees: newTrees(b), timer: make(map[shard.Partition]time.Time), behind: make(map[shard.Partition]int64), held: make(map[dueTimer]bool), active: make(map[shard.Partition]time.Time)}
 }
 
 const (
@@ -82,11 +84,23 @@ const (
 	instanceFor = 5 * time.Millisecond
 )
 
+// A large instance costs much, whatever is decided: its snapshot is written by
+// each transaction that has it. So it is decided more at a time, and then rests
+// for some times as long as that took, when others want to be decided.
+const (
+	largeRecord = 128 << 10
+	largeFor    = 20 * time.Millisecond
+	restTimes   = 10
+	longestRest = 500 * time.Millisecond
+	stillActive = time.Second // after an instance was decided last
+)
+
 // Process decides as much of a batch as there is time for, and commits what
 // follows.
 func (l *lane) Process(ctx context.Context, b *shard.Batch) (err error) {
 	l.progress.begin(l.config.Clock())
 	defer func() { l.progress.end(err) }()
+	began := time.Now()
 	if err := l.rewriteLost(ctx, b); err != nil {
 		return err
 	}
@@ -103,7 +117,46 @@ func (l *lane) Process(ctx context.Context, b *shard.Batch) (err error) {
 		t.settleSchedules()
 		return nil
 	}
-	return l.commit(ctx, t)
+	if err := l.commit(ctx, t); err != nil {
+		return err
+	}
+	l.rest(t, time.Since(began))
+	return nil
+}
+
+// rest has the partitions of large instances let others go first, when there
+// are any. took is what the whole transaction did.
+func (l *lane) rest(t *transaction, took time.Duration) {
+	size := 0
+	for at, e := range t.overlay {
+		if e.changed && len(e.record) < largeRecord {
+			l.active[at.partition] = t.now
+		}
+		size += len(e.record)
+	}
+	for at, e := range t.overlay {
+		if len(e.record) < largeRecord || !l.others(at.partition, t.now) {
+			continue
+		}
+		dear := took * time.Duration(len(e.record)) / time.Duration(size)
+		if t.batch.Rest == nil {
+			t.batch.Rest = make(map[shard.Partition]time.Time)
+		}
+		until := l.config.Clock().Add(min(restTimes*dear, longestRest))
+		if until.After(t.batch.Rest[at.partition]) {
+			t.batch.Rest[at.partition] = until
+		}
+	}
+}
+
+// others reports whether instances in other partitions than p were decided lately.
+func (l *lane) others(p shard.Partition, now time.Time) bool {
+	for other, last := range l.active {
+		if other != p && now.Sub(last) < stillActive {
+			return true
+		}
+	}
+	return false
 }
 
 // decideAll decides a batch, and all that has come besides. Nothing of it counts
@@ -160,7 +213,11 @@ func (t *transaction) spent(took time.Duration) bool {
 		return false
 	}
 	t.last.spent += took
-	tired := t.last.spent > instanceFor
+	most := instanceFor
+	if t.last.size >= largeRecord {
+		most = largeFor
+	}
+	tired := t.last.spent > most
 	t.last = nil
 	return tired
 }

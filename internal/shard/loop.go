@@ -52,11 +52,13 @@ func (s *Shard) poll(ctx context.Context) []*kafka.Record {
 		}
 		s.share(blocked) // also when nothing waits: what was paused has to go on
 	}
-	batch := s.queue.take(s.most, blocked)
+	batch := s.queue.take(s.most, s.waits(blocked))
 	wake := s.worker.NextWake()
-	for _, until := range s.blocked {
-		if wake.IsZero() || until.Before(wake) {
-			wake = until
+	for _, waiting := range []map[Partition]time.Time{s.blocked, s.resting} {
+		for _, until := range waiting {
+			if wake.IsZero() || until.Before(wake) {
+				wake = until
+			}
 		}
 	}
 	s.turn.Unlock()
@@ -70,7 +72,7 @@ func (s *Shard) poll(ctx context.Context) []*kafka.Record {
 	s.turn.Lock()
 	defer s.turn.Unlock()
 	s.queue.add(s.wanted(records))
-	return s.queue.take(s.most, blocked)
+	return s.queue.take(s.most, s.waits(blocked))
 }
 
 // isBlocked names the partitions that wait now. The turn is held.
@@ -82,6 +84,22 @@ func (s *Shard) isBlocked() func(Partition) bool {
 		}
 	}
 	return func(p Partition) bool { _, ok := s.blocked[p]; return ok }
+}
+
+// waits names the partitions of which nothing is taken now: those that are
+// blocked, and those that rest, unless somebody waits behind the one for whose
+// sake they do. The turn is held.
+func (s *Shard) waits(blocked func(Partition) bool) func(Partition) bool {
+	now := s.config.Clock()
+	for p, until := range s.resting {
+		if !now.Before(until) {
+			delete(s.resting, p)
+		}
+	}
+	return func(p Partition) bool {
+		_, rests := s.resting[p]
+		return blocked(p) || rests && s.queue.oneKey(p)
+	}
 }
 
 // await reads until something comes.
@@ -198,6 +216,7 @@ func (s *Shard) rest(records []*kafka.Record, b *Batch) (taken int) {
 	s.again(left)
 	s.queue.served(func(p Partition) bool { return had[p] })
 	maps.Copy(s.blocked, b.Blocked)
+	maps.Copy(s.resting, b.Rest)
 	return len(records) - len(left)
 }
 

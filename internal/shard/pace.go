@@ -16,7 +16,8 @@ const (
 	// broker asks for them only when it returns.
 	slowQueue  = 500 * time.Millisecond
 	enoughWork = kafka.FetchWait / 5
-	greedy     = 32 // records of a partition that are read in any case
+	greedy     = 32      // records of a partition that are read in any case
+	restful    = 4 << 10 // the same of one that rests: enough for when it goes on
 )
 
 // pace knows how fast records are processed, and which partitions have more than
@@ -45,7 +46,7 @@ func (s *Shard) share(blocked func(Partition) bool) {
 	s.putAside(blocked)
 	left := time.Duration(s.queue.n) * s.pace.each
 	for _, p := range s.queue.order {
-		if left > slowQueue && len(s.queue.parts[p]) > greedy && !s.pace.paused[p] {
+		if s.tooMany(p, left, slowQueue) && !s.pace.paused[p] {
 			if s.pace.paused == nil {
 				s.pace.paused = make(map[Partition]bool)
 			}
@@ -54,11 +55,19 @@ func (s *Shard) share(blocked func(Partition) bool) {
 		}
 	}
 	for p := range s.pace.paused {
-		if left <= enoughWork || len(s.queue.parts[p]) <= greedy {
+		if !s.tooMany(p, left, enoughWork) {
 			delete(s.pace.paused, p)
 			s.fetcher.Resume(p)
 		}
 	}
+}
+
+// tooMany reports whether more of p waits than is good for the others, when all
+// that waits takes left.
+func (s *Shard) tooMany(p Partition, left, most time.Duration) bool {
+	n := len(s.queue.parts[p])
+	_, rests := s.resting[p]
+	return left > most && n > greedy || rests && n > restful
 }
 
 // putAside drops what was read of blocked partitions, however many there are:

@@ -190,6 +190,7 @@ func (s *Shard) end(id Partition) {
 	p.cancel()
 	s.queue.drop(id)
 	delete(s.blocked, id)
+	delete(s.resting, id)
 	s.pace.forget(id)
 	if p.serving {
 		s.fetcher.Remove(id)

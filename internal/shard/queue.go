@@ -1,6 +1,7 @@
 package shard
 
 import (
+	"bytes"
 	"slices"
 
 	"github.com/leat-io/leat/internal/kafka"
@@ -74,6 +75,20 @@ func (q *queue) take(limit int, skip func(Partition) bool) (batch []*kafka.Recor
 	}
 	q.tidy()
 	return batch
+}
+
+// lookAhead is how far oneKey looks.
+const lookAhead = 512
+
+// oneKey reports whether the next records of p all have the same key.
+func (q *queue) oneKey(p Partition) bool {
+	list := q.parts[p]
+	for _, r := range list[:min(len(list), lookAhead)] {
+		if !bytes.Equal(r.Key, list[0].Key) {
+			return false
+		}
+	}
+	return true
 }
 
 // tidy forgets partitions without records.

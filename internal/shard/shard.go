@@ -71,6 +71,7 @@ type Shard struct {
 	pace    pace                    // how fast they are processed
 	renewed map[string]bool         // topics that were deleted, and are not subscribed to anew; guarded by mu
 	blocked map[Partition]time.Time // partitions whose records wait, and until when
+	resting map[Partition]time.Time // partitions that let others go first, and until when
 	most    int                     // how many records one batch may have
 	reading reading                 // why nothing is read
 	held    kafka.Held
@@ -120,7 +121,8 @@ func New(c Config, worker Worker) *Shard {
 	}
 	s := &Shard{
 		config: c, worker: worker, turn: make(lock, 1), most: c.MaxRecords, blocked: make(map[Partition]time.Time),
-		topics: make(map[string]bool), parts: make(map[Partition]*part), ending: make(map[Partition]<-chan struct{}),
+		resting: make(map[Partition]time.Time),
+		topics:  make(map[string]bool), parts: make(map[Partition]*part), ending: make(map[Partition]<-chan struct{}),
 	}
 	for _, t := range c.Topics {
 		s.topics[t] = true

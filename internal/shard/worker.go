@@ -62,6 +62,10 @@ type Batch struct {
 	// Blocked is for Process: partitions of which it can handle nothing now, and
 	// when it wants to be asked again. Others go on meanwhile.
 	Blocked map[Partition]time.Time
+	// Rest is for Process: partitions of which it wants no more records before
+	// then, because what they ask for is dear and others wait. What was read stays.
+	// A partition in which records with another key wait does not rest.
+	Rest map[Partition]time.Time
 	// Fence holds the group membership under which Open is owned. It is zero
 	// without a group.
 	Fence kafka.Fence
