@@ -8,7 +8,6 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"reflect"
 	"slices"
 
 	"github.com/leat-io/leat/pkg/events"
@@ -144,7 +143,7 @@ func compare(s *Simulation, active []string, data map[string]json.RawMessage) er
 		} else {
 			text = s.chart.Payloads[name]
 		}
-		if !sameJSON(text, data[name]) {
+		if !events.SameJSON(text, data[name]) {
 			return fmt.Errorf("got %s = %s, want %s", name, orNothing(text), data[name])
 		}
 	}
@@ -156,13 +155,4 @@ func orNothing(text []byte) string {
 		return "nothing"
 	}
 	return string(text)
-}
-
-// sameJSON compares values, numbers by what they are worth.
-func sameJSON(a, b []byte) bool {
-	var x, y any
-	if json.Unmarshal(a, &x) != nil || json.Unmarshal(b, &y) != nil {
-		return false
-	}
-	return reflect.DeepEqual(x, y)
 }

@@ -1,11 +1,9 @@
 package router
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
-	"reflect"
 	"slices"
 	"time"
 
@@ -231,7 +229,7 @@ func (p *replayer) changes(a, b *events.Event) []FieldChange {
 		was, is := a.Data[key], b.Data[key]
 		add("data."+key, was.Equal(is), was, is)
 	}
-	add("payload", sameJSON(a.Payload, b.Payload), a.Payload, b.Payload)
+	add("payload", events.SameJSON(a.Payload, b.Payload), a.Payload, b.Payload)
 	for _, key := range keysOf(a.Metadata, b.Metadata) {
 		if key == events.MetadataVersion && p.version != 0 {
 			continue
@@ -271,18 +269,6 @@ func asText(v any) string {
 	return string(text)
 }
 
-// sameJSON compares two values; how they are written does not matter.
-func sameJSON(a, b json.RawMessage) bool {
-	if bytes.Equal(a, b) {
-		return true
-	}
-	var x, y any
-	if len(a) == 0 || len(b) == 0 || json.Unmarshal(a, &x) != nil || json.Unmarshal(b, &y) != nil {
-		return false
-	}
-	return reflect.DeepEqual(x, y)
-}
-
 // Stands compares where an instance stands with where its replay does: "" when
 // they agree. What leaves no event is left out: the due times of heartbeats, and
 // the commands that are remembered.
@@ -298,7 +284,7 @@ func Stands(recorded, replayed *events.Snapshot) string {
 	}
 	was, is := plainSnapshot(recorded), plainSnapshot(replayed)
 	for _, field := range slices.Sorted(maps.Keys(was)) {
-		if !sameJSON(was[field], is[field]) {
+		if !events.SameJSON(was[field], is[field]) {
 			return fmt.Sprintf("%s is %s, replayed %s", field, was[field], is[field])
 		}
 	}

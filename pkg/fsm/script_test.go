@@ -144,6 +144,9 @@ func (s *script) advance(text string) (string, error) {
 			return "", err
 		}
 		out.WriteString(text)
+		if strings.HasPrefix(text, "incident") { // the timer is as it was
+			return out.String() + s.where(), nil
+		}
 	}
 }
 
