@@ -2,7 +2,7 @@ package neighbours
 
 import (
 	"context"
-	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/leat-io/leat/internal/kafka"
@@ -25,14 +25,15 @@ states:
 // runBusy has many small instances decide rate signals a second, until ctx ends.
 func (e *engine) runBusy(ctx context.Context, rate float64) error {
 	ids := make([]events.UUID, busyInstances)
-	list := make([]*kafka.Record, busyInstances)
+	list := make([]*kafka.Record, 0, busyInstances)
 	for i := range ids {
-		key := fmt.Sprint(i)
+		key := strconv.Itoa(i)
 		ids[i] = events.InstanceIDForKey(busyType, key)
-		var err error
-		if list[i], err = command(&events.Command{Command: events.CommandStart, WorkflowType: busyType, InstanceID: ids[i], Key: key}); err != nil {
+		start, err := command(&events.Command{Command: events.CommandStart, WorkflowType: busyType, InstanceID: ids[i], Key: key})
+		if err != nil {
 			return err
 		}
+		list = append(list, start)
 	}
 	if err := e.producer.Send(ctx, list...); err != nil {
 		return err

@@ -242,8 +242,8 @@ var (
 // rat is the number, if it can be looked at.
 func (n exact) rat() (*big.Rat, bool) {
 	text := strings.ToLower(string(n))
-	if at := strings.IndexByte(text, 'e'); at >= 0 {
-		if exponent, err := strconv.Atoi(text[at+1:]); err != nil || exponent > maxDigits || exponent < -maxDigits {
+	if _, power, ok := strings.Cut(text, "e"); ok {
+		if exponent, err := strconv.Atoi(power); err != nil || exponent > maxDigits || exponent < -maxDigits {
 			return nil, false
 		}
 	}

@@ -8,9 +8,9 @@ import (
 func TestBatchesOfAnotherCountAreRefused(t *testing.T) {
 	record := []byte{14, 0, 0, 0, 1, 1, 0, 0}
 	batch := func(count int32, packed uint16, records ...[]byte) []byte {
-		b := make([]byte, batchHeader)
+		b := make([]byte, batchHeader, batchHeader+len(record)*len(records))
 		binary.BigEndian.PutUint16(b[21:], packed)
-		binary.BigEndian.PutUint32(b[counted:], uint32(count)) //nolint:gosec // as on the wire
+		binary.BigEndian.PutUint32(b[counted:], uint32(count))
 		for _, r := range records {
 			b = append(b, r...)
 		}

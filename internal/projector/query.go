@@ -162,8 +162,7 @@ func wholeKey(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		pieces := strings.Split(r.URL.EscapedPath(), "/") // "", api, v1, instances, type, key
 		if len(pieces) > 5 && pieces[1] == "api" && pieces[3] == "instances" {
-			switch key, err := url.PathUnescape(pieces[5]); {
-			case err == nil && (key == "/" || key == "." || key == ".."):
+			if key, err := url.PathUnescape(pieces[5]); err == nil && (key == "/" || key == "." || key == "..") {
 				pieces[5] = events.Ref{ID: events.InstanceIDForKey(pieces[4], key)}.String()
 				named := r.Clone(r.Context())
 				if path, err := url.PathUnescape(strings.Join(pieces, "/")); err == nil {

@@ -79,7 +79,7 @@ func (r *Registry) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		err := r.follow(ctx)
 		if ctx.Err() != nil {
-			return nil //nolint:nilerr // whatever the reading ended with, it was told to end
+			return nil // whatever the reading ended with, it was told to end
 		}
 		if _, ok := errors.AsType[*kafka.TopicError](err); ok {
 			return err

@@ -1,7 +1,9 @@
 package router
 
 import (
+	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -70,7 +72,7 @@ func TestWhatWasHeldIsDecidedInTurns(t *testing.T) {
 			follow(events.Command{Command: events.CommandPause})
 			const signals = 25
 			for i := range signals {
-				follow(events.Command{Command: events.CommandSignal, Event: c.event, CommandID: events.DeriveUUID(events.Namespace, fmt.Sprint(i))})
+				follow(events.Command{Command: events.CommandSignal, Event: c.event, CommandID: events.DeriveUUID(events.Namespace, strconv.Itoa(i))})
 			}
 			f := follow(events.Command{Command: events.CommandResume})
 			turns := 0
@@ -141,7 +143,7 @@ func TestAResetRecallsNoMoreThanItMay(t *testing.T) {
 	keep := func(d decision) { history = append(history, d.events...) }
 	keep(follow(events.Command{Command: events.CommandStart, Key: "k", Payload: laboriousInput()}))
 	for i := range 20 {
-		keep(follow(events.Command{Command: events.CommandSignal, Event: "go", CommandID: events.DeriveUUID(events.Namespace, fmt.Sprint(i))}))
+		keep(follow(events.Command{Command: events.CommandSignal, Event: "go", CommandID: events.DeriveUUID(events.Namespace, strconv.Itoa(i))}))
 	}
 	list, err := facts.Read(history)
 	if err != nil {
@@ -157,7 +159,7 @@ func TestAResetRecallsNoMoreThanItMay(t *testing.T) {
 			to = list[c.count].Sequence - 1
 		}
 		past, err := recall(&input{machine: parse(t, laborious)}, e.cur, &facts.ResetPayload{ResetTo: to, Facts: list[:c.count]})
-		if (err == errMuchToRecall) != (c.code != "") || err == nil && past.SequenceNumber != to {
+		if errors.Is(err, errMuchToRecall) != (c.code != "") || err == nil && past.SequenceNumber != to {
 			t.Errorf("%s: %v", c.name, err)
 		}
 	}

@@ -123,7 +123,7 @@ func (l *lane) rewritePart(ctx context.Context, part []*kafka.Record, fence kafk
 		// What was written is written again: the outcome does not matter. Others
 		// need not wait for a topic that takes nothing.
 		l.closeProducers()
-		if failed, ok := errors.AsType[*kafka.TransactionError](err); ok && failed.Step == "produce" && !(kafka.IsGone(err) && l.againWritable(part[0].Topic)) {
+		if failed, ok := errors.AsType[*kafka.TransactionError](err); ok && failed.Step == "produce" && (!kafka.IsGone(err) || !l.againWritable(part[0].Topic)) {
 			l.mark(ctx, part[0].Topic, refusal{cause: err, until: l.config.Clock().Add(unwritableFor)})
 		}
 		return err

@@ -188,7 +188,7 @@ func (t *transaction) startScheduled(ctx context.Context, at scheduleAt, d *driv
 	if !s.Watched() {
 		if err := t.put(t.sendStart(&c)); err != nil {
 			d.next = schedule.Refused(d.next, &events.Error{Code: codeOf(err), Message: clipMessage(err.Error())})
-			return nil //nolint:nilerr // the schedule tells
+			return nil // the schedule tells
 		}
 		d.next = schedule.Started(d.next, run, false)
 		return nil

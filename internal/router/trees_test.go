@@ -2,6 +2,7 @@ package router
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -116,11 +117,12 @@ func startOf(workflowType, key string) events.Command {
 // forking is a workflow that starts itself width times, and with abandon does
 // not wait for them.
 func forking(width int, semantics string) string {
-	text := "leat: v1\ntype: fork\nversion: 1\ninitial: w\nstates:\n  w:\n    tasks:\n"
+	var text strings.Builder
+	text.WriteString("leat: v1\ntype: fork\nversion: 1\ninitial: w\nstates:\n  w:\n    tasks:\n")
 	for i := range width {
-		text += fmt.Sprintf("      t%d: {workflow: {type: fork}, semantics: %s}\n", i, semantics)
+		fmt.Fprintf(&text, "      t%d: {workflow: {type: fork}, semantics: %s}\n", i, semantics)
 	}
-	return text + "    onDone: d\n    onError: d\n  d: {type: final}\n"
+	return text.String() + "    onDone: d\n    onError: d\n  d: {type: final}\n"
 }
 
 // TestTreesEnd says that a workflow that starts itself makes no more instances

@@ -56,11 +56,7 @@ func undecidable(in input, snap *events.Snapshot, why *events.Error) (d decision
 			return decision{}, false
 		}
 		c = in.command
-	case c != nil && (isLife(c) || evolves(c)):
-		return decision{}, false
-	case snap == nil && (c == nil || c.Command != events.CommandStart || in.machine == nil):
-		return decision{}, false
-	case snap != nil && (snap.Holding() || snap.State.Finished()):
+	case !parks(in, snap):
 		return decision{}, false
 	}
 	starts := snap == nil
@@ -74,6 +70,19 @@ func undecidable(in input, snap *events.Snapshot, why *events.Error) (d decision
 	r.parkUnwritten(why)
 	d = r.decision()
 	return d, true
+}
+
+// parks reports whether an input that cannot be decided leaves its instance with
+// an incident.
+func parks(in input, snap *events.Snapshot) bool {
+	c := in.command
+	if c != nil && (isLife(c) || evolves(c)) {
+		return false
+	}
+	if snap == nil {
+		return c != nil && c.Command == events.CommandStart && in.machine != nil
+	}
+	return !snap.Holding() && !snap.State.Finished()
 }
 
 // causeOf is the causal chain that an input brings.

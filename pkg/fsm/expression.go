@@ -128,6 +128,22 @@ func toKind(value any, kind events.Kind) (events.ContextValue, bool) {
 	switch v := value.(type) {
 	case string:
 		return events.String(v), kind == events.KindString && len(v) <= events.MaxPayloadLength
+	case int64, json.Number, float64:
+		return toNumber(v, kind)
+	case bool:
+		return events.Boolean(v), kind == events.KindBoolean
+	case []any:
+		return toStrings(v, kind)
+	case map[string]any:
+		return toMap(v, kind)
+	}
+	return events.ContextValue{}, false
+}
+
+// toNumber takes a number of whatever notation for the integer or the double
+// that it is.
+func toNumber(value any, kind events.Kind) (events.ContextValue, bool) {
+	switch v := value.(type) {
 	case int64:
 		if kind == events.KindDouble {
 			return toDouble(v)
@@ -140,14 +156,8 @@ func toKind(value any, kind events.Kind) (events.ContextValue, bool) {
 		if kind == events.KindLong && v == math.Trunc(v) && v >= -1<<63 && v < 1<<63 { // 100.0 and 1e2 are integers
 			return events.Long(int64(v)), true
 		}
-		value := events.Double(v)
-		return value, kind == events.KindDouble && value.Validate() == nil
-	case bool:
-		return events.Boolean(v), kind == events.KindBoolean
-	case []any:
-		return toStrings(v, kind)
-	case map[string]any:
-		return toMap(v, kind)
+		double := events.Double(v)
+		return double, kind == events.KindDouble && double.Validate() == nil
 	}
 	return events.ContextValue{}, false
 }
