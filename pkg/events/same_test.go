@@ -19,9 +19,19 @@ func TestSameJSON(t *testing.T) {
 		{`[12345678901234567890]`, `[12345678901234567891]`, false},
 		{`12345678901234567890`, `1.234567890123456789e19`, true},
 		{`0.1`, `0.1000000000000000055511151231257827`, true}, // the same double
-		{`1e400`, `1E+400`, true}, {`1e400`, `1e401`, false}, {`0`, `-0.0`, true}, {`1`, `-1`, false},
-		{`"<"`, `"\u003c"`, true}, {`null`, `{}`, false}, {`{"a":null}`, `{}`, false}, {`{"a":null}`, `{"b":null}`, false}, {`[1]`, `[1,1]`, false}, {`true`, `"true"`, false},
-		{``, `1`, false}, {``, ``, true}, {`{`, `1`, false},
+		{`1e400`, `1E+400`, true},
+		{`1e400`, `1e401`, false},
+		{`0`, `-0.0`, true},
+		{`1`, `-1`, false},
+		{`"<"`, `"\u003c"`, true},
+		{`null`, `{}`, false},
+		{`{"a":null}`, `{}`, false},
+		{`{"a":null}`, `{"b":null}`, false},
+		{`[1]`, `[1,1]`, false},
+		{`true`, `"true"`, false},
+		{``, `1`, false},
+		{``, ``, true},
+		{`{`, `1`, false},
 	} {
 		if got := events.SameJSON([]byte(c.a), []byte(c.b)); got != c.same || events.SameJSON([]byte(c.b), []byte(c.a)) != got {
 			t.Errorf("%s and %s: %t", c.a, c.b, got)
