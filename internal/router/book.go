@@ -1,8 +1,10 @@
 package router
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/leat-io/leat/internal/avro"
@@ -101,21 +103,40 @@ func (b *book) put(batch *store.Batch, p shard.Partition, old, next *events.Snap
 	b.putTree(batch, p, old, next)
 	// What stays is not written again: a grave for every step of an instance that
 	// waits for something would lie in front of the timers that are due.
-	gone := make(map[timerRef]bool, len(indexed(old)))
-	for i := range indexed(old) {
-		gone[refOf(old, i)] = true
-	}
-	for i := range indexed(next) {
-		ref := refOf(next, i)
-		if gone[ref] {
-			delete(gone, ref)
-			continue
+	was, is := indexed(old), indexed(next)
+	if !slices.IsSortedFunc(was, byID) || !slices.IsSortedFunc(is, byID) { // no router writes that
+		for i := range was {
+			batch.Delete(timerKey(p, refOf(old, i)))
 		}
-		batch.Set(timerKey(p, ref), nil)
+		was = nil
 	}
-	for ref := range gone {
-		batch.Delete(timerKey(p, ref))
+	for len(was) > 0 || len(is) > 0 {
+		before, now := nextRef(old, was), nextRef(next, is)
+		switch {
+		case len(is) == 0 || len(was) > 0 && before.id < now.id:
+			batch.Delete(timerKey(p, before))
+			was = was[1:]
+		case len(was) == 0 || now.id < before.id:
+			batch.Set(timerKey(p, now), nil)
+			is = is[1:]
+		default:
+			if !before.due.Equal(now.due) {
+				batch.Delete(timerKey(p, before))
+				batch.Set(timerKey(p, now), nil)
+			}
+			was, is = was[1:], is[1:]
+		}
 	}
+}
+
+func byID(a, b events.Timer) int { return cmp.Compare(a.ID, b.ID) }
+
+// nextRef is the first of timers, which are in the order of their ids.
+func nextRef(s *events.Snapshot, timers []events.Timer) timerRef {
+	if len(timers) == 0 {
+		return timerRef{}
+	}
+	return timerRef{due: timers[0].Due.UTC(), instance: s.InstanceID, id: timers[0].ID}
 }
 
 // indexed is the timers of an instance that may fire. While it holds, none does,

@@ -322,7 +322,7 @@ func step(in input, snap *events.Snapshot, what fsm.Input, cause []events.UUID) 
 		}
 		return d, nil
 	}
-	r.next.Chart = chart
+	r.next.Chart, r.stepped = chart, true
 	r.recordAll(what, effects)
 	return r.bounded()
 }

@@ -32,6 +32,7 @@ type recorder struct {
 	end    *fsm.Ended
 	starts []childStart // child workflows to begin
 
+	stepped   bool   // next.Chart is what a step made of before
 	unwritten bool   // the incident is about what cannot be written
 	meta      fields // what the metadata of all events say; never changed once it is made
 }
@@ -63,18 +64,19 @@ func (r *recorder) unchanged() *events.Snapshot {
 	return r.next
 }
 
-// giveCauses hands the chain to tasks and timers that this decision set. The
-// chart is the step's own result, but its slices may be shared with the
-// snapshot before it, so they are copied before they are written.
+// giveCauses hands the chain to tasks and timers that this decision set. Lists
+// that may be shared with the snapshot before are copied first.
 func (r *recorder) giveCauses() {
 	chain := r.rest
 	if chain == nil {
 		chain = r.cause
 	}
 	chart := &r.next.Chart
-	if slices.ContainsFunc(chart.Timers, func(t events.Timer) bool { return t.Cause == nil }) {
-		chart.Timers = slices.Clone(chart.Timers)
-		for i := range chart.Timers {
+	if first := slices.IndexFunc(chart.Timers, func(t events.Timer) bool { return t.Cause == nil }); first >= 0 {
+		if !r.stepped || sameArray(chart.Timers, r.before.Timers) {
+			chart.Timers = slices.Clone(chart.Timers)
+		}
+		for i := first; i < len(chart.Timers); i++ {
 			if chart.Timers[i].Cause == nil {
 				chart.Timers[i].Cause = chain
 			}
@@ -83,13 +85,18 @@ func (r *recorder) giveCauses() {
 	if len(r.asked) == 0 {
 		return
 	}
-	chart.Tasks = slices.Clone(chart.Tasks)
+	if !r.stepped || sameArray(chart.Tasks, r.before.Tasks) {
+		chart.Tasks = slices.Clone(chart.Tasks)
+	}
 	for i := range chart.Tasks {
 		if t := &chart.Tasks[i]; !r.asked[t.TaskID].IsNil() {
 			t.Cause = extend(chain, r.asked[t.TaskID]) // a report is caused by the attempt that it is of
 		}
 	}
 }
+
+// sameArray reports whether two lists begin at the same place in memory.
+func sameArray[T any](a, b []T) bool { return len(a) > 0 && len(b) > 0 && &a[0] == &b[0] }
 
 // extend is chain with id at its end. A chain at its full length starts anew.
 func extend(chain []events.UUID, id events.UUID) []events.UUID {
