@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/leat-io/leat/internal/avro"
 	"github.com/leat-io/leat/internal/kafka"
@@ -33,6 +34,8 @@ func cases(size int) []large {
 		{"history", 10 * size, history, runHistory},
 		{"timers", size, waits, runTimers},
 		{"timers", size / 2, waits, runTimers},
+		{"due", size, due, runDue},
+		{"due", size / 4, due, runDue},
 	}
 }
 
@@ -67,6 +70,21 @@ version: 1
 initial: w
 states:
   w: {on: {more: {actions: [{send: {event: late, delay: 1h}}]}, end: over}}
+  over: {type: final}
+`
+
+// due sets a hundred timers a signal, which are due together.
+var due = `leat: v1
+type: large
+version: 1
+input: {due: {type: string}}
+initial: w
+states:
+  w:
+    on:
+      more: {actions: [` + strings.Repeat(`{send: {event: late, delay: "timestamp(input.due) - now"}}, `, 100) + `]}
+      late: {actions: [{emit: {event: fired}}]}
+      end: over
   over: {type: final}
 `
 
@@ -145,6 +163,37 @@ func (e *engine) followLarge(ctx context.Context, over func(events.Event) bool) 
 func runHistory(ctx context.Context, e *engine, size int) error { return e.signals(ctx, size) }
 
 func runTimers(ctx context.Context, e *engine, size int) error { return e.signals(ctx, size) }
+
+// runDue sets timers that all come after the same time.
+func runDue(ctx context.Context, e *engine, size int) error {
+	input := fmt.Appendf(nil, `{"due": %q}`, time.Now().Add(dueAfter).UTC().Format(time.RFC3339Nano))
+	start, err := command(&events.Command{Command: events.CommandStart, WorkflowType: largeType, InstanceID: largeID, Key: "l", Payload: input})
+	if err != nil {
+		return err
+	}
+	list := []*kafka.Record{start}
+	for range size / 100 {
+		more, err := command(&events.Command{Command: events.CommandSignal, WorkflowType: largeType, InstanceID: largeID, Event: "more"})
+		if err != nil {
+			return err
+		}
+		list = append(list, more)
+	}
+	if err := e.producer.Send(ctx, list...); err != nil {
+		return err
+	}
+	fired := 0
+	return e.followLarge(ctx, func(v events.Event) bool {
+		if _, timer := v.Metadata[events.MetadataTimer]; timer {
+			fired++
+			e.inputs.Add(1)
+		}
+		return fired == size
+	})
+}
+
+// dueAfter is when the timers of runDue are due: they have to be set until then.
+const dueAfter = 2 * time.Second
 
 // signals has the large instance decide as many signals, some hundreds at a time.
 func (e *engine) signals(ctx context.Context, n int) error {

@@ -57,14 +57,13 @@ type lane struct {
 	behind map[shard.Partition]int64
 	lost   map[shard.Partition]bool // partitions whose state topic does not have what the book has
 
-	active map[shard.Partition]time.Time // when an instance that is not large was decided last; of the run loop
-
+	rests    rests             // of large instances
 	held     map[dueTimer]bool // timers that cannot be decided now; of the run loop
 	deployed atomic.Bool       // definitions have come in since held was looked at
 }
 
 func newLane(c Config, r *registry.Registry, specs *registry.Schedules, b *book) *lane {
-	return &lane{config: c, registry: r, book: b, agenda: newAgenda(b, specs), cache: newCache(cacheSize), trees: newTrees(b), timer: make(map[shard.Partition]time.Time), behind: make(map[shard.Partition]int64), held: make(map[dueTimer]bool), active: make(map[shard.Partition]time.Time)}
+	return &lane{config: c, registry: r, book: b, agenda: newAgenda(b, specs), cache: newCache(cacheSize), trees: newTrees(b), timer: make(map[shard.Partition]time.Time), behind: make(map[shard.Partition]int64), held: make(map[dueTimer]bool), rests: newRests()}
 }
 
 const (
@@ -84,23 +83,11 @@ const (
 	instanceFor = 5 * time.Millisecond
 )
 
-// A large instance costs much, whatever is decided: its snapshot is written by
-// each transaction that has it. So it is decided more at a time, and then rests
-// for some times as long as that took, when others want to be decided.
-const (
-	largeRecord = 128 << 10
-	largeFor    = 20 * time.Millisecond
-	restTimes   = 10
-	longestRest = 500 * time.Millisecond
-	stillActive = time.Second // after an instance was decided last
-)
-
 // Process decides as much of a batch as there is time for, and commits what
 // follows.
 func (l *lane) Process(ctx context.Context, b *shard.Batch) (err error) {
 	l.progress.begin(l.config.Clock())
 	defer func() { l.progress.end(err) }()
-	began := time.Now()
 	if err := l.rewriteLost(ctx, b); err != nil {
 		return err
 	}
@@ -117,46 +104,7 @@ func (l *lane) Process(ctx context.Context, b *shard.Batch) (err error) {
 		t.settleSchedules()
 		return nil
 	}
-	if err := l.commit(ctx, t); err != nil {
-		return err
-	}
-	l.rest(t, time.Since(began))
-	return nil
-}
-
-// rest has the partitions of large instances let others go first, when there
-// are any. took is what the whole transaction did.
-func (l *lane) rest(t *transaction, took time.Duration) {
-	size := 0
-	for at, e := range t.overlay {
-		if e.changed && len(e.record) < largeRecord {
-			l.active[at.partition] = t.now
-		}
-		size += len(e.record)
-	}
-	for at, e := range t.overlay {
-		if len(e.record) < largeRecord || !l.others(at.partition, t.now) {
-			continue
-		}
-		dear := took * time.Duration(len(e.record)) / time.Duration(size)
-		if t.batch.Rest == nil {
-			t.batch.Rest = make(map[shard.Partition]time.Time)
-		}
-		until := l.config.Clock().Add(min(restTimes*dear, longestRest))
-		if until.After(t.batch.Rest[at.partition]) {
-			t.batch.Rest[at.partition] = until
-		}
-	}
-}
-
-// others reports whether instances in other partitions than p were decided lately.
-func (l *lane) others(p shard.Partition, now time.Time) bool {
-	for other, last := range l.active {
-		if other != p && now.Sub(last) < stillActive {
-			return true
-		}
-	}
-	return false
+	return l.commit(ctx, t)
 }
 
 // decideAll decides a batch, and all that has come besides. Nothing of it counts
@@ -201,23 +149,19 @@ func (t *transaction) decideRecords(ctx context.Context) error {
 			return fmt.Errorf("decide %s/%d@%d: %w", r.Topic, r.Partition, r.Offset, err)
 		}
 		t.decided++
-		tired[p] = t.spent(time.Since(began))
+		tired[p] = t.spent(p, time.Since(began))
 	}
 	return nil
 }
 
 // spent counts what the last decision took for its instance. It reports whether
 // that instance has had its share of the transaction.
-func (t *transaction) spent(took time.Duration) bool {
+func (t *transaction) spent(p shard.Partition, took time.Duration) bool {
 	if t.last == nil {
 		return false
 	}
 	t.last.spent += took
-	most := instanceFor
-	if t.last.size >= largeRecord {
-		most = largeFor
-	}
-	tired := t.last.spent > most
+	tired := t.last.spent > t.lane.share(t, p)
 	t.last = nil
 	return tired
 }
@@ -275,6 +219,7 @@ func (l *lane) commit(ctx context.Context, t *transaction) error {
 	}
 	t.settleSchedules()
 	l.holdUndecided(t)
+	l.rest(t)
 	return l.noteTimers(t)
 }
 
@@ -347,7 +292,7 @@ func (l *lane) NextWake() time.Time {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	var next time.Time
+	next := l.rests.wake()
 	for p, due := range l.timer {
 		if _, behind := l.behind[p]; behind {
 			continue
@@ -374,6 +319,7 @@ func (l *lane) Close(p shard.Partition) {
 	l.mu.Lock()
 	delete(l.timer, p)
 	delete(l.behind, p)
+	l.rests.forget(p)
 	l.mu.Unlock()
 	for due := range l.held {
 		if due.partition == p {

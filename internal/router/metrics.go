@@ -17,6 +17,7 @@ type Metrics struct {
 	Forged       func() // a report did not bring the token of its attempt
 	DeadLettered func()
 	Incident     func(code string)        // an instance was parked
+	Rested       func(time.Duration)      // a large instance lets others go first
 	Moved        func()                   // a command was sent to its instance's partition
 	TimerFired   func(late time.Duration) // after its due time
 	Restored     func(records int, took time.Duration)
@@ -27,6 +28,12 @@ type Metrics struct {
 func (m Metrics) committed(commands, timers, records int, took time.Duration) {
 	if m.Committed != nil {
 		m.Committed(commands, timers, records, took)
+	}
+}
+
+func (m Metrics) rested(d time.Duration) {
+	if m.Rested != nil {
+		m.Rested(d)
 	}
 }
 

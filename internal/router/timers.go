@@ -25,6 +25,7 @@ type dueTimer struct {
 // in which they are due over all of them.
 func (l *lane) fireDue(ctx context.Context, t *transaction) error {
 	l.releaseHeld()
+	l.releaseRested(t.now)
 	list, err := l.collectDue(t)
 	if err != nil {
 		return err
@@ -44,7 +45,7 @@ func (l *lane) fireDue(ctx context.Context, t *transaction) error {
 			return fmt.Errorf("fire timer of %s in %s: %w", due.ref.instance, due.partition, err)
 		}
 		t.decided++
-		tired[due.ref.instance] = t.spent(time.Since(began))
+		tired[due.ref.instance] = t.spent(due.partition, time.Since(began))
 	}
 	return nil
 }
@@ -60,7 +61,7 @@ func (l *lane) collectDue(t *transaction) ([]dueTimer, error) {
 	var list []dueTimer
 	var horizon time.Time // behind it, a partition may have more than was read
 	for _, p := range open {
-		refs, err := l.book.dueTimers(p, l.soonest(p), t.now, share, func(ref timerRef) bool { return l.held[dueTimer{p, ref}] })
+		refs, err := l.book.dueTimers(p, l.soonest(p), t.now, share, l.waits(p))
 		if err != nil {
 			return nil, fmt.Errorf("read due timers of %s: %w", p, err)
 		}
@@ -175,6 +176,13 @@ func (l *lane) releaseHeld() {
 	clear(l.held)
 }
 
+// waits names the timers of p that do not fire now, though they may be due.
+func (l *lane) waits(p shard.Partition) func(timerRef) bool {
+	return func(ref timerRef) bool {
+		return l.held[dueTimer{p, ref}] || l.rests.has(instance{p, ref.instance})
+	}
+}
+
 // soonest is the earliest timer of p; no timer of p is due before.
 func (l *lane) soonest(p shard.Partition) time.Time {
 	l.mu.Lock()
@@ -192,7 +200,7 @@ func (l *lane) noteTimers(t *transaction) error {
 		if !e.changed {
 			continue
 		}
-		if !behind(e.cur) {
+		if !behind(e.cur) && !l.rests.has(at) {
 			for i := range e.cur.Chart.Timers {
 				set[at.partition] = earlier(set[at.partition], e.cur.Chart.Timers[i].Due)
 			}
@@ -227,7 +235,7 @@ func (l *lane) noteTimers(t *transaction) error {
 // noteTimer asks the index for the earliest timer of p. It begins where the
 // earliest was: in front of that lie only the graves of those that have fired.
 func (l *lane) noteTimer(p shard.Partition) error {
-	due, err := l.book.nextTimer(p, l.soonest(p), func(ref timerRef) bool { return l.held[dueTimer{p, ref}] })
+	due, err := l.book.nextTimer(p, l.soonest(p), l.waits(p))
 	if err != nil {
 		return err
 	}

@@ -31,7 +31,8 @@ type transaction struct {
 	synced           bool         // the registry was brought up to date for this transaction
 	careful          bool         // every decision's snapshot is encoded, to find the one that cannot be
 	commands, timers int
-	began            time.Time    // by the machine's clock, for the budget
+	started          time.Time    // by the machine's clock
+	began            time.Time    // the same, for the budget: of commands, timers or schedules
 	decided          int          // inputs, of any kind
 	seed             []byte       // of the tokens of attempts that are issued
 	last             *entry       // the instance of the decision under way
@@ -56,8 +57,9 @@ const seedLength = 32
 func (l *lane) begin(b *shard.Batch) *transaction {
 	seed := make([]byte, seedLength)
 	_, _ = rand.Read(seed) // never fails
+	began := time.Now()
 	return &transaction{
-		seed: seed, lane: l, batch: b, now: events.Instant(l.config.Clock()), began: time.Now(),
+		seed: seed, lane: l, batch: b, now: events.Instant(l.config.Clock()), started: began, began: began,
 		overlay: make(map[instance]*entry, len(b.Records)), touched: make(map[shard.Partition]bool),
 		records: make([]*kafka.Record, 0, 8*len(b.Records)),
 	}

@@ -77,14 +77,15 @@ func (q *queue) take(limit int, skip func(Partition) bool) (batch []*kafka.Recor
 	return batch
 }
 
-// lookAhead is how far oneKey looks.
+// lookAhead is how many records oneKey looks at.
 const lookAhead = 512
 
-// oneKey reports whether the next records of p all have the same key.
+// oneKey reports whether the next records of p all have the same key, as far as
+// is looked. What has none may be anybody's.
 func (q *queue) oneKey(p Partition) bool {
 	list := q.parts[p]
 	for _, r := range list[:min(len(list), lookAhead)] {
-		if !bytes.Equal(r.Key, list[0].Key) {
+		if len(r.Key) == 0 || !bytes.Equal(r.Key, list[0].Key) {
 			return false
 		}
 	}
