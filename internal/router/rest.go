@@ -99,10 +99,7 @@ func (l *lane) rest(t *transaction) {
 		}
 		part := float64(len(e.record)) / float64(size)
 		wait := min(time.Duration(restTimes*part*float64(took)), longestRest)
-		r := rest{until: l.config.Clock().Add(wait)}
-		for i := range e.cur.Chart.Timers {
-			r.due = earlier(r.due, e.cur.Chart.Timers[i].Due)
-		}
+		r := rest{until: l.config.Clock().Add(wait), due: firstDue(e.cur)}
 		l.rests.large[at] = r
 		if t.batch.Rest == nil {
 			t.batch.Rest = make(map[shard.Partition]time.Time)

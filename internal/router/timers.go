@@ -201,9 +201,7 @@ func (l *lane) noteTimers(t *transaction) error {
 			continue
 		}
 		if !behind(e.cur) && !l.rests.has(at) {
-			for i := range e.cur.Chart.Timers {
-				set[at.partition] = earlier(set[at.partition], e.cur.Chart.Timers[i].Due)
-			}
+			set[at.partition] = earlier(set[at.partition], firstDue(e.cur))
 		}
 		if e.old != nil {
 			known := l.soonest(at.partition)
@@ -230,6 +228,14 @@ func (l *lane) noteTimers(t *transaction) error {
 		l.mu.Unlock()
 	}
 	return nil
+}
+
+// firstDue is when the earliest timer of an instance is due; zero for none.
+func firstDue(s *events.Snapshot) (due time.Time) {
+	for i := range s.Chart.Timers {
+		due = earlier(due, s.Chart.Timers[i].Due)
+	}
+	return due
 }
 
 // noteTimer asks the index for the earliest timer of p. It begins where the
