@@ -14,11 +14,6 @@ import (
 // CodeCannotMove answers a migration or a reset that this instance cannot follow.
 const CodeCannotMove = "CANNOT_MOVE"
 
-// evolves reports whether a command is about versions or about the past.
-func evolves(c *events.Command) bool {
-	return c != nil && (c.Command == events.CommandReset || c.Command == events.CommandMigrate)
-}
-
 // Versions lists the versions that a decision on c needs besides the
 // instance's own.
 func Versions(c *events.Command) []int32 {
