@@ -14,7 +14,6 @@ import (
 	"github.com/leat-io/leat/internal/shard"
 	"github.com/leat-io/leat/pkg/events"
 	"github.com/leat-io/leat/pkg/fsm"
-	"github.com/leat-io/leat/pkg/topics"
 )
 
 // add makes a decision part of the transaction, or nothing of it when one of
@@ -167,9 +166,7 @@ func (t *transaction) signal(from *events.Snapshot, ordinal int, s fsm.SendSigna
 	if n == 0 {
 		return nil, &decide.Error{Code: decide.CodeUnknownType, Err: fmt.Errorf("type %q is not deployed", s.Type)}
 	}
-	value, err := avro.EncodeCommand(&c)
-	key := []byte(c.InstanceID.String())
-	return kafka.NewRecordAt(t.lane.config.Names.Commands(s.Type), topics.Partition(key, n), key, value), err
+	return t.send(&c)
 }
 
 // finish adds the snapshots, one an instance, and the checkpoints.
