@@ -14,6 +14,7 @@ import (
 	"github.com/leat-io/leat/internal/shard"
 	"github.com/leat-io/leat/pkg/events"
 	"github.com/leat-io/leat/pkg/fsm"
+	"github.com/leat-io/leat/pkg/topics"
 )
 
 // add makes a decision part of the transaction, or nothing of it when one of
@@ -167,6 +168,14 @@ func (t *transaction) signal(from *events.Snapshot, ordinal int, s fsm.SendSigna
 		return nil, &decide.Error{Code: decide.CodeUnknownType, Err: fmt.Errorf("type %q is not deployed", s.Type)}
 	}
 	return t.send(&c)
+}
+
+// send writes a command to the instance that it is for.
+func (t *transaction) send(c *events.Command) (*kafka.Record, error) {
+	value, err := avro.EncodeCommand(c)
+	key := []byte(c.InstanceID.String())
+	partition := topics.Partition(key, t.lane.registry.Partitions(c.WorkflowType))
+	return kafka.NewRecordAt(t.lane.config.Names.Commands(c.WorkflowType), partition, key, value), err
 }
 
 // finish adds the snapshots, one an instance, and the checkpoints.
