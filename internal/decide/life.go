@@ -1,4 +1,4 @@
-package router
+package decide
 
 import (
 	"fmt"
@@ -56,8 +56,8 @@ func possible(s *events.Snapshot) []events.CommandType {
 }
 
 // life decides a command that changes where an instance stands in its life.
-func life(in input, snap *events.Snapshot) (decision, error) {
-	c := in.command
+func life(in Input, snap *events.Snapshot) (Decision, error) {
+	c := in.Command
 	if goesOn(c) {
 		return goFurther(in, snap)
 	}
@@ -71,8 +71,8 @@ func life(in input, snap *events.Snapshot) (decision, error) {
 		return pause(in, snap), nil
 	default:
 	}
-	if in.machine == nil {
-		return answer(in, snap, events.OutcomeRejected, CodeUnknownVersion, fmt.Sprintf(
+	if in.Machine == nil {
+		return Answer(in, snap, events.OutcomeRejected, CodeUnknownVersion, fmt.Sprintf(
 			"version %d of %q, which the instance runs on, is not deployed here: deploy it, or end the instance with `leat terminate`",
 			snap.Version, snap.WorkflowType)), nil
 	}
@@ -87,7 +87,7 @@ func life(in input, snap *events.Snapshot) (decision, error) {
 }
 
 // illegal refuses a command and says what else could be asked.
-func illegal(in input, snap *events.Snapshot) decision {
+func illegal(in Input, snap *events.Snapshot) Decision {
 	can := "nothing can be asked of it any more"
 	if list := possible(snap); len(list) > 0 {
 		names := make([]string, len(list))
@@ -96,22 +96,22 @@ func illegal(in input, snap *events.Snapshot) decision {
 		}
 		can = "possible: " + strings.Join(names, ", ")
 	}
-	return answer(in, snap, events.OutcomeRejected, CodeIllegalTransition, fmt.Sprintf(
-		"the instance is %s and cannot become %s; %s", snap.State, wanted[in.command.Command], can))
+	return Answer(in, snap, events.OutcomeRejected, CodeIllegalTransition, fmt.Sprintf(
+		"the instance is %s and cannot become %s; %s", snap.State, wanted[in.Command.Command], can))
 }
 
 // cancel ends an instance in good order. Nothing that its exit actions get
 // wrong keeps it from ending.
-func cancel(in input, snap *events.Snapshot) (decision, error) {
+func cancel(in Input, snap *events.Snapshot) (Decision, error) {
 	if len(snap.Chart.Active) == 0 {
 		return dropHeld(in, terminate(in, snap)), nil // it never began: there is nothing to leave
 	}
 	done := absorb(in, unparked(in, snap))
-	next := *done.next
+	next := *done.Next
 	next.Incident, next.Error, next.Paused = nil, nil, nil
-	d, err := step(in, &next, fsm.Input{Kind: fsm.InputStop, Stop: fsm.Stop{State: events.WorkflowCancelled, Error: endError(in.command)}},
-		outsideCause(in.command))
-	if err != nil || d.next == nil {
+	d, err := step(in, &next, fsm.Input{Kind: fsm.InputStop, Stop: fsm.Stop{State: events.WorkflowCancelled, Error: endError(in.Command)}},
+		outsideCause(in.Command))
+	if err != nil || d.Next == nil {
 		return d, err
 	}
 	return release(in, dropHeld(in, join(done, d)))
@@ -134,11 +134,11 @@ func endError(c *events.Command) *events.Error {
 
 // terminate ends an instance at once. It needs no definition, so that it works
 // for every instance, whatever is wrong with it.
-func terminate(in input, snap *events.Snapshot) decision {
-	r := newRecorder(in, snap, outsideCause(in.command))
+func terminate(in Input, snap *events.Snapshot) Decision {
+	r := newRecorder(in, snap, outsideCause(in.Command))
 	r.next.Paused, r.next.Incident = nil, nil
 	chart := &r.next.Chart
-	chart.Outcome, chart.OutcomeError, chart.Timers = events.WorkflowCancelled, endError(in.command), nil
+	chart.Outcome, chart.OutcomeError, chart.Timers = events.WorkflowCancelled, endError(in.Command), nil
 	var done []events.TaskStatus
 	for i := range snap.Chart.Tasks {
 		t := snap.Chart.Tasks[i]
@@ -159,7 +159,7 @@ func terminate(in input, snap *events.Snapshot) decision {
 
 // why adds to the data of an event who asked for it, and why, when a person did.
 func (r *recorder) why(data fields) fields {
-	c := r.in.command
+	c := r.in.Command
 	if !isLife(c) && !evolves(c) {
 		return data
 	}
@@ -188,9 +188,9 @@ func (r *recorder) become(to events.WorkflowState) {
 }
 
 // pause makes an instance hold what happens to it.
-func pause(in input, snap *events.Snapshot) decision {
-	r := newRecorder(in, snap, outsideCause(in.command))
-	r.next.Paused = &events.Pause{From: snap.State, At: in.now, Reason: in.command.Reason, By: in.command.Source}
+func pause(in Input, snap *events.Snapshot) Decision {
+	r := newRecorder(in, snap, outsideCause(in.Command))
+	r.next.Paused = &events.Pause{From: snap.State, At: in.Now, Reason: in.Command.Reason, By: in.Command.Source}
 	r.become(events.WorkflowPaused)
 	r.event(events.EventWorkflowPaused, r.why(fields{"from": events.String(string(snap.State))}), nil)
 	return r.decision()
@@ -198,8 +198,8 @@ func pause(in input, snap *events.Snapshot) decision {
 
 // resume lets a paused instance go on: what it held is decided at once, and the
 // timers that became due fire as soon as they are known to be.
-func resume(in input, snap *events.Snapshot) (decision, error) {
-	r := newRecorder(in, snap, outsideCause(in.command))
+func resume(in Input, snap *events.Snapshot) (Decision, error) {
+	r := newRecorder(in, snap, outsideCause(in.Command))
 	to := events.WorkflowRunning
 	switch {
 	case snap.Paused != nil:

@@ -1,4 +1,4 @@
-package router
+package decide
 
 import (
 	"errors"
@@ -21,47 +21,47 @@ const (
 	CodeInvalidInput     = "INVALID_INPUT"     // the start payload breaks the definition's schema
 )
 
-// input is what one decision is about: a command, or a timer that is due.
-type input struct {
-	command  *events.Command
-	explicit bool // the producer chose the command id, so it may come again
-	timer    *events.Timer
-	machine  *fsm.Machine           // nil when the wanted version is not deployed
-	others   map[int32]*fsm.Machine // the versions that versionsOf lists
-	now      time.Time              // one instant for a whole transaction, in microseconds
-	source   string                 // the deciding router's slot
+// Input is what one decision is about: a command, or a timer that is due.
+type Input struct {
+	Command  *events.Command
+	Explicit bool // the producer chose the command id, so it may come again
+	Timer    *events.Timer
+	Machine  *fsm.Machine           // nil when the wanted version is not deployed
+	Others   map[int32]*fsm.Machine // the versions that [Versions] lists
+	Now      time.Time              // one instant for a whole transaction, in microseconds
+	Source   string                 // the deciding router's slot
 	replay   bool                   // of a history, which says by itself when what was held was decided
-	seed     []byte                 // of the tokens of attempts that are issued; nil in a replay
-	own      bool                   // the router asks by itself: nobody waits for the outcome
-	work     *int                   // what the steps of the decision cost is added to it; nil: nobody asks
-	crowded  bool                   // the tree of this child is as large as a tree may be
+	Seed     []byte                 // of the tokens of attempts that are issued; nil in a replay
+	Own      bool                   // the router asks by itself: nobody waits for the outcome
+	Work     *int                   // what the steps of the decision cost is added to it; nil: nobody asks
+	Crowded  bool                   // the tree of this child is as large as a tree may be
 	// writable says what keeps a part of a decision from being written; nil: all can be.
-	writable func(*decision) error
+	Writable func(*Decision) error
 	// unwritten is what kept this input's decision from being written, as the
 	// history that is replayed says; nil otherwise.
 	unwritten *events.Error
 }
 
-// decision is what follows from an input. The zero decision changes nothing.
-type decision struct {
-	events  []events.Event
-	tasks   []events.Task
-	signals []fsm.SendSignal
-	sends   []events.Command // to parents and children
-	next    *events.Snapshot // nil when the instance stays as it is
-	outcome *events.Outcome
-	later   []events.Outcome // of commands that were held until now
-	logs    []string
-	audit   []events.AuditEvent
-	forged  int // reports without the token of their attempt
+// Decision is what follows from an input. The zero decision changes nothing.
+type Decision struct {
+	Events  []events.Event
+	Tasks   []events.Task
+	Signals []fsm.SendSignal
+	Sends   []events.Command // to parents and children
+	Next    *events.Snapshot // nil when the instance stays as it is
+	Outcome *events.Outcome
+	Later   []events.Outcome // of commands that were held until now
+	Logs    []string
+	Audit   []events.AuditEvent
+	Forged  int // reports without the token of their attempt
 }
 
-// decide says what follows from in for an instance that stands at snap (nil for
+// Decide says what follows from in for an instance that stands at snap (nil for
 // none). It is pure: the same arguments give the same decision, and snap is not
 // changed. An error means that the instance cannot decide at all; it never
 // comes from what a client sent.
-func decide(in input, snap *events.Snapshot) (d decision, err error) {
-	defer rescue(&err)
+func Decide(in Input, snap *events.Snapshot) (d Decision, err error) {
+	defer Rescue(&err)
 	if in.unwritten != nil {
 		if parked, ok := undecidable(in, snap, in.unwritten); ok {
 			return parked, nil
@@ -69,19 +69,19 @@ func decide(in input, snap *events.Snapshot) (d decision, err error) {
 	}
 	if d, err = decideOn(in, snap); err == nil {
 		d.tellParent(in)
-		d.audit = audit(in, snap, d)
+		d.Audit = audit(in, snap, d)
 	}
 	return d, err
 }
 
-func decideOn(in input, snap *events.Snapshot) (decision, error) {
+func decideOn(in Input, snap *events.Snapshot) (Decision, error) {
 	if d, done := asChild(in, snap); done {
 		return d, nil
 	}
-	if in.timer != nil && in.timer.Kind == events.TimerRetention {
+	if in.Timer != nil && in.Timer.Kind == events.TimerRetention {
 		return forget(in, snap), nil
 	}
-	if in.timer != nil {
+	if in.Timer != nil {
 		return decideTimer(in, snap)
 	}
 	if d, done := refuse(in, snap); done {
@@ -90,19 +90,19 @@ func decideOn(in input, snap *events.Snapshot) (decision, error) {
 	return dispatch(in, snap)
 }
 
-func decideTimer(in input, snap *events.Snapshot) (decision, error) {
-	if behind(snap) {
-		return decision{}, nil // it fires when the instance goes on
+func decideTimer(in Input, snap *events.Snapshot) (Decision, error) {
+	if Behind(snap) {
+		return Decision{}, nil // it fires when the instance goes on
 	}
-	if in.machine == nil {
-		return decision{}, notDeployed(snap)
+	if in.Machine == nil {
+		return Decision{}, notDeployed(snap)
 	}
-	return step(in, snap, fsm.Input{Kind: fsm.InputTimer, TimerID: in.timer.ID}, in.timer.Cause)
+	return step(in, snap, fsm.Input{Kind: fsm.InputTimer, TimerID: in.Timer.ID}, in.Timer.Cause)
 }
 
 // dispatch decides a command that nothing speaks against.
-func dispatch(in input, snap *events.Snapshot) (decision, error) {
-	c := in.command
+func dispatch(in Input, snap *events.Snapshot) (Decision, error) {
+	c := in.Command
 	switch c.Command {
 	case events.CommandStart:
 		return start(in)
@@ -115,8 +115,8 @@ func dispatch(in input, snap *events.Snapshot) (decision, error) {
 	case events.CommandMigrate:
 		return migrate(in, snap)
 	default:
-		if in.machine == nil {
-			return decision{}, notDeployed(snap)
+		if in.Machine == nil {
+			return Decision{}, notDeployed(snap)
 		}
 		kind := map[events.CommandType]fsm.InputKind{
 			events.CommandClaim: fsm.InputClaim, events.CommandHeartbeat: fsm.InputHeartbeat, events.CommandResult: fsm.InputResult,
@@ -127,31 +127,31 @@ func dispatch(in input, snap *events.Snapshot) (decision, error) {
 
 // refuse answers the commands that are not decided on: duplicates, conflicts
 // and what cannot be done.
-func refuse(in input, snap *events.Snapshot) (decision, bool) {
-	c := in.command
+func refuse(in Input, snap *events.Snapshot) (Decision, bool) {
+	c := in.Command
 	if snap != nil {
 		if seen, ok := findSeen(snap, in); ok {
-			return duplicate(in, snap, seen.Sequence), true
+			return Duplicate(in, snap, seen.Sequence), true
 		}
 	}
 	if why := conflict(c, snap); why != "" {
-		return answer(in, snap, events.OutcomeConflict, CodeSequenceConflict, why), true
+		return Answer(in, snap, events.OutcomeConflict, CodeSequenceConflict, why), true
 	}
 	if d, done := refuseForgotten(in, snap); done {
 		return d, true
 	}
 	switch {
 	case c.Command == events.CommandStart && snap != nil:
-		return duplicate(in, snap, 1), true
-	case c.Command == events.CommandStart && in.machine == nil:
-		return answer(in, snap, events.OutcomeRejected, CodeUnknownVersion,
+		return Duplicate(in, snap, 1), true
+	case c.Command == events.CommandStart && in.Machine == nil:
+		return Answer(in, snap, events.OutcomeRejected, CodeUnknownVersion,
 			fmt.Sprintf("version %d of %q is not deployed; deploy it with `leat def deploy`", c.Version, c.WorkflowType)), true
-	case in.crowded && c.Command == events.CommandStart:
-		return answer(in, snap, events.OutcomeRejected, CodeTooMany, fmt.Sprintf(
+	case in.Crowded && c.Command == events.CommandStart:
+		return Answer(in, snap, events.OutcomeRejected, CodeTooMany, fmt.Sprintf(
 			"the tree of child workflows below %s has too many of type %s, at most %d, or %d in one partition: do they start themselves?",
-			c.Parent.Root, c.WorkflowType, maxTree, minTree)), true
+			c.Parent.Root, c.WorkflowType, MaxTree, MinTree)), true
 	case c.Command != events.CommandStart && snap == nil:
-		return answer(in, snap, events.OutcomeRejected, CodeNotFound,
+		return Answer(in, snap, events.OutcomeRejected, CodeNotFound,
 			"no such instance: it was never started, or its key is of another type; an id is written id:UUID"), true
 	case snap != nil:
 		if d, done := refuseRunning(in, snap); done {
@@ -163,31 +163,31 @@ func refuse(in input, snap *events.Snapshot) (decision, bool) {
 
 // refuseRunning answers what an instance cannot decide as it stands, and holds
 // what has to wait.
-func refuseRunning(in input, snap *events.Snapshot) (decision, bool) {
-	c := in.command
+func refuseRunning(in Input, snap *events.Snapshot) (Decision, bool) {
+	c := in.Command
 	switch {
 	case c.Command == events.CommandSignal && snap.State.Finished():
-		return answer(in, snap, events.OutcomeRejected, CodeFinished,
+		return Answer(in, snap, events.OutcomeRejected, CodeFinished,
 			fmt.Sprintf("the instance is %s and takes no more signals", snap.State)), true
 	case mustExpect(c, snap):
-		return answer(in, snap, events.OutcomeRejected, CodeExpectationMissing, fmt.Sprintf(
+		return Answer(in, snap, events.OutcomeRejected, CodeExpectationMissing, fmt.Sprintf(
 			"isolation is %s: say in expected_sequence what you have read, it is at %d now", snap.Isolation, snap.SequenceNumber)), true
 	case holds(c, snap) && in.replay && c.Command == events.CommandResult:
 		return absorbOne(in, snap), true
 	case holds(c, snap):
 		return hold(in, snap), true
-	case in.machine == nil && c.Command == events.CommandResult && stale(snap, c.Result) == nil:
-		return decision{}, false // it is the instance's incident, and the result is kept
-	case in.machine == nil && !isLife(c):
-		return answer(in, snap, events.OutcomeRejected, CodeUnknownVersion,
+	case in.Machine == nil && c.Command == events.CommandResult && stale(snap, c.Result) == nil:
+		return Decision{}, false // it is the instance's incident, and the result is kept
+	case in.Machine == nil && !isLife(c):
+		return Answer(in, snap, events.OutcomeRejected, CodeUnknownVersion,
 			fmt.Sprintf("version %d of %q, which the instance runs on, is not deployed here", snap.Version, snap.WorkflowType)), true
 	}
-	return decision{}, false
+	return Decision{}, false
 }
 
 // notDeployed keeps an input from being decided until its version is there.
 func notDeployed(snap *events.Snapshot) error {
-	return &codedError{CodeUnknownVersion, fmt.Errorf("version %d of %q, which the instance runs on, is not deployed: deploy it, then `leat retry`",
+	return &Error{CodeUnknownVersion, fmt.Errorf("version %d of %q, which the instance runs on, is not deployed: deploy it, then `leat retry`",
 		snap.Version, snap.WorkflowType)}
 }
 
@@ -200,13 +200,13 @@ func sequenceOf(snap *events.Snapshot) int64 {
 
 // seenNames are the names under which a command is recognised when it comes
 // again. Reports of executors need none: their attempt number tells.
-func seenNames(in input) []events.UUID {
-	c := in.command
+func seenNames(in Input) []events.UUID {
+	c := in.Command
 	if c == nil || c.Command == events.CommandClaim || c.Command == events.CommandHeartbeat || c.Command == events.CommandResult {
 		return nil
 	}
 	var names []events.UUID
-	if in.explicit {
+	if in.Explicit {
 		names = append(names, c.CommandID)
 	}
 	if c.IdempotencyKey != "" {
@@ -215,7 +215,7 @@ func seenNames(in input) []events.UUID {
 	return names
 }
 
-func findSeen(snap *events.Snapshot, in input) (events.SeenCommand, bool) {
+func findSeen(snap *events.Snapshot, in Input) (events.SeenCommand, bool) {
 	names := seenNames(in)
 	for _, seen := range snap.Seen {
 		if slices.Contains(names, seen.Name) {
@@ -226,7 +226,7 @@ func findSeen(snap *events.Snapshot, in input) (events.SeenCommand, bool) {
 }
 
 // remember adds the command to those that the instance has seen.
-func remember(seen []events.SeenCommand, in input, sequence int64) []events.SeenCommand {
+func remember(seen []events.SeenCommand, in Input, sequence int64) []events.SeenCommand {
 	names := seenNames(in)
 	if len(names) == 0 {
 		return seen
@@ -239,86 +239,86 @@ func remember(seen []events.SeenCommand, in input, sequence int64) []events.Seen
 	return kept[max(0, len(kept)-events.MaxSeenCommands):]
 }
 
-// answer is a decision that only says why nothing happens.
-func answer(in input, snap *events.Snapshot, status events.OutcomeStatus, code, message string) decision {
-	c := in.command
+// Answer is a decision that only says why nothing happens.
+func Answer(in Input, snap *events.Snapshot, status events.OutcomeStatus, code, message string) Decision {
+	c := in.Command
 	if c == nil || c.Command == events.CommandHeartbeat || c.Command == events.CommandClaim && !c.CausationID.IsNil() {
-		return decision{} // executors, who are told why they claim, do not wait; people do
+		return Decision{} // executors, who are told why they claim, do not wait; people do
 	}
-	return decision{outcome: &events.Outcome{
+	return Decision{Outcome: &events.Outcome{
 		CommandID: c.CommandID, WorkflowType: c.WorkflowType, InstanceID: c.InstanceID, Status: status,
 		Error:          &events.Error{Code: code, Message: events.Cut(message, events.MaxMessageLength)},
-		SequenceNumber: sequenceOf(snap), Timestamp: in.now,
+		SequenceNumber: sequenceOf(snap), Timestamp: in.Now,
 	}}
 }
 
 // unreacted answers what led to nothing, and counts what is forged.
-func unreacted(in input, snap *events.Snapshot, why *fsm.Ignored) decision {
-	d := answer(in, snap, statusOf(why.Code), why.Code, why.Message)
+func unreacted(in Input, snap *events.Snapshot, why *fsm.Ignored) Decision {
+	d := Answer(in, snap, statusOf(why.Code), why.Code, why.Message)
 	if why.Code == fsm.WrongToken {
-		d.forged++
+		d.Forged++
 	}
 	return d
 }
 
-func duplicate(in input, snap *events.Snapshot, sequence int64) decision {
+func Duplicate(in Input, snap *events.Snapshot, sequence int64) Decision {
 	o := events.Outcome{
-		CommandID: in.command.CommandID, WorkflowType: snap.WorkflowType, InstanceID: snap.InstanceID,
-		Status: events.OutcomeDuplicate, SequenceNumber: sequence, Timestamp: in.now,
+		CommandID: in.Command.CommandID, WorkflowType: snap.WorkflowType, InstanceID: snap.InstanceID,
+		Status: events.OutcomeDuplicate, SequenceNumber: sequence, Timestamp: in.Now,
 	}
 	if sequence > 0 {
 		o.EventID = events.EventID(snap.WorkflowType, snap.InstanceID, sequence)
 	}
-	return decision{outcome: &o}
+	return Decision{Outcome: &o}
 }
 
 // start begins an instance.
-func start(in input) (decision, error) {
-	c := in.command
-	if err := in.machine.CheckInput(c.Payload); err != nil {
-		return answer(in, nil, events.OutcomeRejected, CodeInvalidInput, err.Error()), nil
+func start(in Input) (Decision, error) {
+	c := in.Command
+	if err := in.Machine.CheckInput(c.Payload); err != nil {
+		return Answer(in, nil, events.OutcomeRejected, CodeInvalidInput, err.Error()), nil
 	}
 	return step(in, begin(in), fsm.Input{Kind: fsm.InputStart, Data: c.Payload}, outsideCause(c))
 }
 
 // begin is an instance before its first event.
-func begin(in input) *events.Snapshot {
-	c := in.command
+func begin(in Input) *events.Snapshot {
+	c := in.Command
 	correlation := c.CorrelationID
 	if correlation.IsNil() {
 		correlation = c.CommandID
 	}
 	snap := &events.Snapshot{
-		WorkflowType: c.WorkflowType, InstanceID: c.InstanceID, Key: c.Key, Version: in.machine.Version(),
-		State: events.WorkflowPending, CorrelationID: correlation, Parent: c.Parent, CreatedAt: in.now, UpdatedAt: in.now,
+		WorkflowType: c.WorkflowType, InstanceID: c.InstanceID, Key: c.Key, Version: in.Machine.Version(),
+		State: events.WorkflowPending, CorrelationID: correlation, Parent: c.Parent, CreatedAt: in.Now, UpdatedAt: in.Now,
 	}
-	declare(snap, in.machine)
+	declare(snap, in.Machine)
 	return snap
 }
 
 // step lets the statechart decide and records what follows.
-func step(in input, snap *events.Snapshot, what fsm.Input, cause []events.UUID) (decision, error) {
-	what.Now = in.now
-	what.Instance, what.Seed, what.Work = instanceOf(snap), in.seed, in.work
-	chart, effects, err := in.machine.Step(snap.Chart, what)
+func step(in Input, snap *events.Snapshot, what fsm.Input, cause []events.UUID) (Decision, error) {
+	what.Now = in.Now
+	what.Instance, what.Seed, what.Work = instanceOf(snap), in.Seed, in.Work
+	chart, effects, err := in.Machine.Step(snap.Chart, what)
 	r := newRecorder(in, snap, cause)
 	if what.Kind == fsm.InputStart && snap.SequenceNumber == 0 {
-		r.created(in.command)
+		r.created(in.Command)
 	}
 	var incident *fsm.Incident
 	switch {
-	case errors.As(err, &incident) && isLife(in.command) && what.Kind != fsm.InputStart:
-		return answer(in, snap, events.OutcomeRejected, incident.Code, "it would lead to an incident: "+incident.Error()), nil
+	case errors.As(err, &incident) && isLife(in.Command) && what.Kind != fsm.InputStart:
+		return Answer(in, snap, events.OutcomeRejected, incident.Code, "it would lead to an incident: "+incident.Error()), nil
 	case errors.As(err, &incident):
 		r.park(incident)
 		return r.bounded()
 	case err != nil:
-		return decision{}, fmt.Errorf("decide on %s %s: %w", snap.WorkflowType, snap.InstanceID, err)
+		return Decision{}, fmt.Errorf("decide on %s %s: %w", snap.WorkflowType, snap.InstanceID, err)
 	}
 	if ignored, ok := onlyIgnored(effects); ok {
 		d := unreacted(in, snap, &ignored)
-		if in.timer == nil && len(seenNames(in)) > 0 {
-			d.next = r.unchanged()
+		if in.Timer == nil && len(seenNames(in)) > 0 {
+			d.Next = r.unchanged()
 		}
 		return d, nil
 	}
@@ -338,7 +338,7 @@ func (r *recorder) recordAll(what fsm.Input, effects []fsm.Effect) {
 	for _, effect := range effects {
 		r.record(effect)
 	}
-	if timer := r.in.timer; timer != nil && len(r.made.events) == 0 && !finished {
+	if timer := r.in.Timer; timer != nil && len(r.made.Events) == 0 && !finished {
 		// A timer that led to nothing is over all the same; without this event the
 		// history would not say so.
 		r.transitioned(fsm.Transitioned{Event: timerName(timer), Active: r.next.Chart.Active})
