@@ -88,7 +88,7 @@ func undecidable(in Input, snap *events.Snapshot, why *events.Error) (d Decision
 // an incident.
 func parks(in Input, snap *events.Snapshot) bool {
 	c := in.Command
-	if c != nil && (isLife(c) || evolves(c)) {
+	if c != nil && (isLife(c) || evolves(c) || c.Command == events.CommandDescribe) {
 		return false
 	}
 	if snap == nil {

@@ -14,7 +14,7 @@ type Outcome struct {
 	WorkflowType   string        `json:"workflow_type"`
 	InstanceID     UUID          `json:"instance_id,omitzero"`
 	Status         OutcomeStatus `json:"status"`
-	Error          *Error        `json:"error,omitempty"`   // conflict, rejected, ignored and held say why; duplicate and described, what is too large to be told
+	Error          *Error        `json:"error,omitempty"`   // conflict, rejected, ignored and held say why; duplicate and described, what they leave out and why
 	EventID        UUID          `json:"event_id,omitzero"` // duplicate: the event of the first decision
 	SequenceNumber int64         `json:"sequence_number"`   // duplicate: of that event; else the instance's newest, 0 for none
 	Timestamp      time.Time     `json:"timestamp"`
@@ -32,9 +32,10 @@ type Outcome struct {
 	Snapshot []byte `json:"snapshot,omitempty"`
 }
 
-// MaxOutcomeLength bounds an outcome as a record, in bytes. What does not fit is
-// left out, and [Outcome.Error] says so with the code TOO_LARGE.
-const MaxOutcomeLength = 900 << 10
+// MaxOutcomeLength bounds an outcome as a record, in bytes: every snapshot that a
+// router writes fits. What does not fit, or what the outcomes topic is set up not to
+// take, is left out, and [Outcome.Error] says so with the code TOO_LARGE.
+const MaxOutcomeLength = 1008 << 10
 
 // Validate checks every field.
 func (o *Outcome) Validate() error {
