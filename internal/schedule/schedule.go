@@ -41,7 +41,7 @@ func (s *Schedule) readTimes() (err error) {
 	if s.TimeZone != "" {
 		// "Local" would be another zone on another machine.
 		if s.zone, err = time.LoadLocation(s.TimeZone); err != nil || s.TimeZone == "Local" {
-			return fmt.Errorf("time_zone: %q is no time zone; use an IANA name such as Europe/Berlin", s.TimeZone)
+			return fmt.Errorf("time_zone: %q is not a time zone; use an IANA name such as Europe/Berlin", s.TimeZone)
 		}
 	}
 	for _, text := range s.Cron {
