@@ -1,11 +1,10 @@
 package events
 
-// The closed sets of the seed ("Type Safety First", "Workflow Orchestration
-// Layer"). A value outside its set is refused on encode and on decode, naming
+// The closed sets. A value outside its set is refused on encode and on decode, naming
 // the field. Each set's function returns a new slice in the order in which the
 // schemas list the symbols.
 
-// WorkflowState is where an instance stands in its life.
+// WorkflowState is the state of an instance as a whole, whatever its definition.
 type WorkflowState string
 
 // The 12 workflow states.
@@ -79,7 +78,7 @@ func (s TaskState) Finished() bool {
 	}
 }
 
-// EventType says what an event records (the seed's WorkflowEventType).
+// EventType says what an event records.
 type EventType string
 
 // The 25 event types.
@@ -139,8 +138,7 @@ func TaskTypes() []TaskType {
 	return []TaskType{TaskCompute, TaskEffect, TaskOrchestrator, TaskReducer}
 }
 
-// NodeType is the kind of worker that a task needs (seed: "Distributed Node
-// Coordination").
+// NodeType is the kind of worker that a task needs.
 type NodeType string
 
 // The four node types.
@@ -217,8 +215,7 @@ func TaskPriorities() []TaskPriority {
 	return []TaskPriority{PriorityLow, PriorityNormal, PriorityHigh, PriorityCritical, PriorityUrgent}
 }
 
-// IsolationLevel says what an instance may see of others (seed: "Workflow
-// Isolation Pattern").
+// IsolationLevel says what an instance may see of others.
 type IsolationLevel string
 
 // The four levels.

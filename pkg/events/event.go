@@ -26,8 +26,7 @@ const (
 )
 
 // Event is one fact in the history of one instance, on topic workflow.<type>.
-// Only the router writes events. Seed: ProtocolWorkflowEvent, "Event Sourcing
-// Architecture".
+// Only the router writes events.
 type Event struct {
 	EventID        UUID      `json:"event_id"`
 	EventType      EventType `json:"event_type"`
@@ -77,8 +76,8 @@ func checkSequence(n int64) error {
 	return nil
 }
 
-// checkChain holds the law of the seed: the last of the chain is the causation,
-// and a root has neither.
+// checkChain checks that the last of the chain is the causation, and that a root
+// has neither.
 func (e *Event) checkChain() error {
 	if len(e.CorrelationChain) == 0 && !e.CausationID.IsNil() {
 		return fieldErrorf("correlation_chain", "is empty although causation_id is %s", e.CausationID)

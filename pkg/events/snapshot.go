@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// Snapshot is where an instance stands after its newest event, on the compacted
+// Snapshot is the state of an instance after its newest event, on the compacted
 // topic workflow.<type>.state. The router restores from it and decides on it;
-// projectors fold it into views. Seed: WorkflowContext, WorkflowSnapshot.
+// projectors fold it into views.
 type Snapshot struct {
 	WorkflowType   string        `json:"workflow_type"`
 	InstanceID     UUID          `json:"instance_id"`

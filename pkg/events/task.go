@@ -7,8 +7,7 @@ import (
 )
 
 // Task is one attempt of work to do, on topic tasks.<queue>. The router issues
-// it in the transaction of the decision that asked for it. Seed: "Workflow
-// Orchestration Layer", TaskConfiguration.
+// it in the transaction of the decision that asked for it.
 type Task struct {
 	TaskID         UUID               `json:"task_id"`   // the same for every attempt
 	TaskName       string             `json:"task_name"` // "queue.task"
@@ -101,7 +100,7 @@ func checkAttempt(field string, n int32) error {
 }
 
 // TaskResult is what an executor says of one attempt: that it has claimed it,
-// is still at it, or how it ended. Seed: TaskResult.
+// is still at it, or how it ended.
 type TaskResult struct {
 	TaskID  UUID      `json:"task_id"`
 	Attempt int32     `json:"attempt"`
@@ -140,8 +139,8 @@ func (r *TaskResult) Validate(command CommandType) error {
 	return nil
 }
 
-// Error is a failure as data (the seed's ErrorInfo): what a task reports, what
-// a final state declares, why a command was rejected. Message is for people and
+// Error is a failure as data: what a task reports, what a final state declares,
+// why a command was rejected. Message is for people and
 // never holds a secret.
 type Error struct {
 	Code      string `json:"code"`    // stable, upper case, such as CARD_DECLINED

@@ -70,8 +70,8 @@ func (s Spec) Verified() []string {
 
 func millis(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
 
-// Names builds topic names. The zero value has no prefix, so that the seed's
-// workflow.<type> is literal; Prefix, when set, stands before every name.
+// Names builds topic names. The zero value has no prefix; Prefix, when
+// set, begins every name.
 type Names struct {
 	Prefix string
 }

@@ -1,6 +1,5 @@
 // Package eventbus is the contract of a bus that carries messages on topics, for
-// groups of consumers. Seed: "Event Bus Layer", "Async-First Design"
-// (ProtocolEventBus, EventMessage).
+// groups of consumers.
 //
 // Two implementations keep it: internal/bus on Kafka and internal/memory. What
 // they promise is what the suite TestEventBus of pkg/spi/spitest checks; anyone
@@ -28,7 +27,7 @@ var (
 	ErrClosed     = errors.New("the bus is closed")
 )
 
-// Message is what a bus carries. Seed: EventMessage.
+// Message is what a bus carries.
 //
 // Its slices are shared: nobody changes them once the message is published.
 type Message struct {
