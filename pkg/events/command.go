@@ -20,7 +20,7 @@ type Command struct {
 	Event   string          `json:"event,omitempty"` // signal: its name
 	Payload json.RawMessage `json:"payload,omitempty"`
 	Result  *TaskResult     `json:"result,omitempty"` // claim, heartbeat, result
-	Reason  string          `json:"reason,omitempty"` // of those who look after instances: why, for the history and the audit
+	Reason  string          `json:"reason,omitempty"` // of operators: why, for the history and the audit
 	Skip    bool            `json:"skip,omitempty"`   // retry of an incident: drop what led to it instead
 
 	IdempotencyKey   string                  `json:"idempotency_key,omitempty"`

@@ -42,7 +42,7 @@ func (s WorkflowState) Finished() bool {
 	}
 }
 
-// TaskState is where a task stands in its life.
+// TaskState is the state of a task.
 type TaskState string
 
 // The 11 task states.
@@ -234,19 +234,18 @@ func IsolationLevels() []IsolationLevel {
 // CommandType says what a command asks for.
 type CommandType string
 
-// The command types: for clients, for executors, and for those who look after
-// instances.
+// The command types: for clients, for executors, and for operators.
 const (
 	CommandStart     CommandType = "start"     // begin an instance
-	CommandSignal    CommandType = "signal"    // tell a running instance that something happened
+	CommandSignal    CommandType = "signal"    // send an event to a running instance
 	CommandClaim     CommandType = "claim"     // an executor has begun an attempt
 	CommandHeartbeat CommandType = "heartbeat" // an executor is still at it
 	CommandResult    CommandType = "result"    // an attempt has ended
 	CommandPause     CommandType = "pause"     // decide nothing more until resume
-	CommandResume    CommandType = "resume"    // go on, with what came in meanwhile first
-	CommandCancel    CommandType = "cancel"    // end in good order: exit actions, compensation
-	CommandTerminate CommandType = "terminate" // end at once: neither
-	CommandRetry     CommandType = "retry"     // try again what failed or what is an incident
+	CommandResume    CommandType = "resume"    // go on, with what was held first
+	CommandCancel    CommandType = "cancel"    // end, with exit actions and compensation
+	CommandTerminate CommandType = "terminate" // end at once, without either
+	CommandRetry     CommandType = "retry"     // retry what failed, or an incident
 	CommandReset     CommandType = "reset"     // go on from an earlier sequence number
 	CommandMigrate   CommandType = "migrate"   // go on under another version of the definition
 )
@@ -264,7 +263,7 @@ type OutcomeStatus string
 
 // The five outcomes.
 const (
-	OutcomeDuplicate OutcomeStatus = "duplicate" // decided before; the outcome names that decision
+	OutcomeDuplicate OutcomeStatus = "duplicate" // already decided; the outcome names that decision
 	OutcomeConflict  OutcomeStatus = "conflict"  // expected_sequence did not match
 	OutcomeRejected  OutcomeStatus = "rejected"  // cannot be done; code and message say why
 	OutcomeIgnored   OutcomeStatus = "ignored"   // legal, but nothing in the instance reacts to it

@@ -7,7 +7,7 @@ import (
 )
 
 // MaxCausalDepth bounds [Event.CorrelationChain], so that the size of an event
-// does not grow with the history. A chain that would grow past it starts anew
+// does not grow with the history. A chain that would grow past it starts again
 // with the newest event; that event has a chain of its own, which leads on, so
 // the whole of it can still be followed. A true root has no causation.
 const MaxCausalDepth = 128
@@ -15,7 +15,7 @@ const MaxCausalDepth = 128
 // Metadata keys that the router sets. Other keys are the producer's own.
 const (
 	MetadataCommandID   = "command_id"   // the command that was decided; without one a timer was
-	MetadataCommand     = "command"      // its type, when it is of those who look after instances; with their
+	MetadataCommand     = "command"      // its type, when it is a command of operators; with their
 	MetadataReason      = "reason"       // reason
 	MetadataSkip        = "skip"         // a retry that drops what led to the incident
 	MetadataRequestedBy = "requested_by" // and name

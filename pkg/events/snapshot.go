@@ -37,10 +37,10 @@ type Snapshot struct {
 
 	// ChangedAt is the sequence of the newest event after which the
 	// configuration, the data or a payload was another; 0 when the isolation
-	// level asks for none of that.
+	// level does not need it.
 	ChangedAt int64 `json:"changed_at,omitempty"`
 	// ForgottenAt says that the retention of a finished instance is over: what
-	// is left answers for its id and its sequence, and stands for nothing else.
+	// is left answers for its id and its sequence only.
 	ForgottenAt time.Time `json:"forgotten_at,omitzero"`
 }
 
@@ -68,11 +68,11 @@ type Chart struct {
 	Counter  int64                      `json:"counter"` // ordinals given out, to name tasks and timers
 
 	// Outcome says that the instance was ended from outside, and how: it did not
-	// reach a final state, and Active is where it stood.
+	// reach a final state, and Active has the states that it was in.
 	Outcome      WorkflowState `json:"outcome,omitempty"`
 	OutcomeError *Error        `json:"outcome_error,omitempty"`
-	// Before is where an instance stood before it came to a final state: a retry
-	// enters these states again.
+	// Before has the states that an instance was in before it reached a final
+	// state: a retry enters them again.
 	Before []string `json:"before,omitempty"`
 }
 

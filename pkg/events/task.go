@@ -11,7 +11,7 @@ import (
 type Task struct {
 	TaskID         UUID               `json:"task_id"`   // the same for every attempt
 	TaskName       string             `json:"task_name"` // "queue.task"
-	Queue          string             `json:"queue"`     // what stands before the first dot of TaskName
+	Queue          string             `json:"queue"`     // the part of TaskName before the first dot
 	TaskType       TaskType           `json:"task_type"`
 	NodeType       NodeType           `json:"node_type"`
 	WorkflowType   string             `json:"workflow_type"`
@@ -30,7 +30,7 @@ type Task struct {
 	CorrelationID  UUID               `json:"correlation_id"`
 	CausationID    UUID               `json:"causation_id"` // the task.scheduled or task.retry event
 	// Token is the secret of this attempt: claim, heartbeat and result bring it.
-	// An attempt of before there were tokens has none.
+	// An attempt that was issued before there were tokens has none.
 	Token string `json:"-" wire:"token"` // so that no log shows it
 }
 

@@ -42,7 +42,7 @@ type Spec struct {
 	Readers    string        // who reads
 }
 
-// Config is the topic configuration that Spec stands for, in Kafka's names.
+// Config is the topic configuration of Spec, in Kafka's names.
 func (s Spec) Config() map[string]string {
 	c := map[string]string{"cleanup.policy": string(s.Cleanup)}
 	switch {
@@ -176,7 +176,7 @@ func (n Names) Shared() []Spec {
 	}
 }
 
-// QueueOf is the queue of a task name: what stands before the first dot.
+// QueueOf is the queue of a task name: the part before the first dot.
 func QueueOf(taskName string) string {
 	queue, _, _ := strings.Cut(taskName, ".")
 	return queue

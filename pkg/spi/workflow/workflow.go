@@ -47,8 +47,8 @@ type Ack struct {
 	// a duplicate, that of the first decision. They are zero when there is none.
 	EventID        events.UUID
 	SequenceNumber int64
-	// Status is "" when the command was decided now; duplicate when it had been
-	// decided before; ignored when nothing in the instance reacts to it; conflict
+	// Status is "" when the command was decided now; duplicate when it was
+	// already decided; ignored when nothing in the instance reacts to it; conflict
 	// or rejected, next to the error that says so.
 	Status events.OutcomeStatus
 }
@@ -120,7 +120,7 @@ type EventBus interface {
 // Persistence reads histories that may be long.
 type Persistence interface {
 	// EventsStream yields the events of one instance in order, from the first on,
-	// at most limit of them; 0 stands for DefaultStreamLimit. Nothing is read
+	// at most limit of them; 0 means DefaultStreamLimit. Nothing is read
 	// before the loop begins, and memory does not grow with the history. Each loop
 	// reads anew, up to what was committed when it began. Leaving the loop ends the
 	// reading. An error is yielded once, last, next to the zero event: ErrInvalid
