@@ -67,9 +67,9 @@ func (s *Schedule) checkKey() error {
 	case s.Key == "":
 		return nil
 	case s.Overlap != events.OverlapAllowAll:
-		return fmt.Errorf("key: needs overlap %s: the other policies watch the instances, and the schedule makes their keys", events.OverlapAllowAll)
+		return fmt.Errorf("key: needs overlap %s: the other policies watch the instances, whose keys the schedule makes then", events.OverlapAllowAll)
 	case !strings.Contains(s.Key, "{due}") && !strings.Contains(s.Key, "{date}"):
-		return fmt.Errorf("key: %q has neither {due} nor {date}, so that every due would be the same instance", s.Key)
+		return fmt.Errorf("key: %q has neither {due} nor {date}, so that every run would be the same instance", s.Key)
 	}
 	return nil
 }

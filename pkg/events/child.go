@@ -37,14 +37,14 @@ func (p *Parent) check() error {
 	))
 }
 
-// ParentClose says what becomes of a child workflow that still runs when nobody
-// waits for it any more: its parent left the state, gave the attempt up, or ended.
+// ParentClose says what happens to a child workflow that still runs when it is no
+// longer waited for: its parent left the state, gave the attempt up, or ended.
 type ParentClose string
 
 // The three policies.
 const (
-	CloseCancel    ParentClose = "cancel"    // the child ends in good order
-	CloseTerminate ParentClose = "terminate" // the child ends at once
+	CloseCancel    ParentClose = "cancel"    // the child is cancelled
+	CloseTerminate ParentClose = "terminate" // the child is terminated
 	CloseAbandon   ParentClose = "abandon"   // the child goes on
 )
 
