@@ -30,7 +30,7 @@ type DevOptions struct {
 	Partitions int    // of topics without a count of their own; default topics.DevPartitions
 	Exec       []string
 	HTTPCalls  httpcall.Config
-	Programs   *Programs    // told of what runs; default: nobody is
+	Programs   *Programs    // notified of what runs; default: none
 	Logger     *slog.Logger // default: none
 }
 

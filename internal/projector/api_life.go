@@ -22,8 +22,7 @@ type lifeBody struct {
 	Skip             bool   `json:"skip,omitempty" doc:"Only of retry: drop the input that led to the incident instead of deciding it again."`
 }
 
-// routeLife registers one operation for each command of those who look after
-// instances.
+// routeLife registers one operation for each command of operators.
 func (p *Projector) routeLife(api huma.API, refused []int) {
 	for _, c := range []struct {
 		command events.CommandType
