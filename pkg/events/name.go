@@ -110,7 +110,7 @@ func checkCharacters(field string, text []byte) error {
 	case !utf8.Valid(text):
 		return fieldErrorf(field, "is not valid UTF-8")
 	case hasHalf(text):
-		return fieldErrorf(field, "has half of a surrogate pair, which is not a character")
+		return fieldErrorf(field, "has half of a surrogate pair, which is no character")
 	}
 	return nil
 }

@@ -148,7 +148,7 @@ func (v ContextValue) Validate() error {
 		}
 	case KindLong, KindBoolean:
 	default:
-		return errors.New("is not a value (want string, long, double, boolean, strings or map)")
+		return errors.New("is no value (want string, long, double, boolean, strings or map)")
 	}
 	return nil
 }
@@ -280,7 +280,7 @@ func (v *ContextValue) unmarshalNumber(text string) error {
 	case err != nil:
 		return fmt.Errorf("%s is not a finite number", clip(text))
 	case !same:
-		return fmt.Errorf("%s is not a double: another number would be kept", clip(text))
+		return fmt.Errorf("%s is no double: another number would be kept", clip(text))
 	}
 	*v = Double(f)
 	return nil
