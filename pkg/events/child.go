@@ -12,7 +12,7 @@ type Parent struct {
 	TaskID       UUID   `json:"task_id"`
 	Attempt      int32  `json:"attempt"`
 	Generation   int32  `json:"generation"` // of the child: 1 below an instance without a parent
-	// Token is that of the attempt: the child's result brings it.
+	// Token is that of the attempt: the child's result carries it.
 	Token string `json:"-" wire:"token"` // no view shows it
 	// Root is the instance at the top of the tree, Nil from earlier versions. How
 	// many below it a partition may have is bounded.

@@ -1,6 +1,6 @@
-// Package events is the vocabulary of Leat: what is said on the topics.
+// Package events is the vocabulary of Leat: the records on its topics.
 //
-// A [Command] asks, an [Event] records what was decided, a [Task] is work to
+// A [Command] is a request, an [Event] records what was decided, a [Task] is work to
 // do, a [TaskResult] is its result, a [Snapshot] is the state of an instance, and
 // an [Outcome] answers a command that led to no event. Names, fields and enum
 // values are those of the ONEX SPI where it has them (docs/reference/onex-spi.md).

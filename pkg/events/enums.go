@@ -267,7 +267,7 @@ const (
 	OutcomeConflict  OutcomeStatus = "conflict"  // expected_sequence did not match
 	OutcomeRejected  OutcomeStatus = "rejected"  // cannot be done; code and message say why
 	OutcomeIgnored   OutcomeStatus = "ignored"   // legal, but nothing in the instance reacts to it
-	OutcomeHeld      OutcomeStatus = "held"      // kept until a paused or parked instance goes on
+	OutcomeHeld      OutcomeStatus = "held"      // kept until a paused instance or one with an incident goes on
 )
 
 // OutcomeStatuses lists the closed set.

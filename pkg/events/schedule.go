@@ -231,7 +231,7 @@ type ScheduledBackfill struct {
 	Overlap OverlapPolicy `json:"overlap"`
 }
 
-// Validate checks the fields that no other record vouches for.
+// Validate checks the fields that are not checked in another record.
 func (p *ScheduleProgress) Validate() error {
 	return firstError(CheckScheduleID("schedule_id", p.ScheduleID), checkTime("updated_at", p.UpdatedAt))
 }

@@ -134,7 +134,7 @@ type Timer struct {
 	Cause  []UUID          `json:"cause,omitempty"` // chain to the event that set it; the router's
 }
 
-// Validate checks the fields that no other record vouches for.
+// Validate checks the fields that are not checked in another record.
 func (s *Snapshot) Validate() error {
 	if err := firstError(
 		CheckWorkflowType("workflow_type", s.WorkflowType),

@@ -29,7 +29,7 @@ type Task struct {
 	ScheduledAt    time.Time          `json:"scheduled_at"`
 	CorrelationID  UUID               `json:"correlation_id"`
 	CausationID    UUID               `json:"causation_id"` // the task.scheduled or task.retry event
-	// Token is the secret of this attempt: claim, heartbeat and result bring it.
+	// Token is the secret of this attempt: claim, heartbeat and result carry it.
 	// An attempt that was issued before there were tokens has none.
 	Token string `json:"-" wire:"token"` // so that no log shows it
 }

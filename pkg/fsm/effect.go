@@ -43,7 +43,7 @@ type StartTask struct {
 	Delivery   events.DeliveryGuarantee
 	Requires   []string
 	Timeouts   events.Timeouts
-	Token      string // of the attempt; "" when nobody has to bring one
+	Token      string // of the attempt; "" when none is needed
 }
 
 // TaskChanged is a step in a task's life other than its start.
@@ -160,7 +160,7 @@ const (
 	UnhandledEvent = "UNHANDLED_EVENT"
 	ReservedEvent  = "RESERVED_EVENT"
 	StaleAttempt   = "STALE_ATTEMPT"
-	WrongToken     = "WRONG_TOKEN" // the report does not bring the token of the attempt's task record
+	WrongToken     = "WRONG_TOKEN" // the report does not carry the token of the attempt's task record
 	UnknownTask    = "UNKNOWN_TASK"
 	UnknownTimer   = "UNKNOWN_TIMER"
 	Finished       = "FINISHED"

@@ -1,5 +1,4 @@
-// Package topics says where things are said: every topic of Leat as data, with
-// its key, partitions, cleanup, retention, writers and readers. Creation,
+// Package topics describes every topic of Leat as data, with its name, key, partitions, cleanup, retention, writers and readers. Creation,
 // verification and the tests read this data; no other place builds a topic name.
 // It imports the standard library only and does no I/O.
 package topics
@@ -76,7 +75,7 @@ type Names struct {
 	Prefix string
 }
 
-// Commands is where anyone asks.
+// Commands takes the commands of anyone.
 func (n Names) Commands(workflowType string) string { return n.Events(workflowType) + ".commands" }
 
 // Events is the event store of a type.
@@ -99,7 +98,7 @@ func (n Names) DeadLetters(source string) string {
 // Definitions holds every deployed version of every definition.
 func (n Names) Definitions() string { return n.Prefix + "workflow.definitions" }
 
-// Audit keeps who asked for what.
+// Audit keeps every operation that was requested.
 func (n Names) Audit() string { return n.Prefix + "audit" }
 
 // Schedules holds every schedule.

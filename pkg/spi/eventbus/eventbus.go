@@ -6,10 +6,10 @@
 // who writes a third runs that suite.
 //
 // It is not the way to change a workflow: topics that only the router writes are
-// refused ([RouterOnly]); ask with pkg/spi/workflow or pkg/client. Left out until
+// refused ([RouterOnly]); send commands with pkg/spi/workflow or pkg/client. Left out until
 // a second implementation would do something with them: closing (a concern of
 // who made the bus), topic administration, transactions, seeking, and the
-// broadcast and group commands of the original contracts.
+// broadcast and group commands of the ONEX SPI.
 package eventbus
 
 import (

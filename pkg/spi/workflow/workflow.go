@@ -1,5 +1,5 @@
-// Package workflow is the contract of a workflow engine as its users see it: ask
-// with commands, read back what was decided.
+// Package workflow is the contract of a workflow engine as its users see it: send
+// commands, read back what was decided.
 //
 // Only the router writes events. To publish is to send a command that the router
 // decides; its [Ack] names the sequenced and committed event that it led to. The
@@ -77,7 +77,7 @@ type Handler func(ctx context.Context, e events.Event) error
 // the same end. A handler that calls it would wait for itself.
 type Unsubscribe func(ctx context.Context) error
 
-// EventBus is how to ask and to hear. All methods may be called from many
+// EventBus sends commands and reads events. All methods may be called from many
 // goroutines at once.
 type EventBus interface {
 	// PublishCommand asks for a start or a signal, and does not wait: it returns
