@@ -1,6 +1,7 @@
-// Package topics describes every topic of Leat as data, with its name, key, partitions, cleanup, retention, writers and readers. Creation,
-// verification and the tests read this data; no other place builds a topic name.
-// It imports the standard library only and does no I/O.
+// Package topics describes every topic of Leat as data: its name, key, partitions,
+// cleanup, retention, writers and readers. Creation, verification and the tests
+// read this data; no other place builds a topic name. It imports the standard
+// library only and does no I/O.
 package topics
 
 import (
