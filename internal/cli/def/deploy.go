@@ -27,7 +27,7 @@ func (a *app) deployCommand() *cobra.Command {
 			return a.With(cmd.Context(), session.Kafka, false, func(ctx context.Context, c *client.Client) error { return a.deploy(ctx, c, args, partitions) })
 		},
 	}
-	cmd.Flags().Int32Var(&partitions, "partitions", 0, "partitions of the type, fixed for life (default: 32; on `leat dev` 8; at most 512)")
+	cmd.Flags().Int32Var(&partitions, "partitions", 0, "partitions of the type, fixed for life (default: 32, on leat dev 8; at most 512)")
 	return cmd
 }
 

@@ -46,7 +46,7 @@ func (a *app) auditCommand() *cobra.Command {
 	flags.SortFlags = false
 	flags.StringVar(&r.Type, "type", "", "workflow type (default: all)")
 	flags.StringVar(&r.Instance, "instance", "", "key or id of one instance; needs --type")
-	flags.StringVar(&since, "since", "", "not older than: a duration such as 24h, or a time such as 2026-09-21T10:00:00Z")
+	flags.StringVar(&since, "since", "", "not before: a duration ago such as 24h, or a time such as 2026-09-21T10:00:00Z")
 	flags.IntVar(&r.Limit, "limit", 0, "only the newest; 0 for all")
 	_ = cmd.RegisterFlagCompletionFunc("type", a.CompleteType)
 	return cmd

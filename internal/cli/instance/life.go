@@ -57,7 +57,7 @@ func (a *app) lifeCommand(what events.CommandType, short, long, example string) 
 	if what == events.CommandRetry {
 		flags.BoolVar(&r.Skip, "skip", false, "of an incident: drop the input that led to it")
 	}
-	flags.Int64Var(&expected, "expect", 0, "refuse unless this is the sequence of the instance's newest event")
+	flags.Int64Var(&expected, "expect", 0, "a conflict unless this is the sequence of the instance's newest event")
 	flags.StringVar(&r.IdempotencyKey, "idempotency-key", "", "a second command with this key is a duplicate")
 	w.flags(cmd)
 	return cmd

@@ -51,7 +51,7 @@ func (a *app) resetCommand() *cobra.Command {
 	flags.Int64Var(&r.To, "to", 0, "sequence of the last event that counts")
 	flags.StringVar(&r.Reason, "reason", "", "reason, for the history and the audit")
 	flags.BoolVar(&dry, "dry-run", false, "show the state that it would be in, and change nothing")
-	flags.Int64Var(&expected, "expect", 0, "refuse unless this is the sequence of the instance's newest event")
+	flags.Int64Var(&expected, "expect", 0, "a conflict unless this is the sequence of the instance's newest event")
 	flags.StringVar(&r.IdempotencyKey, "idempotency-key", "", "a second command with this key is a duplicate")
 	w.flags(cmd)
 	return cmd

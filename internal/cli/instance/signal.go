@@ -35,7 +35,7 @@ func (a *app) signalCommand() *cobra.Command {
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	flags.StringVar(&data, "data", "", "data of the event: JSON, @file, or - for standard input")
-	flags.Int64Var(&expected, "expect", 0, "refuse unless this is the sequence of the instance's newest event")
+	flags.Int64Var(&expected, "expect", 0, "a conflict unless this is the sequence of the instance's newest event")
 	flags.StringVar(&r.IdempotencyKey, "idempotency-key", "", "a second command with this key is a duplicate")
 	w.flags(cmd)
 	return cmd
