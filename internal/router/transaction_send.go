@@ -34,7 +34,7 @@ func (t *transaction) settle(ctx context.Context, in input, d *decision) error {
 				Code: CodeUnknownType, Message: "no definition of workflow type " + c.WorkflowType + " is deployed",
 			}, in))
 		default:
-			t.lane.config.Logger.LogAttrs(ctx, slog.LevelWarn, "nobody can be told: the type is not deployed",
+			t.lane.config.Logger.LogAttrs(ctx, slog.LevelWarn, "no answer can be written: the type is not deployed",
 				slog.String("command", string(c.Command)), slog.String("type", c.WorkflowType), slog.String("instance", c.InstanceID.String()))
 		}
 	}

@@ -135,7 +135,7 @@ func (t *transaction) put(r *kafka.Record, err error) error {
 // take it does not undo the decision: the history has it, and the log here.
 func (t *transaction) putAnswer(r *kafka.Record, err error) error {
 	if err = t.put(r, err); errors.As(err, new(*unwritableError)) {
-		t.lane.config.Logger.LogAttrs(context.Background(), slog.LevelError, "nobody can be told of a decision",
+		t.lane.config.Logger.LogAttrs(context.Background(), slog.LevelError, "no answer can be written to a command",
 			slog.String("topic", r.Topic), slog.String("key", string(r.Key)), slog.Any("error", err))
 		return nil
 	}
