@@ -51,7 +51,7 @@ var layers = map[string]layer{
 	"internal/shard":     {inside: "pkg internal/kafka"},
 	"internal/router":    {inside: "pkg internal/facts internal/shard internal/kafka internal/store internal/avro internal/registry internal/schedule", outside: "golang.org/x/sync/errgroup"},
 	"internal/projector": {inside: "pkg internal/shard internal/kafka internal/store internal/avro internal/definition internal/registry internal/problem", outside: "github.com/danielgtaylor/huma/v2"},
-	"internal/executor":  {inside: "pkg internal/kafka internal/avro internal/shard internal/problem"},
+	"internal/executor":  {inside: "pkg internal/kafka internal/avro internal/shard internal/problem", outside: "golang.org/x/time/rate"},
 	"internal/console":   {},
 
 	// The composition root: the only place that knows all of the above.
