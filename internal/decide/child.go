@@ -1,4 +1,4 @@
-package router
+package decide
 
 import (
 	"bytes"
@@ -81,7 +81,7 @@ func (r *recorder) childOf(s *fsm.StartTask) childStart {
 		child: events.Child{WorkflowType: ask.Type, InstanceID: events.DeriveUUID(s.TaskID, childName(s.Attempt, "")), ParentClose: ask.ParentClose},
 		command: events.Command{
 			CommandID: events.DeriveUUID(s.TaskID, childName(s.Attempt, "start")), Command: events.CommandStart, WorkflowType: ask.Type,
-			Payload: ask.Input, CorrelationID: r.next.CorrelationID, Priority: s.Priority, Timestamp: r.in.now, Source: r.self(), Parent: parent,
+			Payload: ask.Input, CorrelationID: r.next.CorrelationID, Priority: s.Priority, Timestamp: r.in.Now, Source: r.self(), Parent: parent,
 		},
 	}
 	if start.child.ParentClose == "" {
@@ -156,7 +156,7 @@ func (r *recorder) children() {
 		r.close(&r.before.Tasks[i], chain)
 	}
 	if r.end != nil && r.next.Parent != nil {
-		r.made.sends = append(r.made.sends, childEnd(r.next, r.end.Outcome, r.in))
+		r.made.Sends = append(r.made.Sends, childEnd(r.next, r.end.Outcome, r.in))
 	}
 }
 
@@ -189,14 +189,14 @@ func (r *recorder) begin(s *childStart, chain []events.UUID) {
 		}
 	}
 	if s.refused != nil {
-		r.made.sends = append(r.made.sends, childResult(c.Parent, c.InstanceID, nil, s.refused, r.in))
+		r.made.Sends = append(r.made.Sends, childResult(c.Parent, c.InstanceID, nil, s.refused, r.in))
 		return
 	}
 	if t != nil {
 		child := s.child
 		t.Child = &child
 	}
-	r.made.sends = append(r.made.sends, *c)
+	r.made.Sends = append(r.made.Sends, *c)
 }
 
 // close ends the child of a task of which the attempt was given up, as the
@@ -205,14 +205,14 @@ func (r *recorder) close(t *events.TaskStatus, chain []events.UUID) {
 	if t.Child == nil || t.Child.ParentClose == events.CloseAbandon || !open(t.State) || r.waiting(t.TaskID, t.Attempt) != nil {
 		return
 	}
-	if c := r.in.command; c != nil && c.Command == events.CommandResult && c.Result.TaskID == t.TaskID &&
+	if c := r.in.Command; c != nil && c.Command == events.CommandResult && c.Result.TaskID == t.TaskID &&
 		c.Result.NodeID == nameOf(t.Child.WorkflowType, t.Child.InstanceID) {
 		return
 	}
 	c := events.Command{
 		CommandID: events.DeriveUUID(t.TaskID, childName(t.Attempt, "close")), Command: events.CommandCancel,
 		WorkflowType: t.Child.WorkflowType, InstanceID: t.Child.InstanceID, Reason: "its parent does not wait for it any more",
-		CorrelationID: r.next.CorrelationID, CorrelationChain: chain, Timestamp: r.in.now, Source: r.self(),
+		CorrelationID: r.next.CorrelationID, CorrelationChain: chain, Timestamp: r.in.Now, Source: r.self(),
 		Parent: &events.Parent{WorkflowType: r.next.WorkflowType, InstanceID: r.next.InstanceID, TaskID: t.TaskID, Attempt: t.Attempt, Generation: 1},
 	}
 	if t.Child.ParentClose == events.CloseTerminate {
@@ -222,13 +222,13 @@ func (r *recorder) close(t *events.TaskStatus, chain []events.UUID) {
 		c.CausationID = chain[n-1]
 	}
 	c.Resolve(c.CommandID)
-	r.made.sends = append(r.made.sends, c)
+	r.made.Sends = append(r.made.Sends, c)
 }
 
 // childEnd tells the parent how its child ended. A failure may be tried again if
 // the parent's definition says so, unless a key names the child: then another
 // attempt would only find the same instance.
-func childEnd(s *events.Snapshot, outcome events.WorkflowState, in input) events.Command {
+func childEnd(s *events.Snapshot, outcome events.WorkflowState, in Input) events.Command {
 	failure := &events.Error{Code: CodeChildFailed, Message: "the child workflow is " + string(s.State), Retryable: s.Key == ""}
 	if s.Error != nil {
 		failure.Code, failure.Message = s.Error.Code, s.Error.Message
@@ -253,10 +253,10 @@ func childEnd(s *events.Snapshot, outcome events.WorkflowState, in input) events
 }
 
 // childResult is the result of a task that waits for a child.
-func childResult(p *events.Parent, child events.UUID, output json.RawMessage, failure *events.Error, in input) events.Command {
+func childResult(p *events.Parent, child events.UUID, output json.RawMessage, failure *events.Error, in Input) events.Command {
 	c := events.Command{
 		CommandID: events.DeriveUUID(p.TaskID, childName(p.Attempt, "result/"+child.String())), Command: events.CommandResult,
-		WorkflowType: p.WorkflowType, InstanceID: p.InstanceID, Timestamp: in.now, Source: in.source,
+		WorkflowType: p.WorkflowType, InstanceID: p.InstanceID, Timestamp: in.Now, Source: in.Source,
 		Result: &events.TaskResult{TaskID: p.TaskID, Attempt: p.Attempt, State: events.TaskCompleted, Token: p.Token},
 	}
 	if failure != nil {
@@ -268,58 +268,63 @@ func childResult(p *events.Parent, child events.UUID, output json.RawMessage, fa
 	return c
 }
 
+// NoChild is the result of a task whose child cannot begin, because no
+// definition of its type is deployed.
+func NoChild(in Input, start *events.Command) events.Command {
+	return childResult(start.Parent, start.InstanceID, nil, &events.Error{
+		Code: CodeUnknownType, Message: "no definition of workflow type " + start.WorkflowType + " is deployed",
+	}, in)
+}
+
 // asChild decides what only a parent asks: the end of its child, which is nobody
 // else's to ask for, and the start of one that is there already.
-func asChild(in input, snap *events.Snapshot) (decision, bool) {
-	c := in.command
-	if c == nil || c.Parent == nil || snap == nil {
-		return decision{}, false
+func asChild(in Input, snap *events.Snapshot) (Decision, bool) {
+	c := in.Command
+	if c == nil || c.Parent == nil || snap == nil || kindOf(c.Command).from&parents == 0 {
+		return Decision{}, false
 	}
 	mine := snap.Parent.SameTask(c.Parent)
-	switch c.Command {
-	case events.CommandCancel, events.CommandTerminate:
-		return decision{}, !mine || snap.Parent.Attempt != c.Parent.Attempt || snap.State.Finished()
-	case events.CommandStart:
-		if !mine {
-			return decision{sends: []events.Command{childResult(c.Parent, snap.InstanceID, nil, &events.Error{
-				Code: CodeAlreadyStarted, Message: fmt.Sprintf("key %q of %s names an instance that is not the child of this task", snap.Key, snap.WorkflowType),
-			}, in)}}, true
-		}
-		return rejoin(in, snap), true
+	switch {
+	case c.Command != events.CommandStart: // it is to end
+		return Decision{}, !mine || snap.Parent.Attempt != c.Parent.Attempt || snap.State.Finished()
+	case !mine:
+		return Decision{Sends: []events.Command{childResult(c.Parent, snap.InstanceID, nil, &events.Error{
+			Code: CodeAlreadyStarted, Message: fmt.Sprintf("key %q of %s names an instance that is not the child of this task", snap.Key, snap.WorkflowType),
+		}, in)}}, true
 	default:
-		return decision{}, false
+		return rejoin(in, snap), true
 	}
 }
 
 // rejoin lets a further attempt wait for the child that an earlier one started
 // under the same key.
-func rejoin(in input, snap *events.Snapshot) decision {
-	if in.command.Parent.Attempt <= snap.Parent.Attempt {
-		return decision{} // it came twice
+func rejoin(in Input, snap *events.Snapshot) Decision {
+	if in.Command.Parent.Attempt <= snap.Parent.Attempt {
+		return Decision{} // it came twice
 	}
 	next := *snap
-	next.Parent = in.command.Parent
-	d := decision{next: &next}
+	next.Parent = in.Command.Parent
+	d := Decision{Next: &next}
 	if snap.State.Finished() {
 		outcome := snap.State
 		if outcome == events.WorkflowCompensated {
 			outcome = events.WorkflowFailed
 		}
-		d.sends = append(d.sends, childEnd(&next, outcome, in))
+		d.Sends = append(d.Sends, childEnd(&next, outcome, in))
 	}
 	return d
 }
 
 // tellParent makes of a child that was refused a failed result: the parent would
 // wait for ever.
-func (d *decision) tellParent(in input) {
-	c := in.command
-	if c == nil || c.Parent == nil || c.Command != events.CommandStart || d.outcome == nil || d.outcome.Error == nil {
+func (d *Decision) tellParent(in Input) {
+	c := in.Command
+	if c == nil || c.Parent == nil || c.Command != events.CommandStart || d.Outcome == nil || d.Outcome.Error == nil {
 		return
 	}
-	d.sends = append(d.sends, childResult(c.Parent, c.InstanceID, nil, &events.Error{
-		Code:    d.outcome.Error.Code,
-		Message: events.Cut(fmt.Sprintf("the start of %s was refused: %s", c.WorkflowType, d.outcome.Error.Message), events.MaxMessageLength),
+	d.Sends = append(d.Sends, childResult(c.Parent, c.InstanceID, nil, &events.Error{
+		Code:    d.Outcome.Error.Code,
+		Message: events.Cut(fmt.Sprintf("the start of %s was refused: %s", c.WorkflowType, d.Outcome.Error.Message), events.MaxMessageLength),
 	}, in))
 }
 

@@ -1,4 +1,4 @@
-package router
+package decide
 
 import (
 	"fmt"
@@ -14,26 +14,26 @@ const CodeHeldFull = "HELD_FULL"
 // holds reports whether a command waits until the instance goes on. Claims and
 // heartbeats do not: what executors do goes on meanwhile.
 func holds(c *events.Command, snap *events.Snapshot) bool {
-	return snap != nil && behind(snap) && (c.Command == events.CommandSignal || c.Command == events.CommandResult)
+	return snap != nil && Behind(snap) && kindOf(c.Command).held
 }
 
 // hold keeps a command until the instance goes on.
-func hold(in input, snap *events.Snapshot) decision {
-	c := in.command
+func hold(in Input, snap *events.Snapshot) Decision {
+	c := in.Command
 	if c.Command == events.CommandResult {
 		if why := stale(snap, c.Result); why != nil {
 			return unreacted(in, snap, why)
 		}
 	} else if count, size := heldSignals(snap); count >= events.MaxHeldSignals || size+len(c.Payload) > events.MaxHeldLength {
-		return answer(in, snap, events.OutcomeRejected, CodeHeldFull, fmt.Sprintf(
+		return Answer(in, snap, events.OutcomeRejected, CodeHeldFull, fmt.Sprintf(
 			"%s, and holds as many signals as it may (%d, %d bytes): let it go on first", whyHolding(snap), count, size))
 	}
 	next := *snap
-	next.Held = append(slices.Clip(snap.Held), events.HeldInput{Command: c, At: in.now})
+	next.Held = append(slices.Clip(snap.Held), events.HeldInput{Command: c, At: in.Now})
 	next.Seen = remember(snap.Seen, in, 0)
-	d := decision{next: &next}
+	d := Decision{Next: &next}
 	if c.Command == events.CommandSignal || c.CausationID.IsNil() { // executors, who are told why they work, do not wait; people do
-		d.outcome = answer(in, snap, events.OutcomeHeld, held(snap), whyHolding(snap)+"; the "+string(c.Command)+" is decided when it goes on").outcome
+		d.Outcome = Answer(in, snap, events.OutcomeHeld, held(snap), whyHolding(snap)+"; the "+string(c.Command)+" is decided when it goes on").Outcome
 	}
 	return d
 }
@@ -104,27 +104,27 @@ func heldSignals(snap *events.Snapshot) (count, size int) {
 // release decides what an instance held, in the order in which it came, behind
 // what d has decided already; until nothing is left, it holds again, or has done
 // as much as one decision may: then it asks itself to go on.
-func release(in input, d decision) (decision, error) {
-	moved := evolves(in.command) || goesOn(in.command) // no sender of what was held knows of the reset
-	if in.work == nil {
-		in.work = new(int)
+func release(in Input, d Decision) (Decision, error) {
+	moved := evolves(in.Command) || goesOn(in.Command) // no sender of what was held knows of the reset
+	if in.Work == nil {
+		in.Work = new(int)
 	}
-	for made := 0; d.next != nil && !d.next.Holding() && len(d.next.Held) > 0; {
-		if !in.replay && (*in.work > releaseWork || made > releaseBytes) {
-			d.sends = append(d.sends, goOn(in, d.next))
+	for made := 0; d.Next != nil && !d.Next.Holding() && len(d.Next.Held) > 0; {
+		if !in.replay && (*in.Work > releaseWork || made > releaseBytes) {
+			d.Sends = append(d.Sends, goOn(in, d.Next))
 			break
 		}
-		next := *d.next
+		next := *d.Next
 		first := next.Held[0]
 		if next.Held = slices.Clone(next.Held[1:]); len(next.Held) == 0 {
 			next.Held = nil
 		}
-		d.next = &next
+		d.Next = &next
 		more, err := again(in, &first, &next, moved)
 		if err != nil {
-			return decision{}, err
+			return Decision{}, err
 		}
-		moved = moved || len(more.events) > 0
+		moved = moved || len(more.Events) > 0
 		made += bulk(&more)
 		d = join(d, more)
 	}
@@ -133,18 +133,18 @@ func release(in input, d decision) (decision, error) {
 
 // again decides an input that was held. moved says that something was decided
 // since its sender could know where the instance stands.
-func again(in input, h *events.HeldInput, snap *events.Snapshot, moved bool) (decision, error) {
-	sub := input{command: h.Command, machine: in.machine, now: in.now, source: in.source, replay: in.replay, seed: in.seed, work: in.work}
+func again(in Input, h *events.HeldInput, snap *events.Snapshot, moved bool) (Decision, error) {
+	sub := Input{Command: h.Command, Machine: in.Machine, Now: in.Now, Source: in.Source, replay: in.replay, Seed: in.Seed, Work: in.Work}
 	if h.Command == nil {
 		at := slices.IndexFunc(snap.Chart.Timers, func(t events.Timer) bool { return t.ID == h.TimerID })
 		if at < 0 {
-			return decision{}, nil // such as of a state that another version does not have
+			return Decision{}, nil // such as of a state that another version does not have
 		}
-		sub.timer = &snap.Chart.Timers[at]
+		sub.Timer = &snap.Chart.Timers[at]
 	}
 	d, err := decideHeld(sub, snap, moved)
-	if err == nil && in.writable != nil {
-		err = in.writable(&d)
+	if err == nil && in.Writable != nil {
+		err = in.Writable(&d)
 	}
 	if err == nil {
 		return d, nil
@@ -153,96 +153,94 @@ func again(in input, h *events.HeldInput, snap *events.Snapshot, moved bool) (de
 	if parked, ok := undecidable(sub, snap, unwritten(err)); ok {
 		return parked, nil
 	}
-	return decision{}, err
+	return Decision{}, err
 }
 
-func decideHeld(sub input, snap *events.Snapshot, moved bool) (decision, error) {
-	c := sub.command
+func decideHeld(sub Input, snap *events.Snapshot, moved bool) (Decision, error) {
+	c := sub.Command
 	if c == nil {
 		return decideTimer(sub, snap)
 	}
-	sub.explicit = slices.ContainsFunc(snap.Seen, func(s events.SeenCommand) bool { return s.Name == c.CommandID })
+	sub.Explicit = slices.ContainsFunc(snap.Seen, func(s events.SeenCommand) bool { return s.Name == c.CommandID })
 	switch {
 	case snap.State.Finished() && c.Command == events.CommandSignal:
-		return answer(sub, snap, events.OutcomeRejected, CodeFinished, fmt.Sprintf("the instance is %s and takes no more signals", snap.State)), nil
+		return Answer(sub, snap, events.OutcomeRejected, CodeFinished, fmt.Sprintf("the instance is %s and takes no more signals", snap.State)), nil
 	case snap.State.Finished():
-		return answer(sub, snap, events.OutcomeIgnored, CodeFinished, fmt.Sprintf("the instance is %s", snap.State)), nil
+		return Answer(sub, snap, events.OutcomeIgnored, CodeFinished, fmt.Sprintf("the instance is %s", snap.State)), nil
 	case moved && c.ExpectedSequence != nil:
-		return answer(sub, snap, events.OutcomeConflict, CodeSequenceConflict, fmt.Sprintf(
+		return Answer(sub, snap, events.OutcomeConflict, CodeSequenceConflict, fmt.Sprintf(
 			"expected_sequence is %d, and what was held before it was decided first", *c.ExpectedSequence)), nil
 	}
 	return dispatch(sub, snap)
 }
 
 // join is a decision that two after each other are.
-func join(a, b decision) decision {
-	a.events, a.tasks = append(a.events, b.events...), append(a.tasks, b.tasks...)
-	a.signals, a.logs = append(a.signals, b.signals...), append(a.logs, b.logs...)
-	a.sends, a.later = append(a.sends, b.sends...), append(a.later, b.later...)
-	a.forged += b.forged
-	if b.outcome != nil {
-		a.later = append(a.later, *b.outcome)
+func join(a, b Decision) Decision {
+	a.Events, a.Tasks = append(a.Events, b.Events...), append(a.Tasks, b.Tasks...)
+	a.Signals, a.Logs = append(a.Signals, b.Signals...), append(a.Logs, b.Logs...)
+	a.Sends, a.Later = append(a.Sends, b.Sends...), append(a.Later, b.Later...)
+	a.Forged += b.Forged
+	if b.Outcome != nil {
+		a.Later = append(a.Later, *b.Outcome)
 	}
-	if b.next != nil {
-		a.next = b.next
+	if b.Next != nil {
+		a.Next = b.Next
 	}
 	return a
 }
 
 // dropHeld answers the signals that an instance held and will never decide, and
 // forgets the results of tasks that are not open any more.
-func dropHeld(in input, d decision) decision {
-	next := *d.next
+func dropHeld(in Input, d Decision) Decision {
+	next := *d.Next
 	next.Held = nil
-	for _, h := range d.next.Held {
+	for _, h := range d.Next.Held {
 		switch c := h.Command; {
 		case c.Command == events.CommandSignal:
-			d.later = append(d.later, *answer(input{command: c, now: in.now}, &next, events.OutcomeRejected, CodeFinished,
-				fmt.Sprintf("the instance is %s and takes no more signals", next.State)).outcome)
+			d.Later = append(d.Later, *Answer(Input{Command: c, Now: in.Now}, &next, events.OutcomeRejected, CodeFinished,
+				fmt.Sprintf("the instance is %s and takes no more signals", next.State)).Outcome)
 		case stale(&next, c.Result) == nil:
 			next.Held = append(next.Held, h)
 		default:
-			d.later = append(d.later, *answer(input{command: c, now: in.now}, &next, events.OutcomeIgnored, CodeFinished,
-				fmt.Sprintf("the instance is %s", next.State)).outcome)
+			d.Later = append(d.Later, *Answer(Input{Command: c, Now: in.Now}, &next, events.OutcomeIgnored, CodeFinished,
+				fmt.Sprintf("the instance is %s", next.State)).Outcome)
 		}
 	}
-	d.next = &next
+	d.Next = &next
 	return d
 }
 
 // unparked is an instance whose incident's input is held like what came after
 // it: it is about to be ended, and a result is a fact, and the sender of a signal
 // waits. In a replay the history says by itself what became of them.
-func unparked(in input, snap *events.Snapshot) *events.Snapshot {
+func unparked(in Input, snap *events.Snapshot) *events.Snapshot {
 	if in.replay || snap.Incident == nil || snap.Incident.Input == nil || snap.Incident.Input.Command == nil {
 		return snap
 	}
-	switch snap.Incident.Input.Command.Command {
-	case events.CommandSignal, events.CommandResult:
-		next := *snap
-		next.Held = append([]events.HeldInput{*snap.Incident.Input}, snap.Held...)
-		return &next
-	default:
+	if !kindOf(snap.Incident.Input.Command.Command).held {
 		return snap
 	}
+	next := *snap
+	next.Held = append([]events.HeldInput{*snap.Incident.Input}, snap.Held...)
+	return &next
 }
 
 // absorb takes the results that an instance holds as facts that it does
 // not react to: it is about to be cancelled, and what was done has to be undone.
-func absorb(in input, snap *events.Snapshot) decision {
+func absorb(in Input, snap *events.Snapshot) Decision {
 	next := *snap
 	next.Held = nil
-	d := decision{next: &next}
+	d := Decision{Next: &next}
 	for _, h := range snap.Held {
 		c := h.Command
-		var one decision
+		var one Decision
 		if c.Command == events.CommandResult && c.Result.State == events.TaskCompleted {
-			one = absorbOne(input{command: c, machine: in.machine, now: in.now, source: in.source}, d.next)
+			one = absorbOne(Input{Command: c, Machine: in.Machine, Now: in.Now, Source: in.Source}, d.Next)
 		}
-		if one.next == nil {
-			kept := *d.next
+		if one.Next == nil {
+			kept := *d.Next
 			kept.Held = append(slices.Clip(kept.Held), h)
-			d.next = &kept
+			d.Next = &kept
 			continue
 		}
 		d = join(d, one)
@@ -250,21 +248,21 @@ func absorb(in input, snap *events.Snapshot) decision {
 	return d
 }
 
-func absorbOne(in input, snap *events.Snapshot) decision {
-	at := slices.IndexFunc(snap.Chart.Tasks, func(t events.TaskStatus) bool { return t.TaskID == in.command.Result.TaskID })
+func absorbOne(in Input, snap *events.Snapshot) Decision {
+	at := slices.IndexFunc(snap.Chart.Tasks, func(t events.TaskStatus) bool { return t.TaskID == in.Command.Result.TaskID })
 	if at < 0 || snap.Chart.Tasks[at].State.Finished() {
-		return decision{}
+		return Decision{}
 	}
-	r := newRecorder(in, snap, taskCause(snap, in.command.Result.TaskID))
+	r := newRecorder(in, snap, taskCause(snap, in.Command.Result.TaskID))
 	chart := &r.next.Chart
 	chart.Tasks = slices.Clone(chart.Tasks)
 	t := &chart.Tasks[at]
 	from := t.State
-	t.State, t.Result, t.Error = events.TaskCompleted, in.command.Payload, nil
+	t.State, t.Result, t.Error = events.TaskCompleted, in.Command.Payload, nil
 	chart.Timers = slices.DeleteFunc(slices.Clone(chart.Timers), func(timer events.Timer) bool { return timer.TaskID == t.TaskID })
 	r.taskChanged(fsm.TaskChanged{
 		TaskID: t.TaskID, StateID: t.StateID, Invocation: t.Invocation, Name: t.Name, From: from, To: t.State,
-		Attempt: t.Attempt, Result: t.Result, NodeID: in.command.Result.NodeID,
+		Attempt: t.Attempt, Result: t.Result, NodeID: in.Command.Result.NodeID,
 	})
 	return r.decision()
 }

@@ -1,4 +1,4 @@
-package router
+package decide
 
 import (
 	"encoding/json"
@@ -68,30 +68,30 @@ func newCourse(t *rapid.T, machines ...*fsm.Machine) *course {
 	return l
 }
 
-func (l *course) say(c events.Command) decision {
+func (l *course) say(c events.Command) Decision {
 	l.said++
 	c.WorkflowType, c.Key = l.machines[0].Type(), "k"
 	c.Resolve(events.DeriveUUID(events.Namespace, fmt.Sprint("said ", l.said)))
-	return l.decide(input{command: &c})
+	return l.decide(Input{Command: &c})
 }
 
-func (l *course) decide(in input) decision {
-	in.machine, in.now, in.source = l.machines[0], l.now, "r1"
+func (l *course) decide(in Input) Decision {
+	in.Machine, in.Now, in.Source = l.machines[0], l.now, "r1"
 	if l.snap != nil {
-		in.machine = l.machines[l.snap.Version-1]
+		in.Machine = l.machines[l.snap.Version-1]
 	}
-	in.others = map[int32]*fsm.Machine{}
+	in.Others = map[int32]*fsm.Machine{}
 	for _, m := range l.machines {
-		in.others[m.Version()] = m
+		in.Others[m.Version()] = m
 	}
-	d, err := decide(in, l.snap)
+	d, err := Decide(in, l.snap)
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	if d.next != nil {
-		l.snap = d.next
+	if d.Next != nil {
+		l.snap = d.Next
 	}
-	l.history = append(l.history, d.events...)
+	l.history = append(l.history, d.Events...)
 	return d
 }
 
@@ -110,7 +110,7 @@ func (l *course) happen() {
 		if timer.Due.After(l.now) {
 			l.now = timer.Due
 		}
-		l.decide(input{timer: &timer})
+		l.decide(Input{Timer: &timer})
 	case fsm.InputEvent:
 		l.say(events.Command{Command: events.CommandSignal, Event: in.Name, Payload: json.RawMessage(`{"x":1}`)})
 	case fsm.InputClaim:
@@ -183,8 +183,8 @@ func (l *course) migrate(mapping, back map[string]string) {
 	c.Payload, _ = json.Marshal(facts.MigratePayload{States: mapping})
 	ended := l.machines[l.snap.Version-1].Ended(&l.snap.Chart)
 	before := l.snap
-	if d := l.say(c); d.outcome != nil != ended {
-		l.t.Fatalf("ended is %v and the outcome %+v", ended, d.outcome)
+	if d := l.say(c); d.Outcome != nil != ended {
+		l.t.Fatalf("ended is %v and the outcome %+v", ended, d.Outcome)
 	}
 	if ended {
 		return
@@ -217,9 +217,9 @@ func (l *course) reset() {
 	}
 	before, at := l.snap, len(l.history)
 	d := l.say(events.Command{Command: events.CommandReset, Payload: payload})
-	if d.outcome != nil {
-		if d.outcome.Error.Code == CodeInvalidInput {
-			l.t.Fatalf("to %d: %v", to, d.outcome.Error)
+	if d.Outcome != nil {
+		if d.Outcome.Error.Code == CodeInvalidInput {
+			l.t.Fatalf("to %d: %v", to, d.Outcome.Error)
 		}
 		return // it had ended then
 	}
@@ -246,9 +246,9 @@ func (l *course) reset() {
 			Result: &events.TaskResult{TaskID: old.TaskID, Attempt: max(1, old.Attempt), State: events.TaskCompleted},
 		}
 		c.Resolve(events.DeriveUUID(old.TaskID, "late"))
-		late, err := decide(input{command: &c, machine: l.machines[l.snap.Version-1], now: l.now}, l.snap)
-		if err != nil || len(late.events) > 0 {
-			l.t.Fatalf("a late result of the run that was given up counts: %v %+v", err, late.events)
+		late, err := Decide(Input{Command: &c, Machine: l.machines[l.snap.Version-1], Now: l.now}, l.snap)
+		if err != nil || len(late.Events) > 0 {
+			l.t.Fatalf("a late result of the run that was given up counts: %v %+v", err, late.Events)
 		}
 	}
 }
@@ -269,16 +269,16 @@ func (l *course) after(at int) *events.Snapshot {
 }
 
 // released: what the run before held is decided or still held, and not lost.
-func (l *course) released(before *events.Snapshot, d decision) {
+func (l *course) released(before *events.Snapshot, d Decision) {
 	if !l.snap.Holding() && len(l.snap.Held) > 0 {
 		l.t.Fatalf("%d commands are held by what goes on", len(l.snap.Held))
 	}
 	for _, h := range before.Held {
 		id := h.Command.CommandID
-		decided := slices.ContainsFunc(d.events, func(e events.Event) bool {
+		decided := slices.ContainsFunc(d.Events, func(e events.Event) bool {
 			return e.Metadata[events.MetadataCommandID].Str() == id.String()
 		})
-		answered := slices.ContainsFunc(d.later, func(o events.Outcome) bool { return o.CommandID == id })
+		answered := slices.ContainsFunc(d.Later, func(o events.Outcome) bool { return o.CommandID == id })
 		held := slices.ContainsFunc(l.snap.Held, func(h events.HeldInput) bool { return h.Command.CommandID == id })
 		if !decided && !answered && !held {
 			l.t.Fatalf("the %s %s, which was held, is lost", h.Command.Command, id)
@@ -308,11 +308,11 @@ states:
 		} {
 			c.WorkflowType, c.Key = "shop", "k"
 			c.Resolve(events.DeriveUUID(events.Namespace, strconv.Itoa(i)))
-			d, err := decide(input{command: &c, machine: one, now: epoch.Add(time.Duration(i) * time.Hour), source: "r"}, snap)
+			d, err := Decide(Input{Command: &c, Machine: one, Now: epoch.Add(time.Duration(i) * time.Hour), Source: "r"}, snap)
 			if err != nil {
 				t.Fatal(err)
 			}
-			snap, history = d.next, append(history, d.events...)
+			snap, history = d.Next, append(history, d.Events...)
 		}
 		return history
 	}

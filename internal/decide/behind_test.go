@@ -1,4 +1,4 @@
-package router
+package decide
 
 import (
 	"errors"
@@ -36,20 +36,23 @@ func laboriousInput() []byte {
 	return fmt.Appendf(nil, `{"l":[%s0],"text":%q}`, strings.Repeat("1,", 300), strings.Repeat("x", 120<<10))
 }
 
+// standing is where an instance stands.
+type standing struct{ cur *events.Snapshot }
+
 // decideWorld decides for one instance, without a transaction.
-func decideWorld(t *testing.T, source string) (*entry, func(c events.Command) decision) {
+func decideWorld(t *testing.T, source string) (*standing, func(c events.Command) Decision) {
 	t.Helper()
-	machine, e := parse(t, source), &entry{}
-	return e, func(c events.Command) decision {
+	machine, e := parse(t, source), &standing{}
+	return e, func(c events.Command) Decision {
 		t.Helper()
 		c.WorkflowType, c.InstanceID = "bad", events.InstanceIDForKey("bad", "k")
 		c.Resolve(events.DeriveUUID(c.InstanceID, string(c.Command)+c.Event))
-		d, err := decide(input{command: &c, explicit: true, machine: machine, now: time.UnixMicro(1).UTC(), source: "slot"}, e.cur)
+		d, err := Decide(Input{Command: &c, Explicit: true, Machine: machine, Now: time.UnixMicro(1).UTC(), Source: "slot"}, e.cur)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if d.next != nil {
-			e.cur = d.next
+		if d.Next != nil {
+			e.cur = d.Next
 		}
 		return d
 	}
@@ -77,22 +80,22 @@ func TestWhatWasHeldIsDecidedInTurns(t *testing.T) {
 			f := follow(events.Command{Command: events.CommandResume})
 			turns := 0
 			for ; len(e.cur.Held) > 0; turns++ {
-				if n := len(f.sends); n != 1 || !goesOn(&f.sends[0]) || f.sends[0].Validate() != nil {
-					t.Fatalf("%d signals are left, and it sends %+v", len(e.cur.Held), f.sends)
+				if n := len(f.Sends); n != 1 || !goesOn(&f.Sends[0]) || f.Sends[0].Validate() != nil {
+					t.Fatalf("%d signals are left, and it sends %+v", len(e.cur.Held), f.Sends)
 				}
 				if turns == 1 {
 					f = waitsItsTurn(t, e, follow)
 					continue
 				}
 				before := len(e.cur.Held)
-				if f = follow(f.sends[0]); len(e.cur.Held) >= before || len(f.audit) > 0 {
-					t.Fatalf("after another turn %d signals are left of %d, %d entries of the audit", len(e.cur.Held), before, len(f.audit))
+				if f = follow(f.Sends[0]); len(e.cur.Held) >= before || len(f.Audit) > 0 {
+					t.Fatalf("after another turn %d signals are left of %d, %d entries of the audit", len(e.cur.Held), before, len(f.Audit))
 				}
 			}
-			if len(f.sends) != 0 || !c.turns(turns) {
-				t.Errorf("%d turns, and then it sends %+v", turns, f.sends)
+			if len(f.Sends) != 0 || !c.turns(turns) {
+				t.Errorf("%d turns, and then it sends %+v", turns, f.Sends)
 			}
-			if again := follow(goOn(input{command: &events.Command{}}, e.cur)); again.next != nil || again.outcome != nil {
+			if again := follow(goOn(Input{Command: &events.Command{}}, e.cur)); again.Next != nil || again.Outcome != nil {
 				t.Errorf("a turn too many leads to %+v", again)
 			}
 		})
@@ -100,24 +103,24 @@ func TestWhatWasHeldIsDecidedInTurns(t *testing.T) {
 }
 
 // waitsItsTurn checks what happens to an instance that is still deciding.
-func waitsItsTurn(t *testing.T, e *entry, follow func(events.Command) decision) decision {
+func waitsItsTurn(t *testing.T, e *standing, follow func(events.Command) Decision) Decision {
 	t.Helper()
 	now := e.cur.Chart.Timers[0].Due.Add(time.Second)
-	if d, err := decideTimer(input{timer: &e.cur.Chart.Timers[0], now: now}, e.cur); err != nil || d.next != nil {
+	if d, err := decideTimer(Input{Timer: &e.cur.Chart.Timers[0], Now: now}, e.cur); err != nil || d.Next != nil {
 		t.Errorf("a timer overtakes what was held: %+v, %v", d, err)
 	}
 	f := follow(events.Command{Command: events.CommandSignal, Event: "calm"})
-	if f.outcome == nil || f.outcome.Status != events.OutcomeHeld || f.outcome.Error.Code != "BEHIND" {
-		t.Errorf("a signal overtakes what was held: %+v", f.outcome)
+	if f.Outcome == nil || f.Outcome.Status != events.OutcomeHeld || f.Outcome.Error.Code != "BEHIND" {
+		t.Errorf("a signal overtakes what was held: %+v", f.Outcome)
 	}
-	own := goOn(input{command: &events.Command{CommandID: events.Namespace}}, e.cur)
+	own := goOn(Input{Command: &events.Command{CommandID: events.Namespace}}, e.cur)
 	follow(events.Command{Command: events.CommandPause, CommandID: events.DeriveUUID(events.Namespace, "pause")})
-	if f := follow(own); f.next != nil || e.cur.State != events.WorkflowPaused {
+	if f := follow(own); f.Next != nil || e.cur.State != events.WorkflowPaused {
 		t.Errorf("it goes on by itself while it is paused: %+v", f)
 	}
 	f = follow(events.Command{Command: events.CommandResume, CommandID: events.DeriveUUID(events.Namespace, "resume")})
-	if f.outcome != nil {
-		t.Errorf("a person cannot let it go on: %+v", f.outcome)
+	if f.Outcome != nil {
+		t.Errorf("a person cannot let it go on: %+v", f.Outcome)
 	}
 	return f
 }
@@ -125,13 +128,13 @@ func waitsItsTurn(t *testing.T, e *entry, follow func(events.Command) decision) 
 // TestAnInstanceThatCannotGoOnIsAnIncident is about a definition that is not
 // there when an instance asks itself to go on.
 func TestAnInstanceThatCannotGoOnIsAnIncident(t *testing.T) {
-	c := goOn(input{command: &events.Command{}}, &events.Snapshot{WorkflowType: "bad", InstanceID: events.Namespace})
+	c := goOn(Input{Command: &events.Command{}}, &events.Snapshot{WorkflowType: "bad", InstanceID: events.Namespace})
 	held := events.Command{Command: events.CommandSignal, Event: "first"}
 	snap := &events.Snapshot{WorkflowType: "bad", InstanceID: events.Namespace, State: events.WorkflowRunning, Held: []events.HeldInput{{Command: &held}, {Command: &held}}}
-	_, err := decide(input{command: &c}, snap)
-	d, ok := undecidable(input{command: &c}, snap, unwritten(err))
-	if i := d.next; !ok || i.Incident.Code != CodeUnknownVersion || i.Incident.Input.Command.Event != "first" || len(i.Held) != 1 {
-		t.Errorf("%v leads to %+v", err, d.next)
+	_, err := Decide(Input{Command: &c}, snap)
+	d, ok := Park(Input{Command: &c}, snap, err)
+	if i := d.Next; !ok || i.Incident.Code != CodeUnknownVersion || i.Incident.Input.Command.Event != "first" || len(i.Held) != 1 {
+		t.Errorf("%v leads to %+v", err, d.Next)
 	}
 }
 
@@ -140,7 +143,7 @@ func TestAnInstanceThatCannotGoOnIsAnIncident(t *testing.T) {
 func TestAResetRecallsNoMoreThanItMay(t *testing.T) {
 	e, follow := decideWorld(t, laborious)
 	var history []events.Event
-	keep := func(d decision) { history = append(history, d.events...) }
+	keep := func(d Decision) { history = append(history, d.Events...) }
 	keep(follow(events.Command{Command: events.CommandStart, Key: "k", Payload: laboriousInput()}))
 	for i := range 20 {
 		keep(follow(events.Command{Command: events.CommandSignal, Event: "go", CommandID: events.DeriveUUID(events.Namespace, strconv.Itoa(i))}))
@@ -158,7 +161,7 @@ func TestAResetRecallsNoMoreThanItMay(t *testing.T) {
 		if c.count < len(list) {
 			to = list[c.count].Sequence - 1
 		}
-		past, err := recall(&input{machine: parse(t, laborious)}, e.cur, &facts.ResetPayload{ResetTo: to, Facts: list[:c.count]})
+		past, err := recall(&Input{Machine: parse(t, laborious)}, e.cur, &facts.ResetPayload{ResetTo: to, Facts: list[:c.count]})
 		if errors.Is(err, errMuchToRecall) != (c.code != "") || err == nil && past.SequenceNumber != to {
 			t.Errorf("%s: %v", c.name, err)
 		}

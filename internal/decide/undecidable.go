@@ -1,10 +1,9 @@
-package router
+package decide
 
 import (
 	"errors"
 	"fmt"
 
-	"github.com/leat-io/leat/internal/avro"
 	"github.com/leat-io/leat/pkg/events"
 	"github.com/leat-io/leat/pkg/fsm"
 )
@@ -14,50 +13,59 @@ import (
 // is not wanted.
 const CodeResultSkipped = "RESULT_SKIPPED"
 
-// CodeTopicUnavailable is the incident of a decision with a record for a topic
-// that is gone, or that the router may not write.
-const CodeTopicUnavailable = "TOPIC_UNAVAILABLE"
-
-// codedError is an error whose code an incident or an outcome shows.
-type codedError struct {
-	code string
-	err  error
+// Error is an error whose code an incident or an outcome shows.
+type Error struct {
+	Code string
+	Err  error
 }
 
-func (e *codedError) Error() string { return e.err.Error() }
-func (e *codedError) Unwrap() error { return e.err }
+func (e *Error) Error() string { return e.Err.Error() }
+func (e *Error) Unwrap() error { return e.Err }
 
-// codeOf is the code of what kept a decision from being written.
-func codeOf(why error) string {
-	var coded *codedError
-	switch {
-	case errors.As(why, &coded):
-		return coded.code
-	case errors.As(why, new(*unwritableError)):
-		return CodeTopicUnavailable
-	case errors.Is(why, avro.ErrTooLarge):
-		return CodeTooLarge
-	default:
-		return CodeUndecidable
+// CodeOf is the code of what kept a decision from being written.
+func CodeOf(why error) string {
+	if coded, ok := errors.AsType[*Error](why); ok {
+		return coded.Code
 	}
+	return CodeUndecidable
 }
 
-// undecidable parks the instance of an input whose consequences cannot be
-// decided or written: the input is kept with the incident, and whoever looks
-// after instances lets it be decided again or leaves it out. It is false where
-// that is no way: a person's command is answered instead, and an instance that
-// holds already is not parked twice.
-func undecidable(in input, snap *events.Snapshot, why *events.Error) (d decision, ok bool) {
-	c := in.command
+// Park parks the instance of an input whose consequences cannot be decided or
+// written: the input is kept with the incident, and whoever looks after instances
+// lets it be decided again or leaves it out. It is false where that is no way: a
+// person's command is answered instead, and an instance that holds already is not
+// parked twice.
+func Park(in Input, snap *events.Snapshot, why error) (d Decision, ok bool) {
+	return undecidable(in, snap, unwritten(why))
+}
+
+// GiveUp answers a command of which nothing could be kept, not even as an
+// incident.
+func GiveUp(in Input, snap *events.Snapshot, why error) Decision {
+	d := Answer(in, snap, events.OutcomeRejected, CodeOf(why), why.Error())
+	d.tellParent(in)
+	d.Audit = audit(in, snap, d)
+	return d
+}
+
+// AsFailure is a result that cannot be kept, as a failure of its attempt. It is
+// false for every other input.
+func AsFailure(in Input, why error) (Input, bool) {
+	return failedResult(in, CodeOf(why), clipMessage("the result cannot be kept: "+why.Error()))
+}
+
+// undecidable parks the instance of an input; see [Park].
+func undecidable(in Input, snap *events.Snapshot, why *events.Error) (d Decision, ok bool) {
+	c := in.Command
 	switch {
 	case goesOn(c) && snap != nil:
 		var err error
 		if in, snap, err = parkHeld(in, snap); err != nil {
-			return decision{}, false
+			return Decision{}, false
 		}
-		c = in.command
+		c = in.Command
 	case !parks(in, snap):
-		return decision{}, false
+		return Decision{}, false
 	}
 	starts := snap == nil
 	if starts {
@@ -74,22 +82,22 @@ func undecidable(in input, snap *events.Snapshot, why *events.Error) (d decision
 
 // parks reports whether an input that cannot be decided leaves its instance with
 // an incident.
-func parks(in input, snap *events.Snapshot) bool {
-	c := in.command
-	if c != nil && (isLife(c) || evolves(c)) {
+func parks(in Input, snap *events.Snapshot) bool {
+	c := in.Command
+	if OfOperator(c) {
 		return false
 	}
 	if snap == nil {
-		return c != nil && c.Command == events.CommandStart && in.machine != nil
+		return c != nil && c.Command == events.CommandStart && in.Machine != nil
 	}
 	return !snap.Holding() && !snap.State.Finished()
 }
 
 // causeOf is the causal chain that an input brings.
-func causeOf(in input, snap *events.Snapshot) []events.UUID {
-	switch c := in.command; {
+func causeOf(in Input, snap *events.Snapshot) []events.UUID {
+	switch c := in.Command; {
 	case c == nil:
-		return in.timer.Cause
+		return in.Timer.Cause
 	case c.Result != nil:
 		return taskCause(snap, c.Result.TaskID)
 	default:
@@ -99,7 +107,7 @@ func causeOf(in input, snap *events.Snapshot) []events.UUID {
 
 // unwritten is what kept a decision from being written, for an incident.
 func unwritten(why error) *events.Error {
-	return &events.Error{Code: codeOf(why), Message: clipMessage("what follows cannot be written: " + why.Error())}
+	return &events.Error{Code: CodeOf(why), Message: clipMessage("what follows cannot be written: " + why.Error())}
 }
 
 // clipMessage keeps a message within what a record takes.
@@ -108,15 +116,15 @@ func clipMessage(text string) string { return events.Cut(text, events.MaxMessage
 // failedResult is a result that does not fit the instance's state, as a failure
 // of its attempt: the work is done and is not done again, and the definition can
 // react to it.
-func failedResult(in input, code, message string) (input, bool) {
-	c := in.command
+func failedResult(in Input, code, message string) (Input, bool) {
+	c := in.Command
 	if c == nil || c.Command != events.CommandResult || c.Result.State != events.TaskCompleted {
 		return in, false
 	}
 	failed, result := *c, *c.Result
 	result.State, result.Error = events.TaskFailed, &events.Error{Code: code, Message: message}
 	failed.Payload, failed.Result = nil, &result
-	in.command = &failed
+	in.Command = &failed
 	return in, true
 }
 
@@ -124,19 +132,19 @@ func failedResult(in input, code, message string) (input, bool) {
 // nothing waits for it: a result fails its attempt, a signal and a claim are
 // gone, and so is a timer that nothing but itself waits for. Some cannot be left
 // out without leaving a task that nobody works on.
-func skipped(in input, h *events.HeldInput, snap *events.Snapshot) (decision, error) {
+func skipped(in Input, h *events.HeldInput, snap *events.Snapshot) (Decision, error) {
 	if h.Command != nil {
-		sub := input{command: h.Command, machine: in.machine, now: in.now, source: in.source, writable: in.writable, seed: in.seed}
+		sub := Input{Command: h.Command, Machine: in.Machine, Now: in.Now, Source: in.Source, Writable: in.Writable, Seed: in.Seed}
 		message := "an operator left the result out, which had led to an incident"
 		failed, done := failedResult(sub, CodeResultSkipped, message)
 		if !done && h.Command.Command == events.CommandResult {
 			failed, done = sub, true // a failure stays one
 		}
 		if !done || in.replay { // a history says by itself what followed
-			return decision{}, nil
+			return Decision{}, nil
 		}
 		held := *h
-		held.Command = failed.command
+		held.Command = failed.Command
 		return again(in, &held, snap, false)
 	}
 	next := *snap
@@ -146,7 +154,7 @@ func skipped(in input, h *events.HeldInput, snap *events.Snapshot) (decision, er
 			next.Chart.Timers = append(next.Chart.Timers, t)
 		}
 	}
-	return decision{next: &next}, nil
+	return Decision{Next: &next}, nil
 }
 
 // unskippable says why the input of an incident cannot be left out, "" when it can.

@@ -1,4 +1,4 @@
-package router
+package decide
 
 import (
 	"encoding/json"
@@ -21,10 +21,10 @@ import (
 // client's command); the others are caused by the first; tasks and timers carry
 // the chain that ends in the event that asked for them.
 type recorder struct {
-	in     input
+	in     Input
 	before *events.Chart
 	next   *events.Snapshot
-	made   decision
+	made   Decision
 	cause  []events.UUID               // chain of the first event
 	rest   []events.UUID               // chain of the others: cause and the first event
 	id     string                      // of the instance, as text
@@ -37,16 +37,16 @@ type recorder struct {
 	meta      fields // what the metadata of all events say; never changed once it is made
 }
 
-func newRecorder(in input, snap *events.Snapshot, cause []events.UUID) *recorder {
+func newRecorder(in Input, snap *events.Snapshot, cause []events.UUID) *recorder {
 	next := *snap
 	return &recorder{in: in, before: &snap.Chart, next: &next, cause: cause}
 }
 
 // decision finishes the recording.
-func (r *recorder) decision() decision {
-	first := r.next.SequenceNumber - int64(len(r.made.events)) + 1
-	if len(r.made.events) > 0 {
-		r.next.UpdatedAt = r.in.now
+func (r *recorder) decision() Decision {
+	first := r.next.SequenceNumber - int64(len(r.made.Events)) + 1
+	if len(r.made.Events) > 0 {
+		r.next.UpdatedAt = r.in.Now
 		r.next.Seen = remember(r.next.Seen, r.in, first)
 	} else {
 		r.next.Seen = remember(r.next.Seen, r.in, 0)
@@ -54,7 +54,7 @@ func (r *recorder) decision() decision {
 	r.noteChange()
 	r.giveCauses()
 	r.children()
-	r.made.next = r.next
+	r.made.Next = r.next
 	return r.made
 }
 
@@ -116,19 +116,19 @@ func (r *recorder) event(kind events.EventType, data map[string]events.ContextVa
 	e := events.Event{
 		EventID: events.EventID(s.WorkflowType, s.InstanceID, s.SequenceNumber), EventType: kind,
 		WorkflowType: s.WorkflowType, InstanceID: s.InstanceID, CorrelationID: s.CorrelationID,
-		SequenceNumber: s.SequenceNumber, Timestamp: r.in.now, Source: r.in.source,
+		SequenceNumber: s.SequenceNumber, Timestamp: r.in.Now, Source: r.in.Source,
 		IdempotencyKey: r.idempotencyKey(), Data: data, Payload: payload, CorrelationChain: r.rest, Metadata: r.metadata(),
 	}
-	if len(r.made.events) == 0 {
-		r.made.events = make([]events.Event, 0, usualEvents)
+	if len(r.made.Events) == 0 {
+		r.made.Events = make([]events.Event, 0, usualEvents)
 		e.CorrelationChain = r.cause
 		r.rest = extend(r.cause, e.EventID)
 	}
 	if n := len(e.CorrelationChain); n > 0 {
 		e.CausationID = e.CorrelationChain[n-1]
 	}
-	r.made.events = append(r.made.events, e)
-	return &r.made.events[len(r.made.events)-1]
+	r.made.Events = append(r.made.Events, e)
+	return &r.made.Events[len(r.made.Events)-1]
 }
 
 // usualEvents is how many events most decisions lead to, at most.
@@ -138,11 +138,11 @@ const usualEvents = 4
 func (r *recorder) metadata() fields {
 	if r.meta == nil {
 		r.meta = fields{events.MetadataVersion: events.Long(int64(r.next.Version))}
-		if r.in.command != nil {
-			r.meta[events.MetadataCommandID] = events.String(r.in.command.CommandID.String())
-			facts.AskedFor(r.meta, r.in.command)
+		if r.in.Command != nil {
+			r.meta[events.MetadataCommandID] = events.String(r.in.Command.CommandID.String())
+			facts.AskedFor(r.meta, r.in.Command)
 		}
-		if t := r.in.timer; t != nil {
+		if t := r.in.Timer; t != nil {
 			r.meta[events.MetadataTimer] = events.Long(t.ID)
 			r.meta[events.MetadataTimerDue] = events.String(t.Due.UTC().Format(time.RFC3339Nano))
 		}
@@ -173,9 +173,9 @@ func (r *recorder) record(effect fsm.Effect) {
 	case fsm.Emitted:
 		domain(r.event(events.EventStateTransitioned, nil, e.Data), e.Event)
 	case fsm.SendSignal:
-		r.made.signals = append(r.made.signals, e)
+		r.made.Signals = append(r.made.Signals, e)
 	case fsm.Logged:
-		r.made.logs = append(r.made.logs, e.Message)
+		r.made.Logs = append(r.made.Logs, e.Message)
 	case fsm.CompensationStarted:
 		r.become(events.WorkflowCompensating)
 		r.event(events.EventCompensationStarted, r.why(fields{"invocations": events.Strings(e.Invocations)}), nil)
@@ -219,7 +219,7 @@ func (r *recorder) created(c *events.Command) {
 
 func (r *recorder) transitioned(t fsm.Transitioned) {
 	var payload json.RawMessage
-	c := r.in.command
+	c := r.in.Command
 	signal := c != nil && c.Command == events.CommandSignal && c.Event == t.Event
 	if signal {
 		payload = c.Payload
@@ -252,12 +252,12 @@ func (r *recorder) startTask(s fsm.StartTask) {
 		return // the projector lists it; whoever does it sends the result
 	default:
 	}
-	r.made.tasks = append(r.made.tasks, events.Task{
+	r.made.Tasks = append(r.made.Tasks, events.Task{
 		TaskID: s.TaskID, TaskName: s.Name, Queue: topics.QueueOf(s.Name), TaskType: s.TaskType, NodeType: s.NodeType,
 		WorkflowType: r.next.WorkflowType, InstanceID: r.next.InstanceID, InstanceKey: r.next.Key,
 		Invocation: s.Invocation, Attempt: s.Attempt, IdempotencyKey: s.TaskID.String(), Input: s.Input,
 		Priority: s.Priority, Semantics: s.Semantics, Delivery: s.Delivery, Requires: s.Requires, Timeouts: s.Timeouts,
-		ScheduledAt: r.in.now, CorrelationID: r.next.CorrelationID, CausationID: scheduled.EventID, Token: s.Token,
+		ScheduledAt: r.in.Now, CorrelationID: r.next.CorrelationID, CausationID: scheduled.EventID, Token: s.Token,
 	})
 }
 
@@ -316,7 +316,7 @@ func (r *recorder) ended(e fsm.Ended) {
 	}
 	r.end = &e
 	r.become(e.State)
-	r.next.Output, r.next.Error, r.next.FinishedAt = e.Output, e.Error, r.in.now
+	r.next.Output, r.next.Error, r.next.FinishedAt = e.Output, e.Error, r.in.Now
 	r.event(endEvents[e.Outcome], r.why(data), e.Output)
 	r.retain()
 }
@@ -330,11 +330,11 @@ func (r *recorder) park(i *fsm.Incident) {
 	}
 	r.next.Error = e
 	r.next.Incident = &events.Incident{
-		Code: i.Code, Message: i.Message, File: i.File, Line: int32(i.Line), Column: int32(i.Col), At: r.in.now, //nolint:gosec // files are bounded
-		Input: &events.HeldInput{Command: r.in.command, At: r.in.now},
+		Code: i.Code, Message: i.Message, File: i.File, Line: int32(i.Line), Column: int32(i.Col), At: r.in.Now, //nolint:gosec // files are bounded
+		Input: &events.HeldInput{Command: r.in.Command, At: r.in.Now},
 	}
-	if r.in.timer != nil {
-		r.next.Incident.Input.TimerID = r.in.timer.ID
+	if r.in.Timer != nil {
+		r.next.Incident.Input.TimerID = r.in.Timer.ID
 	}
 	data := errorFields(fields{}, e)
 	if r.unwritten { // no place of the definition is to blame
@@ -343,7 +343,7 @@ func (r *recorder) park(i *fsm.Incident) {
 		data["file"], data["line"], data["column"] = events.String(i.File), events.Long(int64(i.Line)), events.Long(int64(i.Col))
 	}
 	var payload json.RawMessage
-	if c := r.in.command; c != nil && c.Command != events.CommandStart { // workflow.created has a start's
+	if c := r.in.Command; c != nil && c.Command != events.CommandStart { // workflow.created has a start's
 		data[facts.DataParked], payload = facts.Parked(c), c.Payload
 	}
 	r.event(events.EventErrorOccurred, data, payload)

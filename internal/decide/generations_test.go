@@ -1,4 +1,4 @@
-package router
+package decide
 
 import (
 	"slices"
@@ -24,20 +24,20 @@ states:
 	var chain []events.UUID
 	correlation := c.CommandID
 	for generation := range int32(51) {
-		d, err := decide(input{command: &c, explicit: true, machine: machine, now: epoch, source: "r"}, nil)
-		if err != nil || len(d.events) != 3 || len(d.sends) != 1 {
+		d, err := Decide(Input{Command: &c, Explicit: true, Machine: machine, Now: epoch, Source: "r"}, nil)
+		if err != nil || len(d.Events) != 3 || len(d.Sends) != 1 {
 			t.Fatalf("generation %d: %+v, %v", generation, d, err)
 		}
-		created, asked := &d.events[0], &d.events[2]
+		created, asked := &d.Events[0], &d.Events[2]
 		if !slices.Equal(created.CorrelationChain, chain) || created.CorrelationID != correlation {
 			t.Fatalf("generation %d begins with chain %v of %s, want %v of %s", generation, created.CorrelationChain, created.CorrelationID, chain, correlation)
 		}
-		for i := range d.events {
-			if err := d.events[i].Validate(); err != nil {
+		for i := range d.Events {
+			if err := d.Events[i].Validate(); err != nil {
 				t.Fatal(err)
 			}
 		}
-		c = d.sends[0]
+		c = d.Sends[0]
 		if c.Command != events.CommandStart || c.Parent.Generation != generation+1 || c.CausationID != asked.EventID {
 			t.Fatalf("generation %d asks for %+v", generation, c)
 		}

@@ -1,4 +1,4 @@
-package router
+package decide
 
 import (
 	"encoding/json"
@@ -14,14 +14,9 @@ import (
 // CodeCannotMove answers a migration or a reset that this instance cannot follow.
 const CodeCannotMove = "CANNOT_MOVE"
 
-// evolves reports whether a command is about versions or about the past.
-func evolves(c *events.Command) bool {
-	return c != nil && (c.Command == events.CommandReset || c.Command == events.CommandMigrate)
-}
-
-// versionsOf lists the versions that a decision on c needs besides the
+// Versions lists the versions that a decision on c needs besides the
 // instance's own.
-func versionsOf(c *events.Command) []int32 {
+func Versions(c *events.Command) []int32 {
 	switch c.Command {
 	case events.CommandMigrate:
 		return []int32{c.Version}
@@ -44,19 +39,19 @@ func versionsOf(c *events.Command) []int32 {
 	}
 }
 
-// machinesOf is what the transaction found of versionsOf.
-func (in *input) machinesOf(version int32) *fsm.Machine {
-	if in.machine != nil && in.machine.Version() == version {
-		return in.machine
+// machinesOf is what the caller found of [Versions].
+func (in *Input) machinesOf(version int32) *fsm.Machine {
+	if in.Machine != nil && in.Machine.Version() == version {
+		return in.Machine
 	}
-	return in.others[version]
+	return in.Others[version]
 }
 
 // migrate moves an instance to another version of its definition.
-func migrate(in input, snap *events.Snapshot) (decision, error) {
-	c := in.command
-	refused := func(code, format string, args ...any) (decision, error) {
-		return answer(in, snap, events.OutcomeRejected, code, fmt.Sprintf(format, args...)), nil
+func migrate(in Input, snap *events.Snapshot) (Decision, error) {
+	c := in.Command
+	refused := func(code, format string, args ...any) (Decision, error) {
+		return Answer(in, snap, events.OutcomeRejected, code, fmt.Sprintf(format, args...)), nil
 	}
 	var mapping facts.MigratePayload
 	if len(c.Payload) > 0 {
@@ -73,19 +68,19 @@ func migrate(in input, snap *events.Snapshot) (decision, error) {
 	case to == nil:
 		return refused(CodeUnknownVersion, "version %d of %q is not deployed; deploy it with `leat def deploy`", c.Version, c.WorkflowType)
 	}
-	for _, f := range in.machine.CheckMigration(to, mapping.States) {
+	for _, f := range in.Machine.CheckMigration(to, mapping.States) {
 		if f.Fatal {
 			return refused(CodeCannotMove, "%s %s", f.Subject, f.Text)
 		}
 	}
-	what := fsm.Input{Now: in.now, Instance: instanceOf(snap), Seed: in.seed}
+	what := fsm.Input{Now: in.Now, Instance: instanceOf(snap), Seed: in.Seed}
 	what.Instance.Version = to.Version()
-	chart, effects, err := in.machine.Migrate(to, mapping.States, snap.Chart, what)
+	chart, effects, err := in.Machine.Migrate(to, mapping.States, snap.Chart, what)
 	if err != nil {
 		return refused(CodeCannotMove, "%v", err)
 	}
 	r := newRecorder(in, snap, outsideCause(c))
-	r.in.machine = to
+	r.in.Machine = to
 	r.next.Version, r.next.Chart = to.Version(), chart
 	declare(r.next, to)
 	for _, effect := range effects {
@@ -102,26 +97,26 @@ func (r *recorder) migrated(m fsm.Migrated) {
 	r.event(events.EventStateTransitioned, r.why(fields{
 		"event": events.String(string(events.CommandMigrate)), "exited": events.Strings(m.Exited), "entered": events.Strings(m.Entered),
 		"active": events.Strings(m.Active), facts.DataMigratedFrom: events.Long(int64(m.From)), facts.DataMigratedTo: events.Long(int64(m.To)),
-	}), r.in.command.Payload)
+	}), r.in.Command.Payload)
 }
 
 // reset makes an instance stand again where it stood after an earlier event. The
 // command brings the inputs that led there; deciding them again gives where that
 // was, and shows that they are what happened.
-func reset(in input, snap *events.Snapshot) (decision, error) {
-	p, err := facts.ReadReset(in.command.Payload)
+func reset(in Input, snap *events.Snapshot) (Decision, error) {
+	p, err := facts.ReadReset(in.Command.Payload)
 	if err == nil && p.ResetTo >= snap.SequenceNumber {
 		err = fmt.Errorf("the instance is at sequence %d, and %d is no earlier one", snap.SequenceNumber, p.ResetTo)
 	}
 	if err != nil {
-		return answer(in, snap, events.OutcomeRejected, CodeInvalidInput, err.Error()), nil
+		return Answer(in, snap, events.OutcomeRejected, CodeInvalidInput, err.Error()), nil
 	}
 	past, err := recall(&in, snap, &p)
 	if errors.Is(err, errMuchToRecall) {
-		return answer(in, snap, events.OutcomeRejected, fsm.CodeWork, err.Error()), nil
+		return Answer(in, snap, events.OutcomeRejected, fsm.CodeWork, err.Error()), nil
 	}
 	if err != nil {
-		return answer(in, snap, events.OutcomeRejected, CodeInvalidInput, "the facts are not the history of this instance: "+err.Error()), nil //nolint:nilerr // the sender is told
+		return Answer(in, snap, events.OutcomeRejected, CodeInvalidInput, "the facts are not the history of this instance: "+err.Error()), nil //nolint:nilerr // the sender is told
 	}
 	return resetTo(in, snap, past, p.ResetTo)
 }
@@ -133,7 +128,7 @@ const recallWork = 2 * fsm.MaxWork
 var errMuchToRecall = fmt.Errorf("what led there is more than can be decided again at once (%d operations): reset to an earlier sequence", recallWork)
 
 // recall decides the facts of a reset again.
-func recall(in *input, snap *events.Snapshot, p *facts.ResetPayload) (*events.Snapshot, error) {
+func recall(in *Input, snap *events.Snapshot, p *facts.ResetPayload) (*events.Snapshot, error) {
 	first := &p.Facts[0]
 	if !first.Now.Equal(snap.CreatedAt) || first.Command.Key != snap.Key || first.Command.CorrelationID != snap.CorrelationID {
 		return nil, errors.New("they begin with another start")
@@ -157,8 +152,8 @@ func recall(in *input, snap *events.Snapshot, p *facts.ResetPayload) (*events.Sn
 		if replay.work > recallWork {
 			return nil, errMuchToRecall
 		}
-		if len(d.events) != f.Count {
-			return nil, fmt.Errorf("sequence %d leads to %d events, and the history has %d", f.Sequence, len(d.events), f.Count)
+		if len(d.Events) != f.Count {
+			return nil, fmt.Errorf("sequence %d leads to %d events, and the history has %d", f.Sequence, len(d.Events), f.Count)
 		}
 	}
 	if replay.snap.SequenceNumber != p.ResetTo {
@@ -168,9 +163,9 @@ func recall(in *input, snap *events.Snapshot, p *facts.ResetPayload) (*events.Sn
 }
 
 // resetTo goes back to past, which is the instance after sequence to.
-func resetTo(in input, snap, past *events.Snapshot, to int64) (decision, error) {
-	refused := func(code, format string, args ...any) (decision, error) {
-		return answer(in, snap, events.OutcomeRejected, code, fmt.Sprintf(format, args...)), nil
+func resetTo(in Input, snap, past *events.Snapshot, to int64) (Decision, error) {
+	refused := func(code, format string, args ...any) (Decision, error) {
+		return Answer(in, snap, events.OutcomeRejected, code, fmt.Sprintf(format, args...)), nil
 	}
 	machine := in.machinesOf(past.Version)
 	switch {
@@ -181,14 +176,14 @@ func resetTo(in input, snap, past *events.Snapshot, to int64) (decision, error) 
 	case machine == nil:
 		return refused(CodeUnknownVersion, "version %d of %q, on which the instance was then, is not deployed here", past.Version, snap.WorkflowType)
 	}
-	what := fsm.Input{Now: in.now, Instance: instanceOf(snap), Seed: in.seed}
+	what := fsm.Input{Now: in.Now, Instance: instanceOf(snap), Seed: in.Seed}
 	what.Instance.Version = past.Version
 	chart, effects, err := machine.Reset(past.Chart, snap.Chart, past.UpdatedAt, what)
 	if err != nil {
 		return refused(CodeCannotMove, "%v", err)
 	}
-	in.machine = machine // what was held is decided under that version too
-	r := newRecorder(in, snap, outsideCause(in.command))
+	in.Machine = machine // what was held is decided under that version too
+	r := newRecorder(in, snap, outsideCause(in.Command))
 	// A new run: how the one before it ended, and the table of legal transitions,
 	// which is of one run, do not count.
 	r.next.Version, r.next.Chart, r.next.State = past.Version, chart, past.State

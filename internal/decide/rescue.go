@@ -1,4 +1,4 @@
-package router
+package decide
 
 import (
 	"fmt"
@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// rescue makes an error of a panic. It stands around what depends on foreign
+// Rescue makes an error of a panic. It stands around what depends on foreign
 // data (reading a command, deciding it, writing what follows), so that a bug
 // there costs one command and not the router, and the next one after it.
-func rescue(err *error) {
+func Rescue(err *error) {
 	if cause := recover(); cause != nil {
 		*err = fmt.Errorf("panic: %v, at %s", cause, panicked())
 	}

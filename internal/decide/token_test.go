@@ -1,4 +1,4 @@
-package router
+package decide
 
 import (
 	"encoding/json"
@@ -37,7 +37,7 @@ func TestForgedReportsChangeNothing(t *testing.T) {
 		for range rapid.IntRange(1, 30).Draw(t, "steps") {
 			l.now = l.now.Add(time.Duration(rapid.IntRange(0, 2000).Draw(t, "ms")) * time.Millisecond)
 			if timers := l.snap.Chart.Timers; len(timers) > 0 && !timers[0].Due.After(l.now) && !l.snap.Holding() {
-				l.take(l.decide(input{timer: &timers[0]}))
+				l.take(l.decide(Input{Timer: &timers[0]}))
 				continue
 			}
 			l.say(l.draw())
@@ -91,41 +91,41 @@ func (l *tokenLaw) say(c *events.Command) {
 		forged, r := *c, *c.Result
 		r.Token = rapid.SampledFrom([]string{"", "forged", events.HashToken(r.Token), events.ClaimToken(nil, r.TaskID, r.Attempt)}).Draw(l.t, "token")
 		forged.Result = &r
-		if d := l.command(&forged); d.next != nil || len(d.events) > 0 {
+		if d := l.command(&forged); d.Next != nil || len(d.Events) > 0 {
 			l.t.Fatalf("a forged %s was taken: %+v", c.Command, d)
 		}
 	}
 	l.take(l.command(c))
 }
 
-func (l *tokenLaw) command(c *events.Command) decision {
+func (l *tokenLaw) command(c *events.Command) Decision {
 	l.said++
 	c.WorkflowType, c.Key = "law", "k"
 	c.Resolve(events.DeriveUUID(events.Namespace, fmt.Sprint("said ", l.said)))
-	return l.decide(input{command: c})
+	return l.decide(Input{Command: c})
 }
 
-func (l *tokenLaw) decide(in input) decision {
-	in.machine, in.now, in.source, in.seed = l.machine, l.now, "r", fmt.Append(nil, "seed ", l.said)
-	d, err := decide(in, l.snap)
+func (l *tokenLaw) decide(in Input) Decision {
+	in.Machine, in.Now, in.Source, in.Seed = l.machine, l.now, "r", fmt.Append(nil, "seed ", l.said)
+	d, err := Decide(in, l.snap)
 	if err != nil {
 		l.t.Fatal(err)
 	}
 	return d
 }
 
-func (l *tokenLaw) take(d decision) {
-	for i := range d.tasks {
-		l.token = d.tasks[i].Token
+func (l *tokenLaw) take(d Decision) {
+	for i := range d.Tasks {
+		l.token = d.Tasks[i].Token
 		if l.token == "" || l.given[l.token] {
 			l.t.Fatalf("token %q is none, or was given before", l.token)
 		}
 		l.given[l.token] = true
 	}
-	if d.next != nil {
-		l.snap = d.next
+	if d.Next != nil {
+		l.snap = d.Next
 	}
-	shown, err := json.Marshal([]any{l.snap, d.events, d.outcome, d.later, d.tasks, d.audit})
+	shown, err := json.Marshal([]any{l.snap, d.Events, d.Outcome, d.Later, d.Tasks, d.Audit})
 	if err != nil {
 		l.t.Fatal(err)
 	}

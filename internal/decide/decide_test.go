@@ -1,4 +1,4 @@
-package router
+package decide
 
 import (
 	"encoding/json"
@@ -187,44 +187,44 @@ func (s *script) decide(c events.Command) string {
 	if err := c.Validate(); err != nil {
 		return err.Error()
 	}
-	in := input{command: &c, explicit: explicit, machine: s.machine, now: s.now, source: "r1"}
+	in := Input{Command: &c, Explicit: explicit, Machine: s.machine, Now: s.now, Source: "r1"}
 	if c.Version != 0 && s.machine != nil && c.Version != s.machine.Version() {
-		in.machine = nil
+		in.Machine = nil
 	}
 	return s.apply(in)
 }
 
-func (s *script) apply(in input) string {
+func (s *script) apply(in Input) string {
 	if blocked := s.blocked; blocked != nil {
 		in.unwritten = blocked
-		in.writable = func(*decision) error { return &codedError{blocked.Code, errors.New("it is still too large")} }
+		in.Writable = func(*Decision) error { return &Error{blocked.Code, errors.New("it is still too large")} }
 	}
-	in.seed = []byte(fmt.Sprint("seed ", s.said))
+	in.Seed = []byte(fmt.Sprint("seed ", s.said))
 	before, err := json.Marshal(s.snap)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	d, err := decide(in, s.snap)
+	d, err := Decide(in, s.snap)
 	if err != nil {
 		return "error: " + err.Error()
 	}
-	again, _ := decide(in, s.snap)
+	again, _ := Decide(in, s.snap)
 	if !reflect.DeepEqual(d, again) {
 		s.t.Fatalf("deciding twice gave two decisions:\n%+v\n%+v", d, again)
 	}
 	if after, _ := json.Marshal(s.snap); string(after) != string(before) {
 		s.t.Fatalf("the decision changed the snapshot that it was given:\n%s\n%s", before, after)
 	}
-	if d.next != nil {
-		s.snap = d.next
+	if d.Next != nil {
+		s.snap = d.Next
 	}
-	for i := range d.tasks {
-		s.tokens[d.tasks[i].Invocation] = d.tasks[i].Token
+	for i := range d.Tasks {
+		s.tokens[d.Tasks[i].Invocation] = d.Tasks[i].Token
 	}
-	for i := range d.sends {
-		s.noteToken(&d.sends[i])
+	for i := range d.Sends {
+		s.noteToken(&d.Sends[i])
 	}
-	s.history = append(s.history, d.events...)
+	s.history = append(s.history, d.Events...)
 	if !s.repaired {
 		checkReplay(s.t, s.history, s.snap, s.deployed...)
 	}
@@ -253,7 +253,7 @@ func (s *script) fire() string {
 		fired = false
 		for i := range s.snap.Chart.Timers {
 			if timer := s.snap.Chart.Timers[i]; !timer.Due.After(s.now) {
-				fmt.Fprintf(&out, "timer %s %s\n%s", timer.Kind, timer.Ref, s.apply(input{timer: &timer, machine: s.machine, now: s.now, source: "r1"}))
+				fmt.Fprintf(&out, "timer %s %s\n%s", timer.Kind, timer.Ref, s.apply(Input{Timer: &timer, Machine: s.machine, Now: s.now, Source: "r1"}))
 				fired = true
 				break
 			}
@@ -263,11 +263,11 @@ func (s *script) fire() string {
 }
 
 // describe prints a decision, each event with its law checked.
-func describe(t *testing.T, d decision) string {
+func describe(t *testing.T, d Decision) string {
 	t.Helper()
 	var out strings.Builder
-	for i := range d.events {
-		e := &d.events[i]
+	for i := range d.Events {
+		e := &d.Events[i]
 		if err := e.Validate(); err != nil {
 			t.Errorf("event %d: %v", e.SequenceNumber, err)
 		}
@@ -287,36 +287,36 @@ func describe(t *testing.T, d decision) string {
 		}
 		fmt.Fprintf(&out, " depth=%d\n", len(e.CorrelationChain))
 	}
-	for i := range d.tasks {
-		task := &d.tasks[i]
+	for i := range d.Tasks {
+		task := &d.Tasks[i]
 		if err := task.Validate(); err != nil {
 			t.Errorf("task %s: %v", task.TaskName, err)
 		}
 		fmt.Fprintf(&out, "task %s attempt %d input=%s\n", task.TaskName, task.Attempt, task.Input)
 	}
-	for _, s := range d.signals {
+	for _, s := range d.Signals {
 		fmt.Fprintf(&out, "signal %s/%s %s %s\n", s.Type, s.To, s.Event, s.Data)
 	}
-	for i := range d.sends {
-		describeSend(t, &out, &d.sends[i])
+	for i := range d.Sends {
+		describeSend(t, &out, &d.Sends[i])
 	}
-	for _, message := range d.logs {
+	for _, message := range d.Logs {
 		fmt.Fprintf(&out, "log %s\n", message)
 	}
-	if d.forged > 0 {
-		fmt.Fprintf(&out, "forged reports: %d\n", d.forged)
+	if d.Forged > 0 {
+		fmt.Fprintf(&out, "forged reports: %d\n", d.Forged)
 	}
-	if o := d.outcome; o != nil {
+	if o := d.Outcome; o != nil {
 		fmt.Fprintf(&out, "outcome %s at %d", o.Status, o.SequenceNumber)
 		if o.Error != nil {
 			fmt.Fprintf(&out, ": %v", o.Error)
 		}
 		out.WriteByte('\n')
 	}
-	for _, o := range d.later {
+	for _, o := range d.Later {
 		fmt.Fprintf(&out, "outcome of a held command %s at %d: %v\n", o.Status, o.SequenceNumber, o.Error)
 	}
-	for _, a := range d.audit {
+	for _, a := range d.Audit {
 		if err := a.Validate(); err != nil {
 			t.Errorf("audit: %v", err)
 		}
@@ -367,9 +367,9 @@ states:
   work: {invoke: {task: q.again, onDone: {target: work}, onError: {target: work}}}
 `)
 	known := make(map[events.UUID]*events.Event)
-	keep := func(d decision) {
-		for i := range d.events {
-			e := &d.events[i]
+	keep := func(d Decision) {
+		for i := range d.Events {
+			e := &d.Events[i]
 			if n := len(e.CorrelationChain); n > events.MaxCausalDepth {
 				t.Fatalf("event %d has a chain of %d", e.SequenceNumber, n)
 			}
@@ -381,19 +381,19 @@ states:
 	}
 	c := events.Command{Command: events.CommandStart, WorkflowType: "loop", Key: "k"}
 	c.Resolve(events.DeriveUUID(events.Namespace, "start"))
-	d, err := decide(input{command: &c, machine: s.machine, now: epoch}, nil)
+	d, err := Decide(Input{Command: &c, Machine: s.machine, Now: epoch}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	keep(d)
 	for range 300 {
-		task := d.next.Chart.Tasks[len(d.next.Chart.Tasks)-1]
+		task := d.Next.Chart.Tasks[len(d.Next.Chart.Tasks)-1]
 		r := events.Command{
-			Command: events.CommandResult, WorkflowType: "loop", InstanceID: d.next.InstanceID,
+			Command: events.CommandResult, WorkflowType: "loop", InstanceID: d.Next.InstanceID,
 			Result: &events.TaskResult{TaskID: task.TaskID, Attempt: 1, State: events.TaskCompleted},
 		}
 		r.Resolve(events.DeriveUUID(task.TaskID, "result"))
-		if d, err = decide(input{command: &r, machine: s.machine, now: epoch}, d.next); err != nil {
+		if d, err = Decide(Input{Command: &r, Machine: s.machine, Now: epoch}, d.Next); err != nil {
 			t.Fatal(err)
 		}
 		keep(d)
@@ -426,32 +426,32 @@ states:
 		now, sequence := epoch, int64(0)
 		for range rapid.IntRange(1, 40).Draw(t, "steps") {
 			now = now.Add(time.Duration(rapid.IntRange(0, 3000).Draw(t, "ms")) * time.Millisecond)
-			in := input{machine: machine, now: now, source: "r"}
+			in := Input{Machine: machine, Now: now, Source: "r"}
 			if snap != nil && len(snap.Chart.Timers) > 0 && !snap.Chart.Timers[0].Due.After(now) {
-				in.timer = &snap.Chart.Timers[0]
+				in.Timer = &snap.Chart.Timers[0]
 			} else {
-				in.command, in.explicit = drawCommand(t, snap), true
+				in.Command, in.Explicit = drawCommand(t, snap), true
 			}
-			d, err := decide(in, snap)
+			d, err := Decide(in, snap)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if in.command != nil && len(d.events) > 0 {
-				if id := in.command.CommandID; decided[id] {
+			if in.Command != nil && len(d.Events) > 0 {
+				if id := in.Command.CommandID; decided[id] {
 					t.Fatalf("command %s was decided twice", id)
 				}
-				decided[in.command.CommandID] = true
+				decided[in.Command.CommandID] = true
 			}
-			for i := range d.events {
-				if sequence++; d.events[i].SequenceNumber != sequence {
-					t.Fatalf("sequence %d follows %d", d.events[i].SequenceNumber, sequence-1)
+			for i := range d.Events {
+				if sequence++; d.Events[i].SequenceNumber != sequence {
+					t.Fatalf("sequence %d follows %d", d.Events[i].SequenceNumber, sequence-1)
 				}
-				if err := d.events[i].Validate(); err != nil {
+				if err := d.Events[i].Validate(); err != nil {
 					t.Fatal(err)
 				}
 			}
-			if d.next != nil {
-				snap = d.next
+			if d.Next != nil {
+				snap = d.Next
 				if err := snap.Validate(); err != nil {
 					t.Fatal(err)
 				}

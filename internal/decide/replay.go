@@ -1,4 +1,4 @@
-package router
+package decide
 
 import (
 	"encoding/json"
@@ -99,33 +99,33 @@ func (p *replayer) machine(recorded int32) (*fsm.Machine, error) {
 }
 
 // decide decides one fact and goes on from there.
-func (p *replayer) decide(f *facts.Fact) (decision, error) {
-	in := input{now: f.Now, source: f.Source, replay: true, unwritten: f.Unwritten, work: &p.work}
+func (p *replayer) decide(f *facts.Fact) (Decision, error) {
+	in := Input{Now: f.Now, Source: f.Source, replay: true, unwritten: f.Unwritten, Work: &p.work}
 	if f.Command != nil {
 		// It was accepted, so what its sender expected was so.
 		c, expected := *f.Command, sequenceOf(p.snap)
 		c.ExpectedSequence = &expected
-		in.command = &c
+		in.Command = &c
 	}
 	recorded := f.Version
 	if p.snap != nil && p.version == 0 {
 		recorded = p.snap.Version
 	}
 	var err error
-	if in.machine, err = p.machine(recorded); err != nil && !isLife(f.Command) {
-		return decision{}, err // an instance can be ended without its definition
+	if in.Machine, err = p.machine(recorded); err != nil && !isLife(f.Command) {
+		return Decision{}, err // an instance can be ended without its definition
 	}
 	if f.Timer != nil {
-		if in.timer = p.timer(f.Timer); in.timer == nil {
-			return decision{}, fmt.Errorf("timer %d, which fired, would not be set", f.Timer.ID)
+		if in.Timer = p.timer(f.Timer); in.Timer == nil {
+			return Decision{}, fmt.Errorf("timer %d, which fired, would not be set", f.Timer.ID)
 		}
 	}
 	d, err := p.again(in, f)
 	if err != nil {
 		return d, err
 	}
-	if d.next != nil {
-		p.snap = d.next
+	if d.Next != nil {
+		p.snap = d.Next
 		if _, wanted := p.keep[p.snap.SequenceNumber]; wanted {
 			p.keep[p.snap.SequenceNumber] = p.snap
 		}
@@ -135,22 +135,22 @@ func (p *replayer) decide(f *facts.Fact) (decision, error) {
 
 // again decides what f says. What a command of another version or of the past
 // brings along, the history itself has.
-func (p *replayer) again(in input, f *facts.Fact) (decision, error) {
-	if !evolves(in.command) || p.snap == nil {
-		return decide(in, p.snap)
+func (p *replayer) again(in Input, f *facts.Fact) (Decision, error) {
+	if !evolves(in.Command) || p.snap == nil {
+		return Decide(in, p.snap)
 	}
 	if p.version != 0 {
-		return decision{}, fmt.Errorf("the instance is moved by a %s here, which another version cannot follow", in.command.Command)
+		return Decision{}, fmt.Errorf("the instance is moved by a %s here, which another version cannot follow", in.Command.Command)
 	}
-	if in.command.Command == events.CommandMigrate {
-		in.others = map[int32]*fsm.Machine{in.command.Version: p.machines(in.command.Version)}
-		return decide(in, p.snap)
+	if in.Command.Command == events.CommandMigrate {
+		in.Others = map[int32]*fsm.Machine{in.Command.Version: p.machines(in.Command.Version)}
+		return Decide(in, p.snap)
 	}
 	past := p.keep[f.ResetTo]
 	if past == nil {
-		return decision{}, fmt.Errorf("sequence %d, to which it is reset, is not where a decision ends", f.ResetTo)
+		return Decision{}, fmt.Errorf("sequence %d, to which it is reset, is not where a decision ends", f.ResetTo)
 	}
-	in.others = map[int32]*fsm.Machine{past.Version: p.machines(past.Version)}
+	in.Others = map[int32]*fsm.Machine{past.Version: p.machines(past.Version)}
 	return resetTo(in, p.snap, past, f.ResetTo)
 }
 
@@ -197,20 +197,20 @@ func (p *replayer) overdue(f *facts.Fact, recorded []events.Event) *Difference {
 const overdueBy = time.Second
 
 // compare compares what was recorded with what would be, event by event.
-func (p *replayer) compare(recorded []events.Event, d *decision) *Difference {
-	for i := range max(len(recorded), len(d.events)) {
+func (p *replayer) compare(recorded []events.Event, d *Decision) *Difference {
+	for i := range max(len(recorded), len(d.Events)) {
 		switch {
-		case i >= len(d.events):
+		case i >= len(d.Events):
 			diff := &Difference{Sequence: recorded[i].SequenceNumber, Recorded: &recorded[i], Why: "nothing would be recorded"}
-			if d.outcome != nil && d.outcome.Error != nil {
-				diff.Why += ": " + d.outcome.Error.Message
+			if d.Outcome != nil && d.Outcome.Error != nil {
+				diff.Why += ": " + d.Outcome.Error.Message
 			}
 			return diff
 		case i >= len(recorded):
-			return &Difference{Sequence: d.events[i].SequenceNumber, Now: &d.events[i], Why: "the history has no such event"}
+			return &Difference{Sequence: d.Events[i].SequenceNumber, Now: &d.Events[i], Why: "the history has no such event"}
 		}
-		if changes := p.changes(&recorded[i], &d.events[i]); len(changes) > 0 {
-			return &Difference{Sequence: recorded[i].SequenceNumber, Recorded: &recorded[i], Now: &d.events[i], Fields: changes}
+		if changes := p.changes(&recorded[i], &d.Events[i]); len(changes) > 0 {
+			return &Difference{Sequence: recorded[i].SequenceNumber, Recorded: &recorded[i], Now: &d.Events[i], Fields: changes}
 		}
 	}
 	return nil

@@ -1,4 +1,4 @@
-package router
+package decide
 
 import (
 	"encoding/json"
@@ -32,20 +32,20 @@ states:
 	var snap *events.Snapshot
 	var history []events.Event
 	said := 0
-	say := func(c events.Command) decision {
+	say := func(c events.Command) Decision {
 		said++
 		c.WorkflowType, c.Key = "shop", "k"
 		c.Resolve(events.DeriveUUID(events.Namespace, strconv.Itoa(said)))
-		in := input{command: &c, machine: one, others: machines, now: epoch.Add(time.Duration(said) * time.Second), source: "r"}
+		in := Input{Command: &c, Machine: one, Others: machines, Now: epoch.Add(time.Duration(said) * time.Second), Source: "r"}
 		if snap != nil {
-			in.machine = machines[snap.Version]
+			in.Machine = machines[snap.Version]
 		}
-		d, err := decide(in, snap)
+		d, err := Decide(in, snap)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if d.next != nil {
-			snap, history = d.next, append(history, d.events...)
+		if d.Next != nil {
+			snap, history = d.Next, append(history, d.Events...)
 		}
 		return d
 	}
@@ -59,8 +59,8 @@ states:
 	say(events.Command{Command: events.CommandPause})
 	seen := snap.SequenceNumber
 	say(events.Command{Command: events.CommandSignal, Event: "pay", ExpectedSequence: &seen})
-	if d := say(events.Command{Command: events.CommandSignal, Event: "pay"}); d.outcome == nil || d.outcome.Status != events.OutcomeHeld {
-		t.Fatalf("%+v", d.outcome)
+	if d := say(events.Command{Command: events.CommandSignal, Event: "pay"}); d.Outcome == nil || d.Outcome.Status != events.OutcomeHeld {
+		t.Fatalf("%+v", d.Outcome)
 	}
 	p, err := facts.ForReset(history, then)
 	if err != nil {
@@ -71,8 +71,8 @@ states:
 		t.Fatal(err)
 	}
 	d := say(events.Command{Command: events.CommandReset, Payload: payload})
-	if d.outcome != nil || len(d.later) != 1 || d.later[0].Status != events.OutcomeConflict {
-		t.Fatalf("%+v %+v", d.outcome, d.later)
+	if d.Outcome != nil || len(d.Later) != 1 || d.Later[0].Status != events.OutcomeConflict {
+		t.Fatalf("%+v %+v", d.Outcome, d.Later)
 	}
 	if at := fmt.Sprint(snap.Chart.Active); at != "[s2]" || snap.Version != 1 || snap.State != events.WorkflowRunning || snap.Paused != nil || len(snap.Held) > 0 {
 		t.Fatalf("it is in %s of version %d, %s (%+v), and holds %d", at, snap.Version, snap.State, snap.Paused, len(snap.Held))

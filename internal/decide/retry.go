@@ -1,4 +1,4 @@
-package router
+package decide
 
 import (
 	"time"
@@ -13,42 +13,42 @@ const CodeCompensationFailed = "COMPENSATION_FAILED"
 
 // retry tries again what failed: an incident, an instance that has ended badly,
 // or tasks that wait for their next attempt.
-func retry(in input, snap *events.Snapshot) (decision, error) {
+func retry(in Input, snap *events.Snapshot) (Decision, error) {
 	i := snap.Incident
 	if i == nil || i.Input == nil {
 		return retryStep(in, snap)
 	}
-	r := newRecorder(in, snap, outsideCause(in.command))
+	r := newRecorder(in, snap, outsideCause(in.Command))
 	r.next.Incident, r.next.Error = nil, nil
 	parked := i.Input
 	starts := parked.Command != nil && parked.Command.Command == events.CommandStart
-	if why := unskippable(parked, snap); in.command.Skip && why != "" {
-		return answer(in, snap, events.OutcomeRejected, CodeIllegalTransition, why), nil
+	if why := unskippable(parked, snap); in.Command.Skip && why != "" {
+		return Answer(in, snap, events.OutcomeRejected, CodeIllegalTransition, why), nil
 	}
 	r.event(events.EventWorkflowRetrying, r.why(fields{"error_code": events.String(i.Code), "input": inputName(parked)}), nil)
 	d := r.decision()
 	switch {
 	case starts:
 		// Its events are of the retry: the start was answered when it was parked.
-		more, err := step(in, d.next, fsm.Input{Kind: fsm.InputStart, Data: parked.Command.Payload}, r.rest)
+		more, err := step(in, d.Next, fsm.Input{Kind: fsm.InputStart, Data: parked.Command.Payload}, r.rest)
 		if err != nil {
-			return decision{}, err
+			return Decision{}, err
 		}
 		d = join(d, more)
-		if again := d.next.Incident; again != nil {
+		if again := d.Next.Incident; again != nil {
 			again.Input.Command = parked.Command
 		}
-	case in.command.Skip:
-		more, err := skipped(in, parked, d.next)
+	case in.Command.Skip:
+		more, err := skipped(in, parked, d.Next)
 		if err != nil {
-			return decision{}, err
+			return Decision{}, err
 		}
 		d = join(d, more)
 	case in.replay: // a history says by itself what followed
 	default:
-		more, err := again(in, parked, d.next, false)
+		more, err := again(in, parked, d.Next, false)
 		if err != nil {
-			return decision{}, err
+			return Decision{}, err
 		}
 		d = join(d, more)
 	}
@@ -56,14 +56,14 @@ func retry(in input, snap *events.Snapshot) (decision, error) {
 }
 
 // retryStep lets the statechart try again what it knows to have failed.
-func retryStep(in input, snap *events.Snapshot) (decision, error) {
+func retryStep(in Input, snap *events.Snapshot) (Decision, error) {
 	next := *snap
 	next.Incident = nil
 	if snap.Incident != nil || snap.State.Finished() {
 		next.Error = nil
 	}
-	d, err := step(in, &next, fsm.Input{Kind: fsm.InputRetry, Skip: in.command.Skip}, outsideCause(in.command))
-	if err != nil || d.next == nil {
+	d, err := step(in, &next, fsm.Input{Kind: fsm.InputRetry, Skip: in.Command.Skip}, outsideCause(in.Command))
+	if err != nil || d.Next == nil {
 		return d, err
 	}
 	return release(in, d)
@@ -86,7 +86,7 @@ func (r *recorder) notUndone(e fsm.CompensationFailed) {
 	why := errorFields(fields{"invocation": events.String(e.Invocation), "task_id": events.String(e.TaskID.String())}, e.Error)
 	r.event(events.EventCompensationFailed, why, nil)
 	r.next.Incident = &events.Incident{
-		Code: CodeCompensationFailed, Message: events.Cut(e.Invocation+" failed: "+e.Error.Error(), events.MaxMessageLength), At: r.in.now, TaskID: e.TaskID,
+		Code: CodeCompensationFailed, Message: events.Cut(e.Invocation+" failed: "+e.Error.Error(), events.MaxMessageLength), At: r.in.Now, TaskID: e.TaskID,
 	}
 	r.next.Error = &events.Error{Code: r.next.Incident.Code, Message: r.next.Incident.Message}
 }
