@@ -23,7 +23,7 @@ var layers = map[string]layer{
 
 	// What people import and that talks to Kafka.
 	"pkg/client":   {inside: "pkg internal/facts internal/kafka internal/avro internal/definition internal/problem internal/schedule"},
-	"pkg/executor": {inside: "pkg internal/executor internal/kafka internal/avro"},
+	"pkg/executor": {inside: "pkg internal/executor internal/jsonfit internal/kafka internal/avro"},
 
 	"schemas": {},
 
@@ -46,6 +46,7 @@ var layers = map[string]layer{
 	"internal/draw":     {inside: "pkg"},
 	"internal/problem":  {inside: "pkg"},
 	"internal/facts":    {pure: true, inside: "pkg/events"},
+	"internal/jsonfit":  {pure: true}, // why JSON does not fit a Go type
 	"internal/decide":   {pure: true, inside: "pkg/events pkg/fsm pkg/topics internal/facts"}, // what follows from an input
 
 	// The three workers and what they share. They reach a library only through its home.
