@@ -11,16 +11,16 @@ import (
 // handle gives w the tasks. Each may run more than once, so each effect is written
 // under the task's key.
 func handle(w *executor.Executor, b batch.Book) {
-	d := desk{b}
-	executor.Handle(w, "accounts.create", d.create)
-	executor.Handle(w, "accounts.grant", d.grant)
-	executor.Handle(w, "mail.confirm", d.mail)
-	executor.Handle(w, "mail.remind", d.mail)
-	executor.Handle(w, "mail.greet", d.mail)
+	o := office{b}
+	executor.Handle(w, "accounts.create", o.create)
+	executor.Handle(w, "accounts.grant", o.grant)
+	executor.Handle(w, "mail.confirm", o.mail)
+	executor.Handle(w, "mail.remind", o.mail)
+	executor.Handle(w, "mail.greet", o.mail)
 }
 
-// desk does the tasks.
-type desk struct{ book batch.Book }
+// office does the tasks.
+type office struct{ book batch.Book }
 
 type account struct {
 	Account string `json:"account"`
@@ -28,24 +28,24 @@ type account struct {
 
 type newcomer struct{ Email, Name string }
 
-func (d desk) create(ctx context.Context, who newcomer) (account, error) {
+func (o office) create(ctx context.Context, who newcomer) (account, error) {
 	if strings.HasPrefix(who.Email, again) {
 		return account{}, batch.Failed("ADDRESS_TAKEN", "there is an account for this address")
 	}
 	made := account{"account-" + executor.TaskFrom(ctx).InstanceKey}
-	return made, d.book.Write(ctx, made)
+	return made, o.book.Write(ctx, made)
 }
 
 type plan struct{ Account, Plan string }
 
-func (d desk) grant(ctx context.Context, p plan) (any, error) { return nil, d.book.Write(ctx, p) }
+func (o office) grant(ctx context.Context, p plan) (any, error) { return nil, o.book.Write(ctx, p) }
 
 type letter struct{ To, Text, Account string }
 
 // mail stands for a mail server, which is busy now and then.
-func (d desk) mail(ctx context.Context, l letter) (any, error) {
+func (o office) mail(ctx context.Context, l letter) (any, error) {
 	if executor.TaskFrom(ctx).Attempt == 1 && strings.Contains(l.To, "7") {
 		return nil, batch.Busy("the mail server asks for patience")
 	}
-	return nil, d.book.Write(ctx, map[string]string{"to": l.To})
+	return nil, o.book.Write(ctx, map[string]string{"to": l.To})
 }
