@@ -46,7 +46,7 @@ func Heartbeat(ctx context.Context, details json.RawMessage) error {
 		return fmt.Errorf("heartbeat of %s: the details are %d bytes of JSON, at most %d (%d KiB): keep what is large elsewhere, and where in the details",
 			a.task.TaskName, len(details), MaxDetails, MaxDetails>>10)
 	case details != nil && !json.Valid(details):
-		return fmt.Errorf("heartbeat of %s: the details are not JSON: %.100q", a.task.TaskName, details)
+		return fmt.Errorf("heartbeat of %s: the details are not JSON: %.100s", a.task.TaskName, details)
 	}
 	if err := context.Cause(ctx); err != nil {
 		return fmt.Errorf("heartbeat of %s: the attempt is over: %w", a.task.TaskName, err)

@@ -61,7 +61,8 @@ type Config struct {
 	Logger         *slog.Logger     // default: none
 	Metrics        Metrics
 
-	stuckAfter time.Duration // a handler that goes on for so long after its context has ended is complained about
+	stuckAfter  time.Duration // a handler that goes on for so long after its context has ended is complained about
+	lastReports time.Duration // what drain gives cancelled handlers
 }
 
 // Metrics observes an executor. Nil funcs are skipped; they must not block.
@@ -80,6 +81,7 @@ const (
 	handoverTimeout  = 2 * time.Second  // for claims when a partition is given up
 	commitTimeout    = 5 * time.Second
 	lastReports      = 5 * time.Second       // for cancelled handlers to return and report
+	giveReportsUp    = time.Second           // for reports that are being written to give up
 	firstTopicRetry  = 10 * time.Millisecond // between looks for a queue's topic, doubled each time
 	topicRetry       = time.Second           // the longest of these
 )
@@ -98,6 +100,7 @@ func (c Config) withDefaults() Config {
 	c.DrainTimeout = cmp.Or(c.DrainTimeout, 20*time.Second)
 	c.CommitEvery = cmp.Or(c.CommitEvery, 200*time.Millisecond)
 	c.stuckAfter = cmp.Or(c.stuckAfter, 5*time.Second)
+	c.lastReports = cmp.Or(c.lastReports, lastReports)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -269,15 +272,15 @@ func (e *Executor) drain(stopReports context.CancelFunc) error {
 	e.mu.Lock()
 	e.dispatch() // what waited for its turn is reported, not run
 	e.mu.Unlock()
-	if wait(ended, lastReports) {
+	if wait(ended, e.config.lastReports) {
 		return nil
 	}
 	stopReports()
-	if wait(ended, time.Second) {
+	if wait(ended, giveReportsUp) {
 		return errors.New("executor: some reports could not be written before it stopped; the router's timers take over")
 	}
 	return fmt.Errorf("executor: handlers did not return within %s after their context ended: %s; the router issues their tasks again when it misses their heartbeats",
-		lastReports+time.Second, e.runningTasks())
+		e.config.lastReports+giveReportsUp, e.runningTasks())
 }
 
 // runningTasks names what has a slot, for people.

@@ -96,7 +96,7 @@ func TestFailures(t *testing.T) {
 		{Code: CodeResult},
 		{Code: CodeTimeout, Message: "the handler was not done when the attempt's 20ms (startToClose) were over: context deadline exceeded", Retryable: true},
 		{Code: "BUSY", Message: "while charging: BUSY: later", Retryable: true},
-		{Code: CodeResult},
+		{Code: CodeResult, Message: "the result of pay.charge is 262146 bytes of JSON, at most 262144 (256 KiB): keep what is large elsewhere and return a reference"},
 	} {
 		task := b.task("pay.charge", func(task *events.Task) { task.Timeouts.StartToClose = 20 * time.Millisecond })
 		want[task.TaskID] = w
