@@ -32,7 +32,6 @@ type Input struct {
 	Now      time.Time              // one instant for a whole transaction, in microseconds
 	Source   string                 // the deciding router's slot
 	Seed     []byte                 // of the tokens of attempts that are issued; nil in a replay
-	Own      bool                   // the router asks by itself: nobody waits for the outcome
 	Work     *int                   // what the steps of the decision cost, in units of [fsm.MaxWork], is added to it; nil: nobody asks
 	Crowded  bool                   // the tree of this child is as large as a tree may be, see [MaxTree]
 	// Writable says what keeps a part of a decision from being written; nil: all can

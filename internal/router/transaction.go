@@ -97,13 +97,7 @@ func (t *transaction) command(ctx context.Context, r *kafka.Record) error {
 		}
 		return nil
 	}
-	if err := t.machines(ctx, &in, e.cur); err != nil {
-		return err
-	}
-	if in.Crowded, err = t.crowded(at, e, in.Command); err != nil {
-		return err
-	}
-	f, err := t.follow(ctx, at, e, in)
+	f, err := t.decide(ctx, request{at: at, entry: e, in: in})
 	if err != nil {
 		return err
 	}
@@ -181,26 +175,6 @@ func (t *transaction) instance(at instance) (*entry, error) {
 	e := &entry{old: known.snap, cur: known.snap, size: known.size, key: []byte(at.id.String())}
 	t.overlay[at], t.last = e, e
 	return e, nil
-}
-
-// machines finds the definitions that a command is decided with.
-func (t *transaction) machines(ctx context.Context, in *decide.Input, snap *events.Snapshot) (err error) {
-	version := in.Command.Version
-	if snap != nil {
-		version = snap.Version
-	}
-	if in.Machine, err = t.machine(ctx, in.Command.WorkflowType, version); err != nil {
-		return err
-	}
-	for _, other := range decide.Versions(in.Command) {
-		if in.Others == nil {
-			in.Others = make(map[int32]*fsm.Machine)
-		}
-		if in.Others[other], err = t.machine(ctx, in.Command.WorkflowType, other); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // machine is the definition to decide with, nil when it is not deployed. Before
