@@ -321,6 +321,7 @@ func describe(t *testing.T, d Decision) string {
 		if o.Error != nil {
 			fmt.Fprintf(&out, ": %v", o.Error)
 		}
+		describeInstance(&out, o)
 		out.WriteByte('\n')
 	}
 	for _, o := range d.Later {
@@ -336,6 +337,20 @@ func describe(t *testing.T, d Decision) string {
 		return "nothing\n"
 	}
 	return out.String()
+}
+
+// describeInstance prints what an outcome says of the instance.
+func describeInstance(out *strings.Builder, o *events.Outcome) {
+	if o.InstanceState == "" {
+		return
+	}
+	fmt.Fprintf(out, "; the instance is %s at %d", o.InstanceState, o.InstanceSequence)
+	if o.InstanceOutput != nil {
+		fmt.Fprintf(out, " output=%s", o.InstanceOutput)
+	}
+	if o.InstanceError != nil {
+		fmt.Fprintf(out, " error=%v", o.InstanceError)
+	}
 }
 
 func describeSend(t *testing.T, out *strings.Builder, c *events.Command) {

@@ -98,7 +98,7 @@ func undecidable(in Input, snap *events.Snapshot, why *events.Error) (d Decision
 // an incident.
 func parks(in Input, snap *events.Snapshot) bool {
 	c := in.Command
-	if OfOperator(c) {
+	if OfOperator(c) || Reads(c) {
 		return false
 	}
 	if snap == nil {
