@@ -67,7 +67,7 @@ func NewMember(c Config, m MemberConfig) (*Member, error) {
 		kgo.Balancers(kgo.CooperativeStickyBalancer()),
 		kgo.DisableAutoCommit(),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
-		kgo.SessionTimeout(m.SessionTimeout),
+		kgo.SessionTimeout(c.session(m.SessionTimeout)),
 		kgo.HeartbeatInterval(m.SessionTimeout / 6),
 		kgo.RebalanceTimeout(max(m.SessionTimeout, 10*time.Second)),
 		kgo.MetadataMinAge(10 * time.Millisecond),
