@@ -15,6 +15,9 @@ import (
 type line struct {
 	net.Conn
 	network *Network
+	// byItself says whether a client that asks for metadata at a time does so only
+	// because of the time.
+	byItself func(time.Time) bool
 
 	mu    sync.Mutex
 	head  []byte // of the request that is being written: size, key, version, correlation id
@@ -28,8 +31,9 @@ type line struct {
 }
 
 type question struct {
-	key kmsg.Key
-	at  time.Time
+	key  kmsg.Key
+	at   time.Time
+	idle bool
 }
 
 const headSize = 12
@@ -37,16 +41,21 @@ const headSize = 12
 // Write takes note of the requests in text.
 func (l *line) Write(text []byte) (int, error) {
 	for _, key := range l.note(text) {
-		switch key {
-		case kmsg.Fetch, kmsg.Heartbeat: // nothing happens by these
-		case kmsg.Metadata, kmsg.ApiVersions: // nor by these, but their sender waits for the answer
+		switch {
+		case l.idle(key):
+		case key == kmsg.ApiVersions: // the first of every connection: what comes next counts
 			l.release()
 		default:
 			l.release()
-			l.network.move()
+			l.network.Move()
 		}
 	}
 	return l.Conn.Write(text)
+}
+
+// idle reports whether nothing happens by a request of this kind, now.
+func (l *line) idle(key kmsg.Key) bool {
+	return key == kmsg.Fetch || key == kmsg.Heartbeat || key == kmsg.Metadata && l.byItself(time.Now())
 }
 
 // release lets an answer go that others wait behind.
@@ -74,7 +83,7 @@ func (l *line) note(text []byte) (keys []kmsg.Key) {
 		}
 		key := kmsg.Key(binary.BigEndian.Uint16(l.head[4:]))
 		keys = append(keys, key)
-		l.asked[binary.BigEndian.Uint32(l.head[8:])] = question{key, time.Now()}
+		l.asked[binary.BigEndian.Uint32(l.head[8:])] = question{key, time.Now(), l.idle(key)}
 		l.left, l.head = int(binary.BigEndian.Uint32(l.head))+4-headSize, l.head[:0]
 	}
 	return keys
@@ -112,10 +121,8 @@ func (l *line) hold(answer []byte) {
 	delete(l.asked, id)
 	empty := len(l.asked) == 0
 	l.mu.Unlock()
-	// A fetch that waited at the broker found nothing; or what it waited for has
-	// just been written, and then the network is not still.
-	if !empty || q.key != kmsg.Heartbeat && (q.key != kmsg.Fetch || time.Since(q.at) < settling/20) {
-		return
+	if !empty || !q.idle || q.key == kmsg.Fetch && time.Since(q.at) < settling/20 {
+		return // a fetch that did not wait at the broker found something
 	}
 	moved := l.network.still()
 	if moved == nil {

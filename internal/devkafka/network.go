@@ -10,7 +10,7 @@ import (
 
 // Network is a network within the process, for brokers and clients in virtual
 // time (testing/synctest): its connections are pipes, whose waits the clock does
-// not wait for. Give Listen to [Options] and DialContext to the clients.
+// not wait for. Give it to [Options], and each client a Dialer of its own.
 //
 // It is still when nothing happens. A client asks for records and says that it
 // lives twice a second or so; over thirty virtual days that would be millions of
@@ -51,8 +51,15 @@ func (n *Network) Listen(_, address string) (net.Listener, error) {
 	return l, nil
 }
 
-// DialContext opens a connection to a listener of this network.
-func (n *Network) DialContext(ctx context.Context, _, address string) (net.Conn, error) {
+// Dialer is for one client, which from now on asks for metadata every refresh
+// without being asked: the answers to that wait too.
+func (n *Network) Dialer(refresh time.Duration) func(ctx context.Context, network, address string) (net.Conn, error) {
+	began := time.Now()
+	byItself := func(at time.Time) bool { d := at.Sub(began); return d > 0 && d%refresh == 0 }
+	return func(ctx context.Context, _, address string) (net.Conn, error) { return n.dial(ctx, address, byItself) }
+}
+
+func (n *Network) dial(ctx context.Context, address string, byItself func(time.Time) bool) (net.Conn, error) {
 	n.mu.Lock()
 	l := n.listeners[address]
 	n.mu.Unlock()
@@ -62,7 +69,9 @@ func (n *Network) DialContext(ctx context.Context, _, address string) (net.Conn,
 	ours, theirs := net.Pipe()
 	select {
 	case l.calls <- theirs:
-		return &line{Conn: ours, network: n, asked: make(map[uint32]question), cut: make(chan struct{}), next: make(chan struct{}, 1)}, nil
+		return &line{
+			Conn: ours, network: n, byItself: byItself, asked: make(map[uint32]question), cut: make(chan struct{}), next: make(chan struct{}, 1),
+		}, nil
 	case <-l.ended:
 	case <-ctx.Done():
 	}
@@ -70,8 +79,8 @@ func (n *Network) DialContext(ctx context.Context, _, address string) (net.Conn,
 	return nil, &net.OpError{Op: "dial", Net: "tcp", Err: fmt.Errorf("%s does not answer", address)}
 }
 
-// move tells those that wait that something happens.
-func (n *Network) move() {
+// Move tells those that wait that something happens.
+func (n *Network) Move() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.last = time.Now()

@@ -57,7 +57,7 @@ func start(t testing.TB, network *devkafka.Network) *Env {
 	options := devkafka.Options{Partitions: partitions, Logger: e.logger}
 	if e.virtual {
 		options.Addr, options.Network = fmt.Sprintf("leattest-%d.invalid:9092", numbers.Add(1)), network
-		e.remove = kafka.Within(options.Addr, network.DialContext)
+		e.remove = kafka.Within(options.Addr, network)
 	}
 	var err error
 	if e.broker, err = devkafka.Start(options); err != nil {
