@@ -41,6 +41,7 @@ const headSize = 12
 // Write takes note of the requests in text.
 func (l *line) Write(text []byte) (int, error) {
 	for _, key := range l.note(text) {
+		l.network.asked.Add(1)
 		switch {
 		case l.idle(key):
 		case key == kmsg.ApiVersions: // the first of every connection: what comes next counts

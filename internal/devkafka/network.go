@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -24,6 +25,7 @@ type Network struct {
 	listeners map[string]*inner
 	last      time.Time     // when somebody asked for something last
 	moved     chan struct{} // closed then, and replaced
+	asked     atomic.Int64  // requests
 }
 
 const (
@@ -89,6 +91,16 @@ func (n *Network) Move() {
 		n.moved = nil
 	}
 }
+
+// Moved is when something happened last, but for what clients do by themselves.
+func (n *Network) Moved() time.Time {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.last
+}
+
+// Asked counts all requests. It may be called from outside of the bubble.
+func (n *Network) Asked() int64 { return n.asked.Load() }
 
 // still is closed when something happens; it is nil while it just did.
 func (n *Network) still() <-chan struct{} {

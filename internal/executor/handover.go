@@ -70,6 +70,8 @@ func (in *intake) keepBegun(p *partition) []*job {
 		}
 		if j.offset < p.offsets.highest && j.task.Delivery != events.AtMostOnce {
 			claims = append(claims, j)
+			j.kept = true
+			in.e.attempts.Add(1)
 			return false
 		}
 		in.queued--

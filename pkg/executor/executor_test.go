@@ -109,11 +109,11 @@ func Example() {
 	type charge struct {
 		Amount int `json:"amount"`
 	}
-	executor.HandleJSON(e, "payments.charge", func(_ context.Context, in charge, t executor.Task) (map[string]any, error) {
+	executor.Handle(e, "payments.charge", func(ctx context.Context, in charge) (map[string]any, error) {
 		if in.Amount > 100 {
 			return nil, executor.Fail("CARD_DECLINED", "the card was declined", false)
 		}
-		return map[string]any{"charged": in.Amount, "under": t.IdempotencyKey}, nil
+		return map[string]any{"charged": in.Amount, "under": executor.TaskFrom(ctx).IdempotencyKey}, nil
 	})
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -148,12 +148,12 @@ func TestResultsAndErrors(t *testing.T) {
 		"nil": nil, "raw": json.RawMessage(`[1]`), "struct": struct{ A int }{1}, "unwritable": func() {},
 	}
 	for name, result := range results {
-		e.Handle("payments."+name, func(context.Context, executor.Task) (executor.Result, error) { return result, nil })
+		e.HandleTask("payments."+name, func(context.Context, executor.Task) (executor.Result, error) { return result, nil })
 	}
-	e.Handle("payments.terminal", func(context.Context, executor.Task) (executor.Result, error) {
+	e.HandleTask("payments.terminal", func(context.Context, executor.Task) (executor.Result, error) {
 		return nil, executor.Terminal(fmt.Errorf("wrapped: %w", executor.Fail("MINE", "no", true)))
 	})
-	executor.HandleJSON(e, "payments.typed", func(context.Context, int, executor.Task) (int, error) { return 1, nil })
+	executor.Handle(e, "payments.typed", func(context.Context, int) (int, error) { return 1, nil })
 	if err := e.HandleExec("payments.exec", []string{"cat"}); err != nil {
 		t.Fatal(err)
 	}
@@ -170,7 +170,7 @@ func TestResultsAndErrors(t *testing.T) {
 		{"exec", `{"a":"b"}`, ""},
 		{"unwritable", "", "BAD_RESULT"},
 		{"terminal", "", "MINE"},
-		{"typed", "", "TASK_FAILED: read the input"},
+		{"typed", "", `BAD_INPUT: the input of payments.typed does not fit: it is {"a":"b"}, want a whole number (int)`},
 	} {
 		report, err := w.ask("payments."+c.task, `{"a":"b"}`)
 		if err != nil {
@@ -209,7 +209,7 @@ func TestHandlePanicsOnWhatCannotBe(t *testing.T) {
 			t.Fatal("it was taken")
 		}
 	}()
-	e.Handle("nodot", nil)
+	e.HandleTask("nodot", nil)
 }
 
 func TestConfigIsChecked(t *testing.T) {
