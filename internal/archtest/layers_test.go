@@ -24,6 +24,7 @@ var layers = map[string]layer{
 	// What people import and that talks to Kafka.
 	"pkg/client":   {inside: "pkg internal/facts internal/kafka internal/avro internal/definition internal/problem internal/schedule"},
 	"pkg/executor": {inside: "pkg internal/executor internal/jsonfit internal/kafka internal/avro"},
+	"pkg/leattest": {inside: "pkg internal/devkafka internal/kafka internal/router internal/definition"},
 
 	"schemas": {},
 
