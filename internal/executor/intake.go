@@ -122,9 +122,12 @@ func (in *intake) ready() error {
 	return fmt.Errorf("not yet a member of group %s", in.group)
 }
 
-// room holds the poll back until the tasks that were read have begun.
+// room holds the poll back until the tasks that were read have begun. While there
+// are slots, as many more are read: those that wait for a bound of their own
+// should not hold back the rest of the queue, and must not pile up either.
 func (in *intake) room(ctx context.Context) {
-	in.e.await(ctx, func() bool { return in.queued == 0 || in.e.used < in.e.config.Concurrency })
+	most := in.e.config.Concurrency
+	in.e.await(ctx, func() bool { return in.queued == 0 || in.queued < most && len(in.e.running) < most })
 }
 
 // Open goes on from the group's offset, or from the log's start when there is
@@ -155,7 +158,7 @@ func (in *intake) Open(ctx context.Context, p shard.Partition, committed int64) 
 func (in *intake) Process(ctx context.Context, b *shard.Batch) error {
 	jobs := make([]*job, 0, len(b.Records))
 	for _, r := range b.Records {
-		j := &job{in: in, offset: r.Offset, over: make(chan struct{})}
+		j := &job{in: in, offset: r.Offset, over: make(chan struct{}), news: make(chan struct{}, 1)}
 		task, err := avro.DecodeTask(r.Value)
 		if err != nil {
 			if in.deadLetter(ctx, r, err) != nil {
@@ -180,7 +183,8 @@ func (in *intake) Process(ctx context.Context, b *shard.Batch) error {
 			continue
 		}
 		in.queued++
-		in.e.queue.push(j)
+		name, bounds := in.e.lineOf(&j.task)
+		in.e.queue.push(j, name, bounds)
 	}
 	in.e.dispatch()
 	return nil
