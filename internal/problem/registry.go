@@ -58,6 +58,7 @@ const (
 	CommandConflict   Code = "LEAT-W004"
 	CommandInvalid    Code = "LEAT-W005"
 	InstanceForgotten Code = "LEAT-W006"
+	ResultMisfit      Code = "LEAT-W007"
 	ReplayDiffers     Code = "LEAT-W020"
 
 	ScheduleMissing Code = "LEAT-S001"
@@ -114,6 +115,7 @@ var registry = map[Code]Kind{
 	InstanceMissing:   {ExitNotFound, "There is no such instance", "leat list --type TYPE shows what there is"},
 	InstanceForgotten: {ExitNotFound, "The retention of the instance is over", "leat history TYPE KEY --brokers ADDRESS reads its events from the topic"},
 	WorkflowFailed:    {ExitWorkflow, "The workflow ended in failure", "leat history TYPE KEY shows how it came to that"},
+	ResultMisfit:      {ExitError, "The result does not fit the type that it is read into", "read it into json.RawMessage to see the whole, and correct the type or the definition's output"},
 	CommandRejected:   {ExitError, "The router rejected the command", "see the reason"},
 	CommandConflict:   {ExitConflict, "The instance is not where the command expected it", "read the instance again and decide anew"},
 	ReplayDiffers:     {ExitError, "A history would be another one", "see the difference above"},

@@ -79,7 +79,9 @@ type Client struct {
 	producer  *kafka.Producer
 	reader    *kafka.Reader
 	admin     *kafka.Admin
-	followers map[string]*starting
+	followers map[string]*starting // by topic
+
+	background sync.WaitGroup // what ends with the client; nothing is added when it is closed
 }
 
 // New makes a client. The error says what is wrong with c.
@@ -125,6 +127,7 @@ func (c *Client) Close() {
 	c.producer, c.reader, c.admin, c.followers = nil, nil, nil, nil
 	c.mu.Unlock()
 	var closing sync.WaitGroup
+	closing.Go(c.background.Wait)
 	for _, s := range followers {
 		closing.Go(func() {
 			<-s.made
@@ -153,27 +156,31 @@ func (c *Client) Close() {
 	c.config.HTTP.CloseIdleConnections()
 }
 
-// Start begins an instance. With a Key, starting is idempotent: there is one
-// instance for each key of a type, and a second start of it is a duplicate that
-// changes nothing. The error is [ErrUnknownType], [ErrInvalid] or [ErrUnavailable];
-// after the last the command may or may not be durable: start again with the same
-// Key or IdempotencyKey.
-func (c *Client) Start(ctx context.Context, r StartRequest) (Receipt, error) { return c.send(ctx, r) }
-
-// Signal tells an instance that something happened. The error is as of [Client.Start].
-func (c *Client) Signal(ctx context.Context, r SignalRequest) (Receipt, error) { return c.send(ctx, r) }
-
-// send makes one command durable.
-func (c *Client) send(ctx context.Context, r Request) (Receipt, error) {
+// Send makes any request durable and waits for nothing else: [Client.Do] also
+// waits for what it leads to, and says why when it is refused. The error is as of
+// [Client.Start].
+func (c *Client) Send(ctx context.Context, r Request) (Receipt, error) {
 	if len(c.config.Brokers) == 0 {
 		return c.sendAPI(ctx, r)
 	}
+	command, err := r.command(c.config.Source, time.Now())
+	if err != nil {
+		return Receipt{}, invalid(err)
+	}
+	return c.sendCommand(ctx, command)
+}
+
+// Signal is [Client.Send] for a signal; a program that has a [Run] can use [Run.Signal].
+func (c *Client) Signal(ctx context.Context, r SignalRequest) (Receipt, error) { return c.Send(ctx, r) }
+
+// sendCommand makes one command durable.
+func (c *Client) sendCommand(ctx context.Context, command *events.Command) (Receipt, error) {
 	type answer struct {
 		receipt Receipt
 		err     error
 	}
 	done := make(chan answer, 1)
-	c.Go(ctx, r, func(receipt Receipt, err error) { done <- answer{receipt, err} })
+	c.produce(ctx, command, func(receipt Receipt, err error) { done <- answer{receipt, err} })
 	a := <-done
 	if a.err != nil {
 		return Receipt{}, c.explain(ctx, a.receipt.Type, a.err)
@@ -243,7 +250,7 @@ func lazy[T any](c *Client, slot **T, open func(kafka.Config) (*T, error)) (*T, 
 func (c *Client) usable() error {
 	switch {
 	case c.closed:
-		return invalid(errors.New("the client is closed"))
+		return errClosed()
 	case len(c.config.Brokers) == 0:
 		return &Error{Code: ErrUnavailable.Code, Message: "this needs Kafka itself, and no broker is configured", Fix: "set Brokers (--brokers or KAFKA_BROKERS)"}
 	}

@@ -21,16 +21,19 @@ func (c *Client) getDirect(ctx context.Context, workflowType, idOrKey string, o 
 	ids := candidates(workflowType, idOrKey)
 	fresh := make(chan struct{}, 1)
 	if o.MinSequence > 0 {
-		f, err := c.follow(ctx, c.names.State(workflowType))
-		if err != nil {
-			return Instance{}, c.explain(ctx, workflowType, err)
+		var places []place
+		for _, id := range ids {
+			places = append(places, place{c.names.State(workflowType), id})
 		}
-		forget := f.watch(&watch{keys: ids, record: func(*kafka.Record) {}, settled: func() {
+		forget, err := c.watch(ctx, &watch{record: func(*kafka.Record) {
 			select {
 			case fresh <- struct{}{}:
 			default: // told already
 			}
-		}})
+		}}, places...)
+		if err != nil {
+			return Instance{}, c.explain(ctx, workflowType, err)
+		}
 		defer forget()
 	}
 	for {
