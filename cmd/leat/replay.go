@@ -8,9 +8,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/leat-io/leat/internal/decide"
 	"github.com/leat-io/leat/internal/definition"
 	"github.com/leat-io/leat/internal/problem"
-	"github.com/leat-io/leat/internal/router"
 	"github.com/leat-io/leat/pkg/client"
 	"github.com/leat-io/leat/pkg/events"
 	"github.com/leat-io/leat/pkg/fsm"
@@ -25,7 +25,7 @@ type replayed struct {
 	Recorded   int                `json:"recorded"` // events in the history
 	Events     int                `json:"events"`   // of them decided the same, from the first on
 	Decisions  int                `json:"decisions"`
-	Difference *router.Difference `json:"difference,omitempty"`
+	Difference *decide.Difference `json:"difference,omitempty"`
 }
 
 func (a *app) replayCommand() *cobra.Command {
@@ -78,7 +78,7 @@ func (a *app) replay(ctx context.Context, c *client.Client, workflowType, name s
 	if version != 0 && machines(version) == nil {
 		return problem.New(problem.DefinitionMissing, fmt.Sprintf("version %d of %s is not deployed", version, workflowType), "", "")
 	}
-	found, err := router.Replay(history, machines, version)
+	found, err := decide.Replay(history, machines, version)
 	if err != nil {
 		return problem.Wrap(problem.ReplayDiffers, "the history cannot be replayed", err)
 	}
@@ -90,7 +90,7 @@ func (a *app) replay(ctx context.Context, c *client.Client, workflowType, name s
 }
 
 // machines are the deployed versions of a type, compiled when they are asked for.
-func (a *app) machines(ctx context.Context, c *client.Client, workflowType string) (router.Machines, error) {
+func (a *app) machines(ctx context.Context, c *client.Client, workflowType string) (decide.Machines, error) {
 	records, err := c.Definitions(ctx)
 	if err != nil {
 		return nil, err

@@ -9,9 +9,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/leat-io/leat/internal/decide"
 	"github.com/leat-io/leat/internal/facts"
 	"github.com/leat-io/leat/internal/problem"
-	"github.com/leat-io/leat/internal/router"
 	"github.com/leat-io/leat/pkg/client"
 )
 
@@ -70,7 +70,7 @@ func (a *app) recall(ctx context.Context, c *client.Client, r *client.ResetReque
 	if err != nil {
 		return err
 	}
-	found, err := router.Replay(history[:r.To], machines, 0)
+	found, err := decide.Replay(history[:r.To], machines, 0)
 	switch {
 	case err != nil:
 		return problem.Wrap(problem.ReplayDiffers, "the history cannot be decided again, so it cannot be reset", err)

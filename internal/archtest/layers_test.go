@@ -46,10 +46,11 @@ var layers = map[string]layer{
 	"internal/draw":     {inside: "pkg"},
 	"internal/problem":  {inside: "pkg"},
 	"internal/facts":    {pure: true, inside: "pkg/events"},
+	"internal/decide":   {pure: true, inside: "pkg/events pkg/fsm pkg/topics internal/facts"}, // what follows from an input
 
 	// The three workers and what they share. They reach a library only through its home.
 	"internal/shard":     {inside: "pkg internal/kafka"},
-	"internal/router":    {inside: "pkg internal/facts internal/shard internal/kafka internal/store internal/avro internal/registry internal/schedule", outside: "golang.org/x/sync/errgroup"},
+	"internal/router":    {inside: "pkg internal/decide internal/shard internal/kafka internal/store internal/avro internal/registry internal/schedule", outside: "golang.org/x/sync/errgroup"},
 	"internal/projector": {inside: "pkg internal/shard internal/kafka internal/store internal/avro internal/definition internal/registry internal/problem", outside: "github.com/danielgtaylor/huma/v2"},
 	"internal/executor":  {inside: "pkg internal/kafka internal/avro internal/shard internal/problem"},
 	"internal/console":   {},

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/leat-io/leat/internal/avro"
+	"github.com/leat-io/leat/internal/decide"
 	"github.com/leat-io/leat/internal/shard"
 	"github.com/leat-io/leat/internal/store"
 	"github.com/leat-io/leat/pkg/events"
@@ -142,7 +143,7 @@ func nextRef(s *events.Snapshot, timers []events.Timer) timerRef {
 // indexed is the timers of an instance that may fire. While it holds, none does,
 // and what is overdue fires first when it goes on.
 func indexed(s *events.Snapshot) []events.Timer {
-	if s == nil || behind(s) {
+	if s == nil || decide.Behind(s) {
 		return nil
 	}
 	return s.Chart.Timers

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/leat-io/leat/internal/avro"
+	"github.com/leat-io/leat/internal/decide"
 	"github.com/leat-io/leat/internal/kafka"
 	"github.com/leat-io/leat/internal/schedule"
 	"github.com/leat-io/leat/internal/shard"
@@ -187,7 +188,7 @@ func (t *transaction) startScheduled(ctx context.Context, at scheduleAt, d *driv
 	run := events.ScheduledStart{Due: due, StartedAt: t.now, InstanceID: c.InstanceID}
 	if !s.Watched() {
 		if err := t.put(t.sendStart(&c)); err != nil {
-			d.next = schedule.Refused(d.next, &events.Error{Code: codeOf(err), Message: clipMessage(err.Error())})
+			d.next = schedule.Refused(d.next, &events.Error{Code: decide.CodeOf(coded(err)), Message: events.Cut(err.Error(), events.MaxMessageLength)})
 			return nil // the schedule tells
 		}
 		d.next = schedule.Started(d.next, run, false)
@@ -257,24 +258,24 @@ func (t *transaction) own(ctx context.Context, at instance, c *events.Command) (
 	if err != nil {
 		return nil, nil, err
 	}
-	in := input{command: c, explicit: true, now: t.now, source: t.lane.config.Slot, seed: t.seed}
+	in := decide.Input{Command: c, Explicit: true, Now: t.now, Source: t.lane.config.Slot, Seed: t.seed}
 	version := c.Version
 	if e.cur != nil {
 		version = e.cur.Version
 	}
-	if in.machine, err = t.machine(ctx, c.WorkflowType, version); err != nil {
+	if in.Machine, err = t.machine(ctx, c.WorkflowType, version); err != nil {
 		return nil, nil, err
 	}
 	t.touched[at.partition] = true
-	in.own = true
+	in.Own = true
 	f, err := t.follow(ctx, at, e, in)
 	if err != nil {
 		return nil, nil, err
 	}
 	if f.lost != nil {
-		return answer(in, e.cur, events.OutcomeRejected, codeOf(f.lost), clipMessage(f.lost.Error())).outcome, e, nil //nolint:nilerr // the outcome tells
+		return decide.GiveUp(in, e.cur, f.lost).Outcome, e, nil //nolint:nilerr // the outcome tells
 	}
-	return f.outcome, e, nil
+	return f.Outcome, e, nil
 }
 
 // scheduleAsked is the schedule that a command is for, "" when it is for an instance.
@@ -290,32 +291,32 @@ func scheduleAsked(c *events.Command) string {
 }
 
 // askSchedule decides a command that is for a schedule of its partition.
-func (t *transaction) askSchedule(ctx context.Context, p shard.Partition, id string, in input) (decision, error) {
+func (t *transaction) askSchedule(ctx context.Context, p shard.Partition, id string, in decide.Input) (decide.Decision, error) {
 	part, err := t.knownSchedule(ctx, p, id)
 	if err != nil {
-		return decision{}, err
+		return decide.Decision{}, err
 	}
-	reject := func(code, message string) (decision, error) {
-		return answer(in, nil, events.OutcomeRejected, code, message), nil
+	reject := func(code, message string) (decide.Decision, error) {
+		return decide.Answer(in, nil, events.OutcomeRejected, code, message), nil
 	}
 	if part == nil {
-		return reject(CodeNotFound, fmt.Sprintf("there is no schedule %q of type %q", id, in.command.WorkflowType))
+		return reject(decide.CodeNotFound, fmt.Sprintf("there is no schedule %q of type %q", id, in.Command.WorkflowType))
 	}
 	at := scheduleAt{p, id}
 	d := t.driving(at, part)
 	if err := t.forgetEnded(p, d); err != nil {
-		return decision{}, err
+		return decide.Decision{}, err
 	}
-	request, err := d.schedule.Request(in.command)
+	request, err := d.schedule.Request(in.Command)
 	if err != nil {
-		return reject(CodeInvalidInput, err.Error())
+		return reject(decide.CodeInvalidInput, err.Error())
 	}
-	next, action, known, err := schedule.Ask(d.next, in.command, request, t.now)
+	next, action, known, err := schedule.Ask(d.next, in.Command, request, t.now)
 	switch {
 	case err != nil:
-		return reject(CodeInvalidInput, err.Error())
+		return reject(decide.CodeInvalidInput, err.Error())
 	case known:
-		return duplicate(in, &events.Snapshot{WorkflowType: in.command.WorkflowType, InstanceID: in.command.InstanceID}, 0), nil
+		return decide.Duplicate(in, &events.Snapshot{WorkflowType: in.Command.WorkflowType, InstanceID: in.Command.InstanceID}, 0), nil
 	}
 	skipped := next.Skipped > d.next.Skipped && action.Kind == schedule.Noted
 	d.next = next
@@ -323,12 +324,12 @@ func (t *transaction) askSchedule(ctx context.Context, p shard.Partition, id str
 		d.record = []byte{} // the command has to be remembered: drive writes it
 	}
 	if err := t.drive(ctx, at, part, action); err != nil {
-		return decision{}, err
+		return decide.Decision{}, err
 	}
 	if skipped {
-		return answer(in, nil, events.OutcomeIgnored, CodeOverlap, "an instance of the schedule is at work, and the overlap policy is "+string(request.Overlap)), nil
+		return decide.Answer(in, nil, events.OutcomeIgnored, CodeOverlap, "an instance of the schedule is at work, and the overlap policy is "+string(request.Overlap)), nil
 	}
-	return decision{}, nil
+	return decide.Decision{}, nil
 }
 
 // knownSchedule finds a schedule, and looks for one that was made a moment ago.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/leat-io/leat/internal/decide"
 	"github.com/leat-io/leat/internal/kafka"
 	"github.com/leat-io/leat/internal/shard"
 	"github.com/leat-io/leat/internal/store"
@@ -77,16 +78,16 @@ func (t *transaction) command(ctx context.Context, r *kafka.Record) error {
 		t.deadLetter(r, err)
 		return nil
 	}
-	if home := t.home(workflowType, in.command.InstanceID); home != p.Partition {
-		t.move(r, in.command, home)
+	if home := t.home(workflowType, in.Command.InstanceID); home != p.Partition {
+		t.move(r, in.Command, home)
 		return nil
 	}
-	at := instance{p, in.command.InstanceID}
+	at := instance{p, in.Command.InstanceID}
 	e, err := t.instance(at)
 	if err != nil {
 		return err
 	}
-	if id := scheduleAsked(in.command); id != "" {
+	if id := scheduleAsked(in.Command); id != "" {
 		d, err := t.askSchedule(ctx, p, id, in)
 		if err != nil {
 			return err
@@ -99,7 +100,7 @@ func (t *transaction) command(ctx context.Context, r *kafka.Record) error {
 	if err := t.machines(ctx, &in, e.cur); err != nil {
 		return err
 	}
-	if in.crowded, err = t.crowded(at, e, in.command); err != nil {
+	if in.Crowded, err = t.crowded(at, e, in.Command); err != nil {
 		return err
 	}
 	f, err := t.follow(ctx, at, e, in)
@@ -112,25 +113,23 @@ func (t *transaction) command(ctx context.Context, r *kafka.Record) error {
 	if f.lost != nil {
 		return t.giveUp(ctx, r, in, e, f.lost)
 	}
-	t.tellOperator(r, in.command, f.outcome)
-	t.logDecided(ctx, r, in.command, f.decision)
+	t.tellOperator(r, in.Command, f.Outcome)
+	t.logDecided(ctx, r, in.Command, f.Decision)
 	return nil
 }
 
 // giveUp keeps a command in the dead letter topic, of which nothing else could
 // be kept, and tells whoever waits for it. Its neighbours and later ones go on.
-func (t *transaction) giveUp(ctx context.Context, r *kafka.Record, in input, e *entry, why error) error {
-	if !isLife(in.command) && !evolves(in.command) { // a person is told, and asks for something else
+func (t *transaction) giveUp(ctx context.Context, r *kafka.Record, in decide.Input, e *entry, why error) error {
+	if !decide.OfOperator(in.Command) { // a person is told, and asks for something else
 		t.deadLetter(r, why)
 	}
-	d := answer(in, e.cur, events.OutcomeRejected, codeOf(why), clipMessage(why.Error()))
-	d.tellParent(in)
+	d := decide.GiveUp(in, e.cur, why)
 	if err := t.settle(ctx, in, &d); err != nil {
 		return err
 	}
 	p := shard.Partition{Topic: r.Topic, Partition: r.Partition}
-	told := decision{outcome: d.outcome, sends: d.sends, audit: audit(in, e.cur, d)}
-	if err := t.add(instance{p, in.command.InstanceID}, e, told, maxRecord); err != nil {
+	if err := t.add(instance{p, in.Command.InstanceID}, e, d, maxRecord); err != nil {
 		t.lane.config.Logger.LogAttrs(ctx, slog.LevelError, "nobody can be told of a command that was given up",
 			slog.String("topic", r.Topic), slog.Int64("offset", r.Offset), slog.Any("error", err))
 	}
@@ -147,7 +146,7 @@ func (t *transaction) tellOperator(r *kafka.Record, c *events.Command, o *events
 }
 
 // logDecided tells, for debugging, what became of a command and where it stands.
-func (t *transaction) logDecided(ctx context.Context, r *kafka.Record, c *events.Command, d decision) {
+func (t *transaction) logDecided(ctx context.Context, r *kafka.Record, c *events.Command, d decide.Decision) {
 	logger := t.lane.config.Logger
 	if !logger.Enabled(ctx, slog.LevelDebug) {
 		return
@@ -155,13 +154,13 @@ func (t *transaction) logDecided(ctx context.Context, r *kafka.Record, c *events
 	attrs := []slog.Attr{
 		slog.String("command", string(c.Command)), slog.String("type", c.WorkflowType),
 		slog.String("instance", c.InstanceID.String()), slog.String("command_id", c.CommandID.String()),
-		slog.Int("partition", int(r.Partition)), slog.Int64("offset", r.Offset), slog.Int("events", len(d.events)),
+		slog.Int("partition", int(r.Partition)), slog.Int64("offset", r.Offset), slog.Int("events", len(d.Events)),
 	}
-	if d.next != nil {
-		attrs = append(attrs, slog.Int64("sequence", d.next.SequenceNumber), slog.String("correlation_id", d.next.CorrelationID.String()))
+	if d.Next != nil {
+		attrs = append(attrs, slog.Int64("sequence", d.Next.SequenceNumber), slog.String("correlation_id", d.Next.CorrelationID.String()))
 	}
-	if d.outcome != nil {
-		attrs = append(attrs, slog.String("outcome", string(d.outcome.Status)))
+	if d.Outcome != nil {
+		attrs = append(attrs, slog.String("outcome", string(d.Outcome.Status)))
 	}
 	logger.LogAttrs(ctx, slog.LevelDebug, "command decided", attrs...)
 }
@@ -185,19 +184,19 @@ func (t *transaction) instance(at instance) (*entry, error) {
 }
 
 // machines finds the definitions that a command is decided with.
-func (t *transaction) machines(ctx context.Context, in *input, snap *events.Snapshot) (err error) {
-	version := in.command.Version
+func (t *transaction) machines(ctx context.Context, in *decide.Input, snap *events.Snapshot) (err error) {
+	version := in.Command.Version
 	if snap != nil {
 		version = snap.Version
 	}
-	if in.machine, err = t.machine(ctx, in.command.WorkflowType, version); err != nil {
+	if in.Machine, err = t.machine(ctx, in.Command.WorkflowType, version); err != nil {
 		return err
 	}
-	for _, other := range versionsOf(in.command) {
-		if in.others == nil {
-			in.others = make(map[int32]*fsm.Machine)
+	for _, other := range decide.Versions(in.Command) {
+		if in.Others == nil {
+			in.Others = make(map[int32]*fsm.Machine)
 		}
-		if in.others[other], err = t.machine(ctx, in.command.WorkflowType, other); err != nil {
+		if in.Others[other], err = t.machine(ctx, in.Command.WorkflowType, other); err != nil {
 			return err
 		}
 	}

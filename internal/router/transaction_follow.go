@@ -7,6 +7,7 @@ import (
 	"log/slog"
 
 	"github.com/leat-io/leat/internal/avro"
+	"github.com/leat-io/leat/internal/decide"
 	"github.com/leat-io/leat/pkg/events"
 )
 
@@ -25,7 +26,7 @@ var errUnwritten = errors.New("a snapshot cannot be written")
 
 // followed is what became of an input.
 type followed struct {
-	decision
+	decide.Decision
 	// lost is why nothing of the input could be kept, not even as an incident.
 	lost error
 	// replaced is why something else took the place of what the input said.
@@ -36,38 +37,38 @@ type followed struct {
 // that cannot be decided or written, the instance is parked with the input; when
 // not even that can be written, a result fails its attempt instead. An error is
 // about the local store or the definitions, and nothing was decided.
-func (t *transaction) follow(ctx context.Context, at instance, e *entry, in input) (followed, error) {
-	in.writable = func(d *decision) error { return t.writable(ctx, at, e.key, d) }
+func (t *transaction) follow(ctx context.Context, at instance, e *entry, in decide.Input) (followed, error) {
+	in.Writable = func(d *decide.Decision) error { return t.writable(ctx, at, e.key, d) }
 	room := maxRecord
-	if in.command != nil && (isLife(in.command) || evolves(in.command)) {
+	if decide.OfOperator(in.Command) {
 		room = maxParked
 	}
 	d, err := t.decideInto(ctx, at, e, in, room)
 	if err == nil || isFatal(err) {
-		return followed{decision: d}, fatal(err)
+		return followed{Decision: d}, fatal(err)
 	}
 	why := err
-	if parked, ok := undecidable(in, e.cur, unwritten(why)); ok && t.add(at, e, parked, maxParked) == nil {
+	if parked, ok := decide.Park(in, e.cur, why); ok && t.add(at, e, parked, maxParked) == nil {
 		t.logParked(ctx, at, e, why)
-		return followed{decision: parked}, nil
+		return followed{Decision: parked}, nil
 	}
-	failed, ok := failedResult(in, codeOf(why), clipMessage("the result cannot be kept: "+why.Error()))
+	failed, ok := decide.AsFailure(in, why)
 	if !ok {
 		return followed{lost: why}, nil
 	}
 	if d, err = t.decideInto(ctx, at, e, failed, maxParked); err == nil || isFatal(err) {
-		return followed{decision: d, replaced: why}, fatal(err)
+		return followed{Decision: d, replaced: why}, fatal(err)
 	}
-	if parked, ok := undecidable(failed, e.cur, unwritten(why)); ok && t.add(at, e, parked, maxParked) == nil {
+	if parked, ok := decide.Park(failed, e.cur, why); ok && t.add(at, e, parked, maxParked) == nil {
 		t.logParked(ctx, at, e, why)
-		return followed{decision: parked, replaced: why}, nil
+		return followed{Decision: parked, replaced: why}, nil
 	}
 	return followed{lost: why}, nil
 }
 
 // decideInto decides an input and adds what follows.
-func (t *transaction) decideInto(ctx context.Context, at instance, e *entry, in input, room int) (decision, error) {
-	d, err := decide(in, e.cur)
+func (t *transaction) decideInto(ctx context.Context, at instance, e *entry, in decide.Input, room int) (decide.Decision, error) {
+	d, err := decide.Decide(in, e.cur)
 	if err != nil {
 		return d, err
 	}
@@ -75,8 +76,8 @@ func (t *transaction) decideInto(ctx context.Context, at instance, e *entry, in 
 		return d, &fatalError{err}
 	}
 	written := d
-	if in.own {
-		written.outcome = nil
+	if in.Own {
+		written.Outcome = nil
 	}
 	return d, t.add(at, e, written, room)
 }
@@ -101,27 +102,27 @@ func fatal(err error) error {
 
 // writable checks a part of a decision, without making it part of anything. A
 // child of a type that is not deployed is no obstacle: settle sees to it.
-func (t *transaction) writable(ctx context.Context, at instance, key []byte, d *decision) error {
+func (t *transaction) writable(ctx context.Context, at instance, key []byte, d *decide.Decision) error {
 	before, part := len(t.records), *d
-	part.sends = nil
-	for i := range d.signals {
-		if _, err := t.deployed(ctx, d.signals[i].Type); err != nil {
+	part.Sends = nil
+	for i := range d.Signals {
+		if _, err := t.deployed(ctx, d.Signals[i].Type); err != nil {
 			return err
 		}
 	}
-	for _, c := range d.sends {
+	for _, c := range d.Sends {
 		if t.lane.registry.Partitions(c.WorkflowType) > 0 {
-			part.sends = append(part.sends, c)
+			part.Sends = append(part.Sends, c)
 		}
 	}
 	err := t.encode(at, key, part, maxRecord)
 	t.records = t.records[:before]
-	return err
+	return coded(err)
 }
 
 // encodeState is a snapshot as it goes into the state topic.
 func encodeState(s *events.Snapshot, room int) (state []byte, err error) {
-	defer rescue(&err)
+	defer decide.Rescue(&err)
 	if state, err = avro.EncodeSnapshot(s); err != nil {
 		return nil, fmt.Errorf("snapshot: %w", err)
 	}
@@ -137,5 +138,5 @@ func tooLarge(what string, size, room int) error {
 
 func (t *transaction) logParked(ctx context.Context, at instance, e *entry, why error) {
 	t.lane.config.Logger.LogAttrs(ctx, slog.LevelWarn, "what follows from an input cannot be written, the instance has an incident",
-		slog.String("instance", at.id.String()), slog.String("type", e.cur.WorkflowType), slog.String("code", codeOf(why)), slog.Any("error", why))
+		slog.String("instance", at.id.String()), slog.String("type", e.cur.WorkflowType), slog.String("code", decide.CodeOf(why)), slog.Any("error", why))
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/leat-io/leat/internal/avro"
+	"github.com/leat-io/leat/internal/decide"
 	"github.com/leat-io/leat/internal/kafka"
 	"github.com/leat-io/leat/pkg/events"
 	"github.com/leat-io/leat/pkg/topics"
@@ -15,14 +16,14 @@ import (
 // A child of a type that is not deployed becomes a failed result, so that its
 // parent goes on. The error is that the definitions cannot be read, and then it
 // is not known what is deployed.
-func (t *transaction) settle(ctx context.Context, in input, d *decision) error {
-	for i := range d.signals {
-		if _, err := t.deployed(ctx, d.signals[i].Type); err != nil {
+func (t *transaction) settle(ctx context.Context, in decide.Input, d *decide.Decision) error {
+	for i := range d.Signals {
+		if _, err := t.deployed(ctx, d.Signals[i].Type); err != nil {
 			return err
 		}
 	}
-	kept := d.sends[:0]
-	for _, c := range d.sends {
+	kept := d.Sends[:0]
+	for _, c := range d.Sends {
 		known, err := t.deployed(ctx, c.WorkflowType)
 		switch {
 		case err != nil:
@@ -30,15 +31,13 @@ func (t *transaction) settle(ctx context.Context, in input, d *decision) error {
 		case known:
 			kept = append(kept, c)
 		case c.Command == events.CommandStart:
-			kept = append(kept, childResult(c.Parent, c.InstanceID, nil, &events.Error{
-				Code: CodeUnknownType, Message: "no definition of workflow type " + c.WorkflowType + " is deployed",
-			}, in))
+			kept = append(kept, decide.NoChild(in, &c))
 		default:
 			t.lane.config.Logger.LogAttrs(ctx, slog.LevelWarn, "nobody can be told: the type is not deployed",
 				slog.String("command", string(c.Command)), slog.String("type", c.WorkflowType), slog.String("instance", c.InstanceID.String()))
 		}
 	}
-	d.sends = kept
+	d.Sends = kept
 	return nil
 }
 

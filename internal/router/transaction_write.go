@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"github.com/leat-io/leat/internal/avro"
+	"github.com/leat-io/leat/internal/decide"
 	"github.com/leat-io/leat/internal/kafka"
 	"github.com/leat-io/leat/internal/shard"
 	"github.com/leat-io/leat/pkg/events"
@@ -18,31 +19,31 @@ import (
 
 // add makes a decision part of the transaction, or nothing of it when one of
 // its records cannot be written. room is how large the snapshot may be.
-func (t *transaction) add(at instance, e *entry, d decision, room int) error {
+func (t *transaction) add(at instance, e *entry, d decide.Decision, room int) error {
 	before := len(t.records)
 	if err := t.encode(at, e.key, d, room); err != nil {
 		t.records = t.records[:before]
-		return err
+		return coded(err)
 	}
-	if d.next != nil {
-		t.lane.config.Metrics.incident(e.cur, d.next)
+	if d.Next != nil {
+		t.lane.config.Metrics.incident(e.cur, d.Next)
 		if !e.changed {
 			t.bytes += e.size // its snapshot is written when all is decided
 		}
-		e.cur, e.changed, e.room = d.next, true, room
+		e.cur, e.changed, e.room = d.Next, true, room
 	}
-	for _, message := range d.logs {
+	for _, message := range d.Logs {
 		t.lane.config.Logger.LogAttrs(context.Background(), slog.LevelInfo, "workflow log", slog.String("message", message),
 			slog.String("instance", at.id.String()), slog.String("type", e.cur.WorkflowType))
 	}
-	for range d.forged {
+	for range d.Forged {
 		t.lane.config.Metrics.forged()
 	}
-	if d.outcome != nil {
-		t.lane.config.Metrics.outcome(d.outcome.Status)
+	if d.Outcome != nil {
+		t.lane.config.Metrics.outcome(d.Outcome.Status)
 	}
-	for i := range d.later {
-		t.lane.config.Metrics.outcome(d.later[i].Status)
+	for i := range d.Later {
+		t.lane.config.Metrics.outcome(d.Later[i].Status)
 	}
 	return nil
 }
@@ -50,12 +51,12 @@ func (t *transaction) add(at instance, e *entry, d decision, room int) error {
 // encode adds a decision's records, without the snapshot, which goes last: one
 // an instance, however many decisions the transaction has of it. On an error
 // some may have been added.
-func (t *transaction) encode(at instance, key []byte, d decision, room int) (err error) {
-	defer rescue(&err)
+func (t *transaction) encode(at instance, key []byte, d decide.Decision, room int) (err error) {
+	defer decide.Rescue(&err)
 	names := t.lane.config.Names
 	topic := ""
-	for i := range d.events {
-		e := &d.events[i]
+	for i := range d.Events {
+		e := &d.Events[i]
 		if topic == "" {
 			topic = names.Events(e.WorkflowType) // all are of one instance
 		}
@@ -66,38 +67,38 @@ func (t *transaction) encode(at instance, key []byte, d decision, room int) (err
 			return fmt.Errorf("event %s: %w", e.EventType, err)
 		}
 	}
-	for i := range d.tasks {
-		task := &d.tasks[i]
+	for i := range d.Tasks {
+		task := &d.Tasks[i]
 		value, err := avro.EncodeTask(task)
 		if err := t.put(kafka.NewRecord(names.Tasks(task.Queue), []byte(task.TaskID.String()), value), err); err != nil {
 			return fmt.Errorf("task %s: %w", task.TaskName, err)
 		}
 	}
-	for i, s := range d.signals {
-		if err := t.put(t.signal(d.next, i, s)); err != nil {
+	for i, s := range d.Signals {
+		if err := t.put(t.signal(d.Next, i, s)); err != nil {
 			return fmt.Errorf("signal %s: %w", s.Event, err)
 		}
 	}
-	for i := range d.sends {
-		if err := t.put(t.send(&d.sends[i])); err != nil {
-			return fmt.Errorf("%s for %s: %w", d.sends[i].Command, d.sends[i].WorkflowType, err)
+	for i := range d.Sends {
+		if err := t.put(t.send(&d.Sends[i])); err != nil {
+			return fmt.Errorf("%s for %s: %w", d.Sends[i].Command, d.Sends[i].WorkflowType, err)
 		}
 	}
 	if err := t.encodeAnswers(&d); err != nil {
 		return err
 	}
-	if t.careful && d.next != nil {
-		_, err = encodeState(d.next, room)
+	if t.careful && d.Next != nil {
+		_, err = encodeState(d.Next, room)
 	}
 	return err
 }
 
 // encodeAnswers adds what tells people and clients of a decision.
-func (t *transaction) encodeAnswers(d *decision) error {
+func (t *transaction) encodeAnswers(d *decide.Decision) error {
 	names := t.lane.config.Names
-	outcomes := d.later
-	if d.outcome != nil {
-		outcomes = append(slices.Clip(outcomes), *d.outcome)
+	outcomes := d.Later
+	if d.Outcome != nil {
+		outcomes = append(slices.Clip(outcomes), *d.Outcome)
 	}
 	for i := range outcomes {
 		o := &outcomes[i]
@@ -106,8 +107,8 @@ func (t *transaction) encodeAnswers(d *decision) error {
 			return fmt.Errorf("outcome: %w", err)
 		}
 	}
-	for i := range d.audit {
-		a := &d.audit[i]
+	for i := range d.Audit {
+		a := &d.Audit[i]
 		value, err := avro.EncodeAudit(a)
 		if err := t.putAnswer(kafka.NewRecord(names.Audit(), []byte(a.Resource), value), err); err != nil {
 			return fmt.Errorf("audit: %w", err)
@@ -164,7 +165,7 @@ func (t *transaction) signal(from *events.Snapshot, ordinal int, s fsm.SendSigna
 	c.Resolve(c.CommandID)
 	n := t.lane.registry.Partitions(s.Type)
 	if n == 0 {
-		return nil, &codedError{CodeUnknownType, fmt.Errorf("type %q is not deployed", s.Type)}
+		return nil, &decide.Error{Code: decide.CodeUnknownType, Err: fmt.Errorf("type %q is not deployed", s.Type)}
 	}
 	value, err := avro.EncodeCommand(&c)
 	key := []byte(c.InstanceID.String())

@@ -1,18 +1,10 @@
 package router
 
 import (
+	"github.com/leat-io/leat/internal/decide"
 	"github.com/leat-io/leat/internal/shard"
 	"github.com/leat-io/leat/internal/store"
 	"github.com/leat-io/leat/pkg/events"
-)
-
-// How large a tree of child workflows may be. Nobody sees a whole tree: its
-// instances lie in many partitions, of many routers. So each partition has its
-// share of maxTree instances of one root, and at least minTree, because chance
-// does not share evenly.
-const (
-	maxTree = 10_000
-	minTree = 200
 )
 
 // tree is the part of a tree of child workflows that lies in a partition.
@@ -108,7 +100,9 @@ func (t *trees) add(at tree, counts bool, by int) {
 }
 
 // treeLimit is how many instances of one tree a partition takes.
-func treeLimit(partitions int32) int { return max(minTree, maxTree/int(max(1, partitions))) }
+func treeLimit(partitions int32) int {
+	return max(decide.MinTree, decide.MaxTree/int(max(1, partitions)))
+}
 
 // crowded reports whether a command is the start of a child whose tree is as
 // large as it may be in this partition.

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/leat-io/leat/internal/avro"
+	"github.com/leat-io/leat/internal/decide"
 	"github.com/leat-io/leat/internal/kafka"
 	"github.com/leat-io/leat/internal/registry"
 	"github.com/leat-io/leat/internal/shard"
@@ -43,6 +45,24 @@ func (e *unwritableError) Error() string {
 
 // Unwrap is what the broker said.
 func (e *unwritableError) Unwrap() error { return e.cause }
+
+// CodeTopicUnavailable is the incident of a decision with a record for a topic
+// that is gone, or that the router may not write.
+const CodeTopicUnavailable = "TOPIC_UNAVAILABLE"
+
+// coded gives what keeps a record from being written the code that people see.
+func coded(err error) error {
+	switch {
+	case err == nil || errors.As(err, new(*decide.Error)):
+		return err
+	case errors.As(err, new(*unwritableError)):
+		return &decide.Error{Code: CodeTopicUnavailable, Err: err}
+	case errors.Is(err, avro.ErrTooLarge):
+		return &decide.Error{Code: decide.CodeTooLarge, Err: err}
+	default:
+		return err
+	}
+}
 
 // refusals are the topics that do not take records now. Ready reads them from
 // other goroutines than the lane's.
