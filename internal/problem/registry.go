@@ -59,6 +59,7 @@ const (
 	CommandInvalid    Code = "LEAT-W005"
 	InstanceForgotten Code = "LEAT-W006"
 	ResultMisfit      Code = "LEAT-W007"
+	RouterAway        Code = "LEAT-W008"
 	ReplayDiffers     Code = "LEAT-W020"
 
 	ScheduleMissing Code = "LEAT-S001"
@@ -116,6 +117,7 @@ var registry = map[Code]Kind{
 	InstanceForgotten: {ExitNotFound, "The retention of the instance is over", "leat history TYPE KEY --brokers ADDRESS reads its events from the topic"},
 	WorkflowFailed:    {ExitWorkflow, "The workflow ended in failure", "leat history TYPE KEY shows how it came to that"},
 	ResultMisfit:      {ExitError, "The result does not fit the type that it is read into", "read it into json.RawMessage to see the whole, and correct the type or the definition's output"},
+	RouterAway:        {ExitUnavailable, "No router answers", "check that a router runs and keeps up; leat get TYPE KEY --scan reads the state topic in its place, which takes longer the more there is"},
 	CommandRejected:   {ExitError, "The router rejected the command", "see the reason"},
 	CommandConflict:   {ExitConflict, "The instance is not where the command expected it", "read the instance again and decide anew"},
 	ReplayDiffers:     {ExitError, "A history would be another one", "see the difference above"},

@@ -51,7 +51,10 @@ type Config struct {
 	// Timeout bounds a read whose context has no deadline; default 30 s. Waiting
 	// and following are bounded by their contexts alone, writing by 30 s as well.
 	Timeout time.Duration
-	Logger  *slog.Logger // default: none
+	// RouterTimeout bounds how long a read without a projector waits for the answer
+	// of a router; default 1 s.
+	RouterTimeout time.Duration
+	Logger        *slog.Logger // default: none
 	// Skipped counts the records of an event topic that no router wrote and that
 	// are passed over, each time that they are read; default: nobody counts. It may
 	// be called by several goroutines at once.
@@ -97,6 +100,9 @@ func New(c Config) (*Client, error) {
 	}
 	if c.Timeout == 0 {
 		c.Timeout = 30 * time.Second
+	}
+	if c.RouterTimeout == 0 {
+		c.RouterTimeout = time.Second
 	}
 	if c.HTTP == nil {
 		c.HTTP = &http.Client{Transport: http.DefaultTransport.(*http.Transport).Clone()}

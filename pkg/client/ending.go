@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -96,19 +95,40 @@ func (e *ending) outcome(r *kafka.Record) {
 	}
 	switch {
 	case o.Status == events.OutcomeDuplicate:
-		e.client.spawn(func(ctx context.Context) { e.lookBack(ctx, events.Ref{ID: o.InstanceID}.String()) })
+		e.duplicate(&o)
 	case refusal(&o) != nil:
 		e.finish(nil, refusal(&o))
 	}
 }
 
-// lookBack is for an instance that may have ended before it was watched.
-func (e *ending) lookBack(ctx context.Context, name string) {
-	s, err := e.client.Get(ctx, e.workflowType, name, GetOptions{})
+// duplicate takes in that the instance was there: the outcome says where it is,
+// and its end is seen if it comes later.
+func (e *ending) duplicate(o *events.Outcome) {
+	why := ""
+	if o.Error != nil {
+		why = o.Error.Code
+	}
 	switch {
-	case err == nil && s.State.Finished():
-		e.finish(&s, nil)
-	case errors.Is(err, ErrForgotten):
+	case why == codeForgotten:
+		e.finish(nil, forgotten(e.workflowType, events.Ref{ID: o.InstanceID}.String()))
+	case o.InstanceState == "" || why == codeTooLarge: // a router of before does not tell
+		e.client.spawn(func(ctx context.Context) { e.look(ctx, o.InstanceID) })
+	case o.InstanceState.Finished():
+		e.finish(&Instance{
+			WorkflowType: o.WorkflowType, InstanceID: o.InstanceID, SequenceNumber: o.InstanceSequence, State: o.InstanceState,
+			Output: o.InstanceOutput, Error: o.InstanceError,
+		}, nil)
+	}
+}
+
+// look asks where an instance is that may have ended before it was watched.
+func (e *ending) look(ctx context.Context, id events.UUID) {
+	q := question{workflowType: e.workflowType, name: events.Ref{ID: id}.String(), ids: []events.UUID{id}, until: e.done}
+	s, err := e.client.describe(ctx, q)
+	switch {
+	case err == nil && s != nil && s.State.Finished():
+		e.finish(s, nil)
+	case err != nil && ctx.Err() == nil:
 		e.finish(nil, err)
 	}
 }
@@ -132,6 +152,13 @@ func (e *ending) finish(s *Instance, err error) {
 	for _, f := range then {
 		go (*f)()
 	}
+}
+
+// known is the instance where it ended, nil while that is not known.
+func (e *ending) known() *Instance {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.instance
 }
 
 // drop ends the watching.

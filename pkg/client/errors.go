@@ -49,6 +49,7 @@ var (
 	ErrRejected    = kind(problem.CommandRejected)    // the router refused the command
 	ErrConflict    = kind(problem.CommandConflict)    // ExpectedSequence did not match
 	ErrUnavailable = kind(problem.KafkaAway)          // Kafka did not answer; a command may or may not be durable
+	ErrNoRouter    = kind(problem.RouterAway)         // no router answered; a command is durable and will be decided when one does
 	ErrProjector   = kind(problem.ProjectorAway)      // the projector did not answer
 	ErrAnswer      = kind(problem.BadAnswer)          // the projector answered what cannot be read
 	ErrTimeout     = kind(problem.TimedOut)           // the context ended first

@@ -113,6 +113,8 @@ func (r *router) decide(ctx context.Context, record *kafka.Record) {
 	}
 	s := r.instances[c.InstanceID]
 	switch {
+	case c.Command == events.CommandDescribe:
+		r.describe(ctx, &c, s)
 	case s != nil && c.ExpectedSequence != nil && *c.ExpectedSequence != s.SequenceNumber:
 		r.outcome(ctx, &c, events.OutcomeConflict, &events.Error{Code: "SEQUENCE", Message: "it is elsewhere"})
 	case c.Command == events.CommandStart && s != nil:
@@ -167,12 +169,34 @@ func (r *router) outcome(ctx context.Context, c *events.Command, status events.O
 	}
 	if s := r.instances[c.InstanceID]; s != nil {
 		o.SequenceNumber, o.EventID = s.SequenceNumber, events.EventID("order", s.InstanceID, s.SequenceNumber)
+		if status == events.OutcomeDuplicate {
+			o.InstanceState, o.InstanceSequence, o.InstanceOutput, o.InstanceError = s.State, s.SequenceNumber, s.Output, s.Error
+		}
 	}
-	value, err := avro.EncodeOutcome(&o)
+	r.answer(ctx, &o)
+}
+
+func (r *router) describe(ctx context.Context, c *events.Command, s *events.Snapshot) {
+	if s == nil {
+		r.outcome(ctx, c, events.OutcomeRejected, &events.Error{Code: "NOT_FOUND", Message: "there is none"})
+		return
+	}
+	value, err := avro.EncodeSnapshot(s)
 	if err != nil {
 		r.t.Error(err)
 	}
-	if err := r.producer.Send(ctx, kafka.NewRecord(r.client.names.Outcomes("order"), []byte(c.CommandID.String()), value)); err != nil && ctx.Err() == nil {
+	r.answer(ctx, &events.Outcome{
+		CommandID: c.CommandID, WorkflowType: "order", InstanceID: c.InstanceID, Status: events.OutcomeDescribed, Timestamp: events.Instant(time.Now()),
+		SequenceNumber: s.SequenceNumber, InstanceState: s.State, InstanceSequence: s.SequenceNumber, Snapshot: value,
+	})
+}
+
+func (r *router) answer(ctx context.Context, o *events.Outcome) {
+	value, err := avro.EncodeOutcome(o)
+	if err != nil {
+		r.t.Error(err)
+	}
+	if err := r.producer.Send(ctx, kafka.NewRecord(r.client.names.Outcomes("order"), []byte(o.CommandID.String()), value)); err != nil && ctx.Err() == nil {
 		r.t.Error(err)
 	}
 }

@@ -62,23 +62,6 @@ func (c *Client) Start(ctx context.Context, r StartRequest) (*Run, error) {
 	return newRun(c, receipt, e), nil
 }
 
-// Attach gives the run of an instance that is there already, whoever started it.
-// idOrKey is as of [Client.Get], and so is the error.
-func (c *Client) Attach(ctx context.Context, workflowType, idOrKey string) (*Run, error) {
-	if err := checkName(workflowType, idOrKey); err != nil {
-		return nil, err
-	}
-	e, s, err := c.attach(ctx, workflowType, idOrKey)
-	if err != nil {
-		return nil, err
-	}
-	if s == nil {
-		e.drop()
-		return nil, notFound(workflowType, idOrKey)
-	}
-	return newRun(c, Receipt{InstanceID: s.InstanceID, Type: workflowType}, e), nil
-}
-
 // Type is the workflow type.
 func (r *Run) Type() string { return r.receipt.Type }
 
