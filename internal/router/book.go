@@ -83,18 +83,28 @@ func after(prefix []byte) []byte {
 	return nil
 }
 
-// load is the committed snapshot of an instance and the size of its record, nil
-// when there is none.
-func (b *book) load(p shard.Partition, id events.UUID) (*events.Snapshot, int, error) {
-	value, ok, err := b.db.Get(instanceKey(p, id))
-	if err != nil || !ok {
-		return nil, 0, err
+// load is the committed snapshot of an instance, decoded and as it is in the state
+// topic; nil when there is none.
+func (b *book) load(p shard.Partition, id events.UUID) (*events.Snapshot, []byte, error) {
+	value, err := b.record(p, id)
+	if err != nil || value == nil {
+		return nil, nil, err
 	}
 	snap, err := avro.DecodeSnapshot(value)
 	if err != nil {
-		return nil, 0, fmt.Errorf("snapshot of %s in %s: %w", id, p, err)
+		return nil, nil, fmt.Errorf("snapshot of %s in %s: %w", id, p, err)
 	}
-	return &snap, len(value), nil
+	return &snap, value, nil
+}
+
+// record is the committed snapshot of an instance as it is in the state topic, nil
+// when there is none.
+func (b *book) record(p shard.Partition, id events.UUID) ([]byte, error) {
+	value, ok, err := b.db.Get(instanceKey(p, id))
+	if err != nil || !ok {
+		return nil, err
+	}
+	return value, nil
 }
 
 // put replaces a snapshot (old may be nil) and moves the timers along. record is
