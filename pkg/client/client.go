@@ -76,6 +76,8 @@ type Client struct {
 	names  topics.Names
 	life   context.Context //nolint:containedctx // ends with Close, and with it every follower
 	end    context.CancelFunc
+	// idleFor is how long a topic is read on when nobody waits.
+	idleFor time.Duration
 
 	mu        sync.Mutex
 	closed    bool
@@ -112,7 +114,7 @@ func New(c Config) (*Client, error) {
 	}
 	c.API = strings.TrimRight(c.API, "/")
 	client := &Client{
-		config: c, names: topics.Names{Prefix: c.Prefix}, followers: make(map[string]*starting),
+		config: c, names: topics.Names{Prefix: c.Prefix}, followers: make(map[string]*starting), idleFor: idleFor,
 		kafka: kafka.Config{Brokers: c.Brokers, ClientID: c.ClientID, TLS: c.TLS, SASL: kafka.SASL(c.SASL), Logger: c.Logger},
 	}
 	client.life, client.end = context.WithCancel(context.Background())
@@ -185,14 +187,26 @@ func (c *Client) sendCommand(ctx context.Context, command *events.Command) (Rece
 		receipt Receipt
 		err     error
 	}
+	ctx, cancel := c.living(ctx)
+	defer cancel()
+	ctx, late := context.WithTimeout(ctx, writeWithin)
+	defer late()
 	done := make(chan answer, 1)
 	c.produce(ctx, command, func(receipt Receipt, err error) { done <- answer{receipt, err} })
-	a := <-done
-	if a.err != nil {
-		return Receipt{}, c.explain(ctx, a.receipt.Type, a.err)
+	select {
+	case a := <-done:
+		if a.err != nil {
+			return Receipt{}, c.explain(ctx, a.receipt.Type, a.err)
+		}
+		return a.receipt, nil
+	case <-ctx.Done():
+		// The producer does not give up what a broker that went away may have taken.
+		return Receipt{}, failed("the command may not have been accepted", ctx.Err())
 	}
-	return a.receipt, nil
 }
+
+// writeWithin bounds how long a command may take to be durable.
+const writeWithin = 30 * time.Second
 
 // Go makes a command durable in the background and calls done when it is, or is
 // given up; in order for each instance. It blocks while too many are under way

@@ -48,8 +48,8 @@ type place struct {
 const (
 	// pollLimit is how many records a follower takes at once.
 	pollLimit = 5000
-	// idleFor is how long a topic is read on when nobody waits: beginning again
-	// costs some requests, reading what nobody wants goes on costing.
+	// idleFor is how long a topic is usually read on when nobody waits: beginning
+	// again costs some requests, reading what nobody wants goes on costing.
 	idleFor = 30 * time.Second
 )
 
@@ -160,7 +160,7 @@ func (c *Client) newFollower(ctx context.Context, topic string, s *starting) (*f
 	f := &follower{
 		client: c, topic: topic, fetcher: fetcher, stop: stop, ended: make(chan struct{}), waiting: make(map[events.UUID][]*watch),
 	}
-	f.idle = time.AfterFunc(idleFor, func() { c.retire(f, s) })
+	f.idle = time.AfterFunc(c.idleFor, func() { c.retire(f, s) })
 	go f.run(life)
 	return f, nil
 }
@@ -302,6 +302,6 @@ func (f *follower) forget(w *watch, key events.UUID) {
 		f.waiting[key] = slices.Concat(list[:at], list[at+1:])
 	}
 	if len(f.waiting) == 0 && !f.gone {
-		f.idle.Reset(idleFor)
+		f.idle.Reset(f.client.idleFor)
 	}
 }

@@ -58,16 +58,13 @@ func (c *Client) Do(ctx context.Context, r Request) (Decision, error) {
 		return Decision{}, err
 	}
 	defer p.forget()
-	done := make(chan error, 1)
-	c.produce(ctx, command, func(receipt Receipt, err error) {
-		p.mu.Lock()
-		p.decision.Receipt = receipt
-		p.mu.Unlock()
-		done <- err
-	})
-	if err := <-done; err != nil {
-		return Decision{}, c.explain(ctx, command.WorkflowType, err)
+	receipt, err := c.sendCommand(ctx, command)
+	if err != nil {
+		return Decision{}, err
 	}
+	p.mu.Lock()
+	p.decision.Receipt = receipt
+	p.mu.Unlock()
 	return p.wait(ctx)
 }
 
