@@ -1,23 +1,14 @@
 package decide
 
 import (
-	"slices"
-
 	"github.com/leat-io/leat/pkg/events"
 )
-
-// audited are the commands that the audit keeps: those of people who look after
-// instances.
-var audited = []events.CommandType{
-	events.CommandPause, events.CommandResume, events.CommandCancel, events.CommandTerminate, events.CommandRetry,
-	events.CommandReset, events.CommandMigrate,
-}
 
 // audit is what the audit keeps of a decision: one entry for a command that it
 // keeps, whatever came of it.
 func audit(in Input, before *events.Snapshot, d Decision) []events.AuditEvent {
 	c := in.Command
-	if c == nil || goesOn(c) || !slices.Contains(audited, c.Command) {
+	if c == nil || goesOn(c) || !kindOf(c.Command).audited {
 		return nil
 	}
 	a := events.AuditEvent{

@@ -34,7 +34,7 @@ func goOn(in Input, next *events.Snapshot) events.Command {
 // goesOn reports whether a command is an instance's own. A stranger who writes
 // one does no more with it than the instance.
 func goesOn(c *events.Command) bool {
-	return c != nil && c.Command == events.CommandResume && !c.CausationID.IsNil() && c.Source == nameOf(c.WorkflowType, c.InstanceID)
+	return typeOf(c).from&itself != 0 && !c.CausationID.IsNil() && c.Source == nameOf(c.WorkflowType, c.InstanceID)
 }
 
 // goFurther decides more of what an instance held. While it holds there is

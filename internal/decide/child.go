@@ -280,22 +280,19 @@ func NoChild(in Input, start *events.Command) events.Command {
 // else's to ask for, and the start of one that is there already.
 func asChild(in Input, snap *events.Snapshot) (Decision, bool) {
 	c := in.Command
-	if c == nil || c.Parent == nil || snap == nil {
+	if c == nil || c.Parent == nil || snap == nil || kindOf(c.Command).from&parents == 0 {
 		return Decision{}, false
 	}
 	mine := snap.Parent.SameTask(c.Parent)
-	switch c.Command {
-	case events.CommandCancel, events.CommandTerminate:
+	switch {
+	case c.Command != events.CommandStart: // it is to end
 		return Decision{}, !mine || snap.Parent.Attempt != c.Parent.Attempt || snap.State.Finished()
-	case events.CommandStart:
-		if !mine {
-			return Decision{Sends: []events.Command{childResult(c.Parent, snap.InstanceID, nil, &events.Error{
-				Code: CodeAlreadyStarted, Message: fmt.Sprintf("key %q of %s names an instance that is not the child of this task", snap.Key, snap.WorkflowType),
-			}, in)}}, true
-		}
-		return rejoin(in, snap), true
+	case !mine:
+		return Decision{Sends: []events.Command{childResult(c.Parent, snap.InstanceID, nil, &events.Error{
+			Code: CodeAlreadyStarted, Message: fmt.Sprintf("key %q of %s names an instance that is not the child of this task", snap.Key, snap.WorkflowType),
+		}, in)}}, true
 	default:
-		return Decision{}, false
+		return rejoin(in, snap), true
 	}
 }
 

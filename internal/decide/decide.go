@@ -3,7 +3,6 @@ package decide
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/leat-io/leat/pkg/events"
@@ -21,7 +20,9 @@ const (
 	CodeInvalidInput     = "INVALID_INPUT"     // the start payload breaks the definition's schema
 )
 
-// Input is what one decision is about: a command, or a timer that is due.
+// Input is what one decision is about, and all that it depends on besides the
+// instance: a command, or a timer that is due. Machine and Now are needed with
+// both, and Source; the rest has a meaning when it is left out.
 type Input struct {
 	Command  *events.Command
 	Explicit bool // the producer chose the command id, so it may come again
@@ -30,13 +31,15 @@ type Input struct {
 	Others   map[int32]*fsm.Machine // the versions that [Versions] lists
 	Now      time.Time              // one instant for a whole transaction, in microseconds
 	Source   string                 // the deciding router's slot
-	replay   bool                   // of a history, which says by itself when what was held was decided
 	Seed     []byte                 // of the tokens of attempts that are issued; nil in a replay
-	Own      bool                   // the router asks by itself: nobody waits for the outcome
-	Work     *int                   // what the steps of the decision cost is added to it; nil: nobody asks
-	Crowded  bool                   // the tree of this child is as large as a tree may be
-	// writable says what keeps a part of a decision from being written; nil: all can be.
+	Work     *int                   // what the steps of the decision cost, in units of [fsm.MaxWork], is added to it; nil: nobody asks
+	Crowded  bool                   // the tree of this child is as large as a tree may be, see [MaxTree]
+	// Writable says what keeps a part of a decision from being written; nil: all can
+	// be. Its errors are of type [Error] when people are to see a code. What was held
+	// is decided in one go, and one input of it that cannot be written is parked alone.
 	Writable func(*Decision) error
+
+	replay bool // of a history, which says by itself when what was held was decided
 	// unwritten is what kept this input's decision from being written, as the
 	// history that is replayed says; nil otherwise.
 	unwritten *events.Error
@@ -44,14 +47,14 @@ type Input struct {
 
 // Decision is what follows from an input. The zero decision changes nothing.
 type Decision struct {
-	Events  []events.Event
-	Tasks   []events.Task
-	Signals []fsm.SendSignal
-	Sends   []events.Command // to parents and children
+	Events  []events.Event   // the history goes on with them
+	Tasks   []events.Task    // for executors
+	Signals []fsm.SendSignal // for instances that the definition names
+	Sends   []events.Command // for parents and children, and for the instance itself
 	Next    *events.Snapshot // nil when the instance stays as it is
-	Outcome *events.Outcome
+	Outcome *events.Outcome  // nil when the events are the answer, or nobody waits for one
 	Later   []events.Outcome // of commands that were held until now
-	Logs    []string
+	Logs    []string         // what the definition logs
 	Audit   []events.AuditEvent
 	Forged  int // reports without the token of their attempt
 }
@@ -75,8 +78,8 @@ func Decide(in Input, snap *events.Snapshot) (d Decision, err error) {
 }
 
 func decideOn(in Input, snap *events.Snapshot) (Decision, error) {
-	if in.Command != nil && in.Command.Command == events.CommandDescribe {
-		return whereIs(in, snap), nil
+	if Reads(in.Command) {
+		return kindOf(in.Command.Command).decide(in, snap)
 	}
 	if d, done := asChild(in, snap); done {
 		return d, nil
@@ -105,27 +108,32 @@ func decideTimer(in Input, snap *events.Snapshot) (Decision, error) {
 
 // dispatch decides a command that nothing speaks against.
 func dispatch(in Input, snap *events.Snapshot) (Decision, error) {
-	c := in.Command
-	switch c.Command {
-	case events.CommandStart:
-		return start(in)
-	case events.CommandSignal:
-		return step(in, snap, fsm.Input{Kind: fsm.InputEvent, Name: c.Event, Data: c.Payload}, outsideCause(c))
-	case events.CommandPause, events.CommandResume, events.CommandCancel, events.CommandTerminate, events.CommandRetry:
-		return life(in, snap)
-	case events.CommandReset:
-		return reset(in, snap)
-	case events.CommandMigrate:
-		return migrate(in, snap)
-	default:
-		if in.Machine == nil {
-			return Decision{}, notDeployed(snap)
-		}
-		kind := map[events.CommandType]fsm.InputKind{
-			events.CommandClaim: fsm.InputClaim, events.CommandHeartbeat: fsm.InputHeartbeat, events.CommandResult: fsm.InputResult,
-		}[c.Command]
-		return step(in, snap, fsm.Input{Kind: kind, Task: c.Result, Data: c.Payload}, taskCause(snap, c.Result.TaskID))
+	k := kindOf(in.Command.Command)
+	switch {
+	case goesOn(in.Command):
+		return goFurther(in, snap)
+	case k.possible != nil && !k.possible(snap):
+		return illegal(in, snap), nil
+	case in.Machine == nil && !k.bare && k.to != "":
+		return Answer(in, snap, events.OutcomeRejected, CodeUnknownVersion, fmt.Sprintf(
+			"version %d of %q, which the instance runs on, is not deployed here: deploy it, or end the instance with `leat terminate`",
+			snap.Version, snap.WorkflowType)), nil
+	case in.Machine == nil && !k.bare:
+		return Decision{}, notDeployed(snap)
 	}
+	return k.decide(in, snap)
+}
+
+// signal tells the statechart what a client or another instance says.
+func signal(in Input, snap *events.Snapshot) (Decision, error) {
+	c := in.Command
+	return step(in, snap, fsm.Input{Kind: fsm.InputEvent, Name: c.Event, Data: c.Payload}, outsideCause(c))
+}
+
+// report tells the statechart what is said of a task.
+func report(in Input, snap *events.Snapshot) (Decision, error) {
+	c := in.Command
+	return step(in, snap, fsm.Input{Kind: kindOf(c.Command).input, Task: c.Result, Data: c.Payload}, taskCause(snap, c.Result.TaskID))
 }
 
 // refuse answers the commands that are not decided on: duplicates, conflicts
@@ -200,47 +208,6 @@ func sequenceOf(snap *events.Snapshot) int64 {
 	return snap.SequenceNumber
 }
 
-// seenNames are the names under which a command is recognised when it comes
-// again. Reports of executors need none: their attempt number tells.
-func seenNames(in Input) []events.UUID {
-	c := in.Command
-	if c == nil || c.Command == events.CommandClaim || c.Command == events.CommandHeartbeat || c.Command == events.CommandResult {
-		return nil
-	}
-	var names []events.UUID
-	if in.Explicit {
-		names = append(names, c.CommandID)
-	}
-	if c.IdempotencyKey != "" {
-		names = append(names, events.DeriveUUID(events.Namespace, "idempotency/"+c.IdempotencyKey))
-	}
-	return names
-}
-
-func findSeen(snap *events.Snapshot, in Input) (events.SeenCommand, bool) {
-	names := seenNames(in)
-	for _, seen := range snap.Seen {
-		if slices.Contains(names, seen.Name) {
-			return seen, true
-		}
-	}
-	return events.SeenCommand{}, false
-}
-
-// remember adds the command to those that the instance has seen.
-func remember(seen []events.SeenCommand, in Input, sequence int64) []events.SeenCommand {
-	names := seenNames(in)
-	if len(names) == 0 {
-		return seen
-	}
-	kept := slices.DeleteFunc(append(make([]events.SeenCommand, 0, len(seen)+len(names)), seen...),
-		func(s events.SeenCommand) bool { return slices.Contains(names, s.Name) }) // what was held comes again
-	for _, name := range names {
-		kept = append(kept, events.SeenCommand{Name: name, Sequence: sequence})
-	}
-	return kept[max(0, len(kept)-events.MaxSeenCommands):]
-}
-
 // Answer is a decision that only says why nothing happens.
 func Answer(in Input, snap *events.Snapshot, status events.OutcomeStatus, code, message string) Decision {
 	c := in.Command
@@ -263,6 +230,8 @@ func unreacted(in Input, snap *events.Snapshot, why *fsm.Ignored) Decision {
 	return d
 }
 
+// Duplicate answers a command that was decided before: at sequence, or at none
+// when it led to no event.
 func Duplicate(in Input, snap *events.Snapshot, sequence int64) Decision {
 	o := whereabouts(in, snap, events.OutcomeDuplicate, sequence)
 	if sequence > 0 {
@@ -272,7 +241,7 @@ func Duplicate(in Input, snap *events.Snapshot, sequence int64) Decision {
 }
 
 // start begins an instance.
-func start(in Input) (Decision, error) {
+func start(in Input, _ *events.Snapshot) (Decision, error) {
 	c := in.Command
 	if err := in.Machine.CheckInput(c.Payload); err != nil {
 		return Answer(in, nil, events.OutcomeRejected, CodeInvalidInput, err.Error()), nil

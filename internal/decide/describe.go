@@ -5,14 +5,14 @@ import "github.com/leat-io/leat/pkg/events"
 // whereIs answers a describe, whatever state the instance is in, and changes
 // nothing: the command is not even remembered as seen. The router adds the
 // snapshot.
-func whereIs(in Input, snap *events.Snapshot) Decision {
+func whereIs(in Input, snap *events.Snapshot) (Decision, error) {
 	if why := conflict(in.Command, snap); why != "" {
-		return Answer(in, snap, events.OutcomeConflict, CodeSequenceConflict, why)
+		return Answer(in, snap, events.OutcomeConflict, CodeSequenceConflict, why), nil
 	}
 	if snap == nil {
-		return notFound(in)
+		return notFound(in), nil
 	}
-	return Decision{Outcome: whereabouts(in, snap, events.OutcomeDescribed, snap.SequenceNumber)}
+	return Decision{Outcome: whereabouts(in, snap, events.OutcomeDescribed, snap.SequenceNumber)}, nil
 }
 
 func notFound(in Input) Decision {

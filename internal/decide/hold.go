@@ -14,7 +14,7 @@ const CodeHeldFull = "HELD_FULL"
 // holds reports whether a command waits until the instance goes on. Claims and
 // heartbeats do not: what executors do goes on meanwhile.
 func holds(c *events.Command, snap *events.Snapshot) bool {
-	return snap != nil && Behind(snap) && (c.Command == events.CommandSignal || c.Command == events.CommandResult)
+	return snap != nil && Behind(snap) && kindOf(c.Command).held
 }
 
 // hold keeps a command until the instance goes on.
@@ -217,14 +217,12 @@ func unparked(in Input, snap *events.Snapshot) *events.Snapshot {
 	if in.replay || snap.Incident == nil || snap.Incident.Input == nil || snap.Incident.Input.Command == nil {
 		return snap
 	}
-	switch snap.Incident.Input.Command.Command {
-	case events.CommandSignal, events.CommandResult:
-		next := *snap
-		next.Held = append([]events.HeldInput{*snap.Incident.Input}, snap.Held...)
-		return &next
-	default:
+	if !kindOf(snap.Incident.Input.Command.Command).held {
 		return snap
 	}
+	next := *snap
+	next.Held = append([]events.HeldInput{*snap.Incident.Input}, snap.Held...)
+	return &next
 }
 
 // absorb takes the results that an instance holds as facts that it does

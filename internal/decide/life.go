@@ -2,7 +2,6 @@ package decide
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/leat-io/leat/pkg/events"
@@ -19,73 +18,6 @@ const (
 	CodeTerminated = "TERMINATED"
 )
 
-// wanted says to which state a command of those who look after instances leads.
-var wanted = map[events.CommandType]events.WorkflowState{
-	events.CommandPause: events.WorkflowPaused, events.CommandResume: events.WorkflowRunning,
-	events.CommandCancel: events.WorkflowCancelled, events.CommandTerminate: events.WorkflowCancelled,
-	events.CommandRetry: events.WorkflowRetrying,
-}
-
-// isLife reports whether a command changes where an instance stands in its life.
-func isLife(c *events.Command) bool { return c != nil && wanted[c.Command] != "" }
-
-// possible lists what can be asked of an instance as it stands.
-func possible(s *events.Snapshot) []events.CommandType {
-	var can []events.CommandType
-	switch {
-	case !s.ForgottenAt.IsZero():
-		return nil
-	case s.State == events.WorkflowPaused:
-		return []events.CommandType{events.CommandResume, events.CommandCancel, events.CommandTerminate}
-	case s.State == events.WorkflowCompensating:
-		can = []events.CommandType{events.CommandPause, events.CommandTerminate}
-	case s.State.Finished():
-	case s.State == events.WorkflowPending:
-		can = []events.CommandType{events.CommandCancel, events.CommandTerminate}
-	default:
-		can = []events.CommandType{events.CommandPause, events.CommandCancel, events.CommandTerminate}
-	}
-	waits := slices.ContainsFunc(s.Chart.Tasks, func(t events.TaskStatus) bool { return t.State == events.TaskRetrying })
-	if len(s.Held) > 0 && s.Incident == nil { // it is behind, and would go on by itself
-		can = append(can, events.CommandResume)
-	}
-	if s.Incident != nil || waits || fsm.LegalWorkflow(s.State, events.WorkflowRetrying) {
-		can = append(can, events.CommandRetry)
-	}
-	return can
-}
-
-// life decides a command that changes where an instance stands in its life.
-func life(in Input, snap *events.Snapshot) (Decision, error) {
-	c := in.Command
-	if goesOn(c) {
-		return goFurther(in, snap)
-	}
-	if !slices.Contains(possible(snap), c.Command) {
-		return illegal(in, snap), nil
-	}
-	switch c.Command {
-	case events.CommandTerminate:
-		return dropHeld(in, terminate(in, unparked(in, snap))), nil
-	case events.CommandPause:
-		return pause(in, snap), nil
-	default:
-	}
-	if in.Machine == nil {
-		return Answer(in, snap, events.OutcomeRejected, CodeUnknownVersion, fmt.Sprintf(
-			"version %d of %q, which the instance runs on, is not deployed here: deploy it, or end the instance with `leat terminate`",
-			snap.Version, snap.WorkflowType)), nil
-	}
-	switch c.Command {
-	case events.CommandResume:
-		return resume(in, snap)
-	case events.CommandRetry:
-		return retry(in, snap)
-	default:
-		return cancel(in, snap)
-	}
-}
-
 // illegal refuses a command and says what else could be asked.
 func illegal(in Input, snap *events.Snapshot) Decision {
 	can := "nothing can be asked of it any more"
@@ -97,14 +29,14 @@ func illegal(in Input, snap *events.Snapshot) Decision {
 		can = "possible: " + strings.Join(names, ", ")
 	}
 	return Answer(in, snap, events.OutcomeRejected, CodeIllegalTransition, fmt.Sprintf(
-		"the instance is %s and cannot become %s; %s", snap.State, wanted[in.Command.Command], can))
+		"the instance is %s and cannot become %s; %s", snap.State, kindOf(in.Command.Command).to, can))
 }
 
 // cancel ends an instance in good order. Nothing that its exit actions get
 // wrong keeps it from ending.
 func cancel(in Input, snap *events.Snapshot) (Decision, error) {
 	if len(snap.Chart.Active) == 0 {
-		return dropHeld(in, terminate(in, snap)), nil // it never began: there is nothing to leave
+		return dropHeld(in, end(in, snap)), nil // it never began: there is nothing to leave
 	}
 	done := absorb(in, unparked(in, snap))
 	next := *done.Next
@@ -134,7 +66,12 @@ func endError(c *events.Command) *events.Error {
 
 // terminate ends an instance at once. It needs no definition, so that it works
 // for every instance, whatever is wrong with it.
-func terminate(in Input, snap *events.Snapshot) Decision {
+func terminate(in Input, snap *events.Snapshot) (Decision, error) {
+	return dropHeld(in, end(in, unparked(in, snap))), nil
+}
+
+// end is the end of an instance that leaves nothing in good order.
+func end(in Input, snap *events.Snapshot) Decision {
 	r := newRecorder(in, snap, outsideCause(in.Command))
 	r.next.Paused, r.next.Incident = nil, nil
 	chart := &r.next.Chart
@@ -160,7 +97,7 @@ func terminate(in Input, snap *events.Snapshot) Decision {
 // why adds to the data of an event who asked for it, and why, when a person did.
 func (r *recorder) why(data fields) fields {
 	c := r.in.Command
-	if !isLife(c) && !evolves(c) {
+	if !OfOperator(c) {
 		return data
 	}
 	if c.Reason != "" {
@@ -188,12 +125,12 @@ func (r *recorder) become(to events.WorkflowState) {
 }
 
 // pause makes an instance hold what happens to it.
-func pause(in Input, snap *events.Snapshot) Decision {
+func pause(in Input, snap *events.Snapshot) (Decision, error) {
 	r := newRecorder(in, snap, outsideCause(in.Command))
 	r.next.Paused = &events.Pause{From: snap.State, At: in.Now, Reason: in.Command.Reason, By: in.Command.Source}
 	r.become(events.WorkflowPaused)
 	r.event(events.EventWorkflowPaused, r.why(fields{"from": events.String(string(snap.State))}), nil)
-	return r.decision()
+	return r.decision(), nil
 }
 
 // resume lets a paused instance go on: what it held is decided at once, and the

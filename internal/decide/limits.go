@@ -21,7 +21,7 @@ const (
 // done, and somebody has to be told.
 func refuseLarge(in Input, snap *events.Snapshot) (Decision, bool) {
 	c := in.Command
-	if c.Command != events.CommandStart && c.Command != events.CommandSignal {
+	if kindOf(c.Command).from&clients == 0 {
 		return Decision{}, false
 	}
 	bad := in.Machine.CheckPayload("the payload", len(c.Payload))

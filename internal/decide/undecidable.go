@@ -54,10 +54,6 @@ func AsFailure(in Input, why error) (Input, bool) {
 	return failedResult(in, CodeOf(why), clipMessage("the result cannot be kept: "+why.Error()))
 }
 
-// OfOperator reports whether a command is one of those with which people look
-// after instances.
-func OfOperator(c *events.Command) bool { return isLife(c) || evolves(c) }
-
 // undecidable parks the instance of an input; see [Park].
 func undecidable(in Input, snap *events.Snapshot, why *events.Error) (d Decision, ok bool) {
 	c := in.Command
@@ -88,7 +84,7 @@ func undecidable(in Input, snap *events.Snapshot, why *events.Error) (d Decision
 // an incident.
 func parks(in Input, snap *events.Snapshot) bool {
 	c := in.Command
-	if c != nil && (isLife(c) || evolves(c) || c.Command == events.CommandDescribe) {
+	if OfOperator(c) || Reads(c) {
 		return false
 	}
 	if snap == nil {

@@ -31,7 +31,7 @@ func followWorld(t *testing.T, source string) (*transaction, *entry, func(c even
 		t.Helper()
 		c.WorkflowType, c.InstanceID = "bad", at.id
 		c.Resolve(events.DeriveUUID(at.id, string(c.Command)+c.Event))
-		f, err := tx.follow(t.Context(), at, e, decide.Input{Command: &c, Machine: machine, Now: time.UnixMicro(1).UTC(), Source: "slot"})
+		f, err := tx.follow(t.Context(), request{at: at, entry: e, in: decide.Input{Command: &c, Machine: machine, Now: time.UnixMicro(1).UTC(), Source: "slot"}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -160,7 +160,7 @@ func TestAPanicIsAnIncidentOfItsInstance(t *testing.T) {
 	at := instance{shard.Partition{Topic: "workflow.bad.commands"}, e.cur.InstanceID}
 	c := events.Command{Command: events.CommandSignal, Event: "go", WorkflowType: "bad", InstanceID: at.id}
 	c.Resolve(events.DeriveUUID(at.id, "go"))
-	f, err := tx.follow(t.Context(), at, e, decide.Input{Command: &c, Machine: new(fsm.Machine), Now: time.UnixMicro(2).UTC(), Source: "slot"})
+	f, err := tx.follow(t.Context(), request{at: at, entry: e, in: decide.Input{Command: &c, Machine: new(fsm.Machine), Now: time.UnixMicro(2).UTC(), Source: "slot"}})
 	if err != nil || f.lost != nil {
 		t.Fatal(err, f.lost)
 	}

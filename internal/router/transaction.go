@@ -91,7 +91,7 @@ func (t *transaction) command(ctx context.Context, r *kafka.Record) error {
 	if err != nil {
 		return err
 	}
-	if in.Command.Command == events.CommandDescribe {
+	if decide.Reads(in.Command) {
 		return t.describe(ctx, r, at, e, in)
 	}
 	if id := scheduleAsked(in.Command); id != "" {
@@ -104,13 +104,7 @@ func (t *transaction) command(ctx context.Context, r *kafka.Record) error {
 		}
 		return nil
 	}
-	if err := t.machines(ctx, &in, e.cur); err != nil {
-		return err
-	}
-	if in.Crowded, err = t.crowded(at, e, in.Command); err != nil {
-		return err
-	}
-	f, err := t.follow(ctx, at, e, in)
+	f, err := t.decide(ctx, request{at: at, entry: e, in: in})
 	if err != nil {
 		return err
 	}
@@ -137,7 +131,7 @@ func (t *transaction) giveUp(ctx context.Context, r *kafka.Record, in decide.Inp
 	}
 	p := shard.Partition{Topic: r.Topic, Partition: r.Partition}
 	if err := t.add(instance{p, in.Command.InstanceID}, e, d, maxRecord); err != nil {
-		t.lane.config.Logger.LogAttrs(ctx, slog.LevelError, "nobody can be told of a command that was given up",
+		t.lane.config.Logger.LogAttrs(ctx, slog.LevelError, "no answer can be written to a command that was given up",
 			slog.String("topic", r.Topic), slog.Int64("offset", r.Offset), slog.Any("error", err))
 	}
 	return nil
@@ -190,26 +184,6 @@ func (t *transaction) instance(at instance) (*entry, error) {
 	e.cur = e.old
 	t.overlay[at], t.last = e, e
 	return e, nil
-}
-
-// machines finds the definitions that a command is decided with.
-func (t *transaction) machines(ctx context.Context, in *decide.Input, snap *events.Snapshot) (err error) {
-	version := in.Command.Version
-	if snap != nil {
-		version = snap.Version
-	}
-	if in.Machine, err = t.machine(ctx, in.Command.WorkflowType, version); err != nil {
-		return err
-	}
-	for _, other := range decide.Versions(in.Command) {
-		if in.Others == nil {
-			in.Others = make(map[int32]*fsm.Machine)
-		}
-		if in.Others[other], err = t.machine(ctx, in.Command.WorkflowType, other); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // machine is the definition to decide with, nil when it is not deployed. Before

@@ -174,9 +174,15 @@ func (t *transaction) signal(from *events.Snapshot, ordinal int, s fsm.SendSigna
 	if n == 0 {
 		return nil, &decide.Error{Code: decide.CodeUnknownType, Err: fmt.Errorf("type %q is not deployed", s.Type)}
 	}
-	value, err := avro.EncodeCommand(&c)
+	return t.send(&c)
+}
+
+// send writes a command to the instance that it is for.
+func (t *transaction) send(c *events.Command) (*kafka.Record, error) {
+	value, err := avro.EncodeCommand(c)
 	key := []byte(c.InstanceID.String())
-	return kafka.NewRecordAt(t.lane.config.Names.Commands(s.Type), topics.Partition(key, n), key, value), err
+	partition := topics.Partition(key, t.lane.registry.Partitions(c.WorkflowType))
+	return kafka.NewRecordAt(t.lane.config.Names.Commands(c.WorkflowType), partition, key, value), err
 }
 
 // finish adds the snapshots, one an instance, and the checkpoints.
