@@ -45,13 +45,15 @@ var layers = map[string]layer{
 	"internal/tui":      {inside: "pkg internal/definition", outside: "charm.land/bubbletea/v2"},
 	"internal/draw":     {inside: "pkg"},
 	"internal/problem":  {inside: "pkg"},
+	"internal/rest":     {inside: "pkg internal/problem", outside: "github.com/danielgtaylor/huma/v2"},
 	"internal/facts":    {pure: true, inside: "pkg/events"},
 
 	// The three workers and what they share. They reach a library only through its home.
 	"internal/shard":     {inside: "pkg internal/kafka"},
 	"internal/router":    {inside: "pkg internal/facts internal/shard internal/kafka internal/store internal/avro internal/registry internal/schedule", outside: "golang.org/x/sync/errgroup"},
-	"internal/projector": {inside: "pkg internal/shard internal/kafka internal/store internal/avro internal/definition internal/registry internal/problem", outside: "github.com/danielgtaylor/huma/v2"},
+	"internal/projector": {inside: "pkg internal/shard internal/kafka internal/store internal/avro internal/definition internal/registry internal/problem internal/rest", outside: "github.com/danielgtaylor/huma/v2"},
 	"internal/executor":  {inside: "pkg internal/kafka internal/avro internal/shard internal/problem"},
+	"internal/gateway":   {inside: "pkg internal/executor internal/kafka internal/problem internal/rest", outside: "github.com/danielgtaylor/huma/v2"},
 	"internal/console":   {},
 
 	// The composition root: the only place that knows all of the above.
