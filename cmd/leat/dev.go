@@ -19,6 +19,7 @@ import (
 // devReady is what `leat dev` prints when it is ready.
 type devReady struct {
 	API     string   `json:"api"`
+	Workers string   `json:"workers"` // where workers poll for tasks
 	Kafka   string   `json:"kafka"`
 	Data    string   `json:"data,omitempty"` // absent in memory
 	Queues  []string `json:"queues"`         // whose tasks run here
@@ -46,6 +47,7 @@ func (a *app) devCommand() *cobra.Command {
 	flags.BoolVar(&o.Memory, "memory", false, "keep everything in memory, and nothing after the end")
 	flags.StringVar(&o.HTTP, "http", boot.DevHTTP, "address of the API; port 0 takes a free one")
 	flags.BoolVar(&o.HTTPRemote, "http-remote", false, "let --http be an address that others reach; the API asks nobody for a password")
+	flags.StringVar(&o.Workers, "workers", "", "address where workers poll for tasks over HTTP (default: "+boot.GatewayAddr+", or a free port when that is taken)")
 	flags.StringVar(&o.Kafka, "kafka", devkafka.DefaultAddr, "address of the embedded Kafka; port 0 takes a free one")
 	flags.IntVar(&o.Partitions, "partitions", topics.DevPartitions, "partitions of topics that are made without a count")
 	boot.AddCommandFlags(flags, "dev")
@@ -65,6 +67,9 @@ func (a *app) dev(ctx context.Context, o boot.DevOptions) error {
 	}
 	o.Programs = a.programs
 	o.Logger, o.HTTPCalls, o.HTTPHosts = logger, a.settings.HTTPCalls(), a.settings.List("http-host")
+	if o.Token, err = a.settings.GatewayToken(); err != nil {
+		return err
+	}
 	if o.Memory && o.Data != "" {
 		return problem.New(problem.Usage, "--data and --memory exclude each other", "one keeps the data, the other does not", "leave one out")
 	}
@@ -92,7 +97,7 @@ func (a *app) devRun(ctx context.Context, d *boot.Dev, begin time.Time) error {
 	if err := d.Ready(starting); err != nil {
 		return err
 	}
-	r := devReady{API: d.URL, Kafka: d.Broker, Data: d.Data, Queues: d.Queues, ReadyMS: time.Since(begin).Milliseconds()}
+	r := devReady{API: d.URL, Workers: d.Worker, Kafka: d.Broker, Data: d.Data, Queues: d.Queues, ReadyMS: time.Since(begin).Milliseconds()}
 	if err := a.print.value(r, func(w io.Writer) { a.welcome(w, r) }); err != nil {
 		return err
 	}
@@ -105,8 +110,8 @@ func (a *app) welcome(w io.Writer, r devReady) {
 		data = "in memory, gone at the end"
 	}
 	_, _ = fmt.Fprintf(w, "Leat is ready (%d ms)\n\n", r.ReadyMS)
-	fields(w, "  API", r.API, "  API docs", r.API+"/openapi.json", "  Metrics", r.API+"/metrics", "  Kafka", r.Kafka, "  Data", data,
-		"  Queues", strings.Join(r.Queues, ", ")+" (their tasks run here; those of others wait for an executor)")
+	fields(w, "  API", r.API, "  API docs", r.API+"/openapi.json", "  Metrics", r.API+"/metrics", "  Workers", r.Workers+"/v1 (in any language, over HTTP)", "  Kafka", r.Kafka, "  Data", data,
+		"  Queues", strings.Join(r.Queues, ", ")+" (their tasks run here; those of others wait for an executor or a worker)")
 	elsewhere := ""
 	if r.Kafka != devkafka.DefaultAddr {
 		elsewhere += " --brokers " + r.Kafka

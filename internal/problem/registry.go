@@ -22,8 +22,8 @@ const (
 )
 
 // The codes. The letter says where to look: U usage, C configuration, K Kafka,
-// D data directory, F definition file, W workflow, A the projector's API,
-// S schedule, X the engine itself.
+// D data directory, F definition file, W workflow, A the projector's API, G the
+// gateway for workers, S schedule, X the engine itself.
 const (
 	Usage          Code = "LEAT-U001"
 	UnknownCommand Code = "LEAT-U002"
@@ -69,6 +69,15 @@ const (
 	BadRequest    Code = "LEAT-A003"
 	TooManyFollow Code = "LEAT-A004"
 	ForeignHost   Code = "LEAT-A005"
+
+	LeaseForged   Code = "LEAT-G001"
+	LeaseOver     Code = "LEAT-G002"
+	QueueMissing  Code = "LEAT-G003"
+	TooManyPolls  Code = "LEAT-G004"
+	TokenWrong    Code = "LEAT-G005"
+	QueueServed   Code = "LEAT-G006"
+	GatewayAway   Code = "LEAT-G007"
+	ResultRefused Code = "LEAT-G008"
 
 	TimedOut    Code = "LEAT-X001"
 	Interrupted Code = "LEAT-X002"
@@ -125,9 +134,18 @@ var registry = map[Code]Kind{
 
 	ProjectorAway: {ExitUnavailable, "The projector does not answer", "start one (`leat dev`, or bin/projector), or name yours with --api"},
 	BadAnswer:     {ExitError, "The projector gave an answer that cannot be used", "check that --api points to a projector of this version"},
-	BadRequest:    {ExitUsage, "The projector cannot understand the request", "/openapi.json describes what can be asked"},
+	BadRequest:    {ExitUsage, "The request cannot be understood", "/openapi.json describes what can be asked"},
 	TooManyFollow: {ExitUnavailable, "Too many live streams are open", "poll the history instead, or ask another projector"},
 	ForeignHost:   {ExitUsage, "The request is for another host", "use http://127.0.0.1 or http://localhost, or name the host with --http-host"},
+
+	LeaseForged:   {ExitAuth, "The gateway has not given out this lease", "send the lease as the poll answered it, to the queue that was polled"},
+	LeaseOver:     {ExitConflict, "The lease is over", "drop the work, or what it has changed: the task is done, or is given to somebody else under the same idempotency key; poll for another"},
+	QueueMissing:  {ExitNotFound, "There is no such queue", "check its name, or deploy the definition first (leat def deploy FILE) and poll again"},
+	TooManyPolls:  {ExitUnavailable, "Too many polls wait, or too many queues are polled", "wait for an answer before the next poll"},
+	TokenWrong:    {ExitAuth, "The gateway wants a bearer token", "send the header: Authorization: Bearer TOKEN, with the token of --http-token-file"},
+	QueueServed:   {ExitConflict, "The process runs the tasks of the queue by itself", "poll another executor --http, or give the tasks another queue"},
+	GatewayAway:   {ExitUnavailable, "The gateway is starting or stopping", "poll again in a moment"},
+	ResultRefused: {ExitError, "The result of a task cannot be recorded", "keep large content elsewhere and return a reference"},
 
 	TimedOut:    {ExitUnavailable, "Not done in time", "raise --timeout, and check that the workers run"},
 	Interrupted: {ExitInterrupted, "Stopped by the user", ""},
