@@ -36,7 +36,9 @@ func (s *metricSet) projector() projector.Metrics {
 		skipped := m.counter("leat_projector_skipped_total", "Records on workflow topics that no router wrote")
 		rebuilt := m.counter("leat_projector_rebuilt_total", "Times that the local copy was thrown away")
 		followers := m.gauge("leat_projector_followers", "Open live streams")
+		waits := m.gauge("leat_projector_waits", "Requests that wait for an instance to finish")
 		return projector.Metrics{
+			Waits: func(change int) { waits.WithLabelValues().Add(float64(change)) },
 			Folded: func(records, stale int, d time.Duration) {
 				folded.WithLabelValues("folded").Add(float64(records - stale))
 				folded.WithLabelValues("stale").Add(float64(stale))

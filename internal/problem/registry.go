@@ -135,7 +135,7 @@ var registry = map[Code]Kind{
 	ProjectorAway: {ExitUnavailable, "The projector does not answer", "start one (`leat dev`, or bin/projector), or name yours with --api"},
 	BadAnswer:     {ExitError, "The projector gave an answer that cannot be used", "check that --api points to a projector of this version"},
 	BadRequest:    {ExitUsage, "The request cannot be understood", "/openapi.json describes what can be asked"},
-	TooManyFollow: {ExitUnavailable, "Too many live streams are open", "poll the history instead, or ask another projector"},
+	TooManyFollow: {ExitUnavailable, "Too many requests wait for news of instances", "poll instead, or ask another projector"},
 	ForeignHost:   {ExitUsage, "The request is for another host", "use http://127.0.0.1 or http://localhost, or name the host with --http-host"},
 
 	LeaseForged:   {ExitAuth, "The gateway has not given out this lease", "send the lease as the poll answered it, to the queue that was polled"},
