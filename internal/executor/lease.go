@@ -66,7 +66,7 @@ func (l *lending) give(j *job) {
 		return
 	}
 	t := l.takers[0]
-	j.lease = &Lease{job: j, taker: t, outcome: make(chan outcome, 1), over: make(chan struct{}), reported: make(chan struct{})}
+	j.lease = &Lease{job: j, taker: t, place: t.given, outcome: make(chan outcome, 1), over: make(chan struct{}), reported: make(chan struct{})}
 	t.given++
 	t.tasks--
 	if t.bytes -= len(j.task.Input); t.tasks == 0 || t.bytes <= 0 {
@@ -129,6 +129,7 @@ func (e *Executor) takeRound(ctx, waiting context.Context, t *taker) []*Lease {
 			return nil
 		}
 	}
+	slices.SortFunc(leases, func(a, b *Lease) int { return a.place - b.place })
 	return leases
 }
 
@@ -153,6 +154,7 @@ func (e *Executor) walkAway(t *taker, leases []*Lease) {
 type Lease struct {
 	job      *job
 	taker    *taker
+	place    int // among what the taker is given: most urgent first
 	outcome  chan outcome
 	over     chan struct{}
 	reported chan struct{}

@@ -141,9 +141,7 @@ func (g *Gateway) answer(ctx context.Context, w http.ResponseWriter, queue strin
 // take lends tasks and gives them tokens.
 func (g *Gateway) take(ctx context.Context, name string, tasks int, wait time.Duration) ([]*held, error) {
 	began := time.Now()
-	joining, cancel := context.WithTimeout(ctx, wait)
-	defer cancel()
-	q, err := g.join(joining, name)
+	q, err := g.join(ctx, name, wait)
 	if err != nil {
 		return nil, err
 	}

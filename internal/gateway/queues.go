@@ -19,6 +19,7 @@ import (
 const (
 	firstLook = 20 * time.Millisecond
 	lastLook  = time.Second
+	lookLimit = 5 * time.Second // how long Kafka may take to answer
 )
 
 // queue is one queue that is read.
@@ -35,8 +36,9 @@ type queue struct {
 }
 
 // join gives the queue of a name to one more user, and starts to read it when
-// nobody does yet. A queue whose topic is not there is waited for until ctx ends.
-func (g *Gateway) join(ctx context.Context, name string) (*queue, error) {
+// nobody does yet. A queue whose topic is not there is waited for.
+func (g *Gateway) join(ctx context.Context, name string, wait time.Duration) (*queue, error) {
+	until := time.Now().Add(wait)
 	for again := firstLook; ; again = min(2*again, lastLook) {
 		q, err := g.use(name, false)
 		if q != nil || err != nil {
@@ -46,10 +48,11 @@ func (g *Gateway) join(ctx context.Context, name string) (*queue, error) {
 		if partitions > 0 {
 			return g.use(name, true)
 		}
-		if ctx.Err() != nil {
+		left := time.Until(until)
+		if left <= 0 || ctx.Err() != nil {
 			return nil, missing(name, err)
 		}
-		kafka.Pause(ctx, again)
+		kafka.Pause(ctx, min(again, left))
 	}
 }
 
@@ -153,10 +156,12 @@ func (g *Gateway) closeIdle(ctx context.Context) {
 // look asks Kafka for the partitions of a queue's topic, one question at a time,
 // however many polls wait for topics that are not there.
 func (g *Gateway) look(ctx context.Context, name string) (int32, error) {
+	ctx, cancel := context.WithTimeout(ctx, lookLimit)
+	defer cancel()
 	select {
 	case g.looking <- struct{}{}:
 	case <-ctx.Done():
-		return 0, nil
+		return 0, ctx.Err()
 	}
 	defer func() { <-g.looking }()
 	g.mu.Lock()
@@ -188,7 +193,7 @@ func (g *Gateway) away() error {
 // missing says why a queue was not there. err is what Kafka said last, nil when it
 // said that there is no such topic.
 func missing(name string, err error) error {
-	if err != nil && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) {
+	if err != nil && !errors.Is(err, context.Canceled) {
 		return rest.New(http.StatusServiceUnavailable, problem.KafkaAway, "Kafka cannot say whether there is a queue "+name, err.Error(), "poll again in a moment")
 	}
 	return rest.New(http.StatusNotFound, problem.QueueMissing, "There is no queue "+name,
