@@ -235,6 +235,31 @@ func TestAnAnswerThatIsLost(t *testing.T) {
 	}
 }
 
+// hasty is a client that closes its connection as soon as it has the answer.
+type hasty struct {
+	*httptest.ResponseRecorder
+	leave func()
+}
+
+func (h hasty) Write(b []byte) (int, error) {
+	defer h.leave()
+	return h.ResponseRecorder.Write(b)
+}
+
+func TestAnAnswerThatWasReadIsNotTakenBack(t *testing.T) {
+	b := newBench(t)
+	s := b.serve(nil)
+	b.issue(nil)
+	ctx, leave := context.WithCancel(t.Context())
+	w := hasty{httptest.NewRecorder(), leave}
+	s.gateway.answer(ctx, w, "pay", 1, patience)
+	var out Polled
+	if err := json.Unmarshal(w.Body.Bytes(), &out); err != nil || len(out.Tasks) != 1 {
+		t.Fatalf("%v in %s", err, w.Body)
+	}
+	s.say(http.StatusOK, "pay/complete", leaseOf(out.Tasks[0]))
+}
+
 // A task that must not run twice is nobody's before all know that it is taken.
 func TestATaskThatMustNotRunTwice(t *testing.T) {
 	b := newBench(t)
