@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
-	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"github.com/leat-io/leat/internal/problem"
 	"github.com/leat-io/leat/internal/rest"
@@ -158,38 +157,21 @@ func (g *Gateway) authenticate(next http.Handler) http.Handler {
 	})
 }
 
-// visitor is who asks.
-type visitor struct {
-	addr    string // without the port
-	control *http.ResponseController
-}
+type clientKey struct{}
 
-type visitorKey struct{}
-
-// introduce lets handlers know who asks.
+// introduce lets handlers know who asks: the address without its port.
 func introduce(ctx huma.Context, next func(huma.Context)) {
-	request, writer := humago.Unwrap(ctx)
-	next(huma.WithValue(ctx, visitorKey{}, visitor{addr: clientOf(request.RemoteAddr), control: http.NewResponseController(writer)}))
+	next(huma.WithValue(ctx, clientKey{}, clientOf(ctx.RemoteAddr())))
 }
 
-func visitorOf(ctx context.Context) visitor {
-	v, _ := ctx.Value(visitorKey{}).(visitor)
-	return v
-}
-
-// unhurried ends the time that a body may take: it is there. Else the answer
-// would have to come before that time is over, as the server still reads, to
-// notice when the client goes.
-func (v visitor) unhurried() {
-	if v.control != nil {
-		_ = v.control.SetReadDeadline(time.Time{})
-	}
+func clientFrom(ctx context.Context) string {
+	client, _ := ctx.Value(clientKey{}).(string)
+	return client
 }
 
 // refused counts problems on their way out.
 func (g *Gateway) refused(err error) error {
-	var known *rest.Problem
-	if errors.As(err, &known) {
+	if known, ok := errors.AsType[*rest.Problem](err); ok {
 		g.config.Metrics.Refused(string(known.Code))
 	}
 	return err

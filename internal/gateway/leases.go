@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -77,7 +78,7 @@ func (l *leases) add(queue string, lease *executor.Lease) *held {
 }
 
 func (l *leases) tokenOf(task events.UUID, attempt int32, number uint64) string {
-	seed := binary.BigEndian.AppendUint64(l.secret[:len(l.secret):len(l.secret)], number)
+	seed := binary.BigEndian.AppendUint64(slices.Clip(l.secret), number)
 	return strings.Join([]string{
 		tokenVersion, l.process, task.String(), strconv.Itoa(int(attempt)), strconv.FormatUint(number, 10), events.ClaimToken(seed, task, attempt),
 	}, ".")

@@ -55,13 +55,12 @@ func (g *Gateway) poll(ctx context.Context, in *pollInput) (*huma.StreamResponse
 	if err := g.checkQueue(in.Queue); err != nil {
 		return nil, g.refused(err)
 	}
-	client := visitorOf(ctx).addr
+	client := clientFrom(ctx)
 	if err := g.enter(client); err != nil {
 		return nil, g.refused(err)
 	}
 	return &huma.StreamResponse{Body: func(ctx huma.Context) {
 		defer g.exit(client)
-		visitorOf(ctx.Context()).unhurried()
 		request, writer := humago.Unwrap(ctx)
 		g.answer(request.Context(), writer, in.Queue, tasks, wait)
 	}}, nil
@@ -203,7 +202,7 @@ func write(w http.ResponseWriter, taken []*held) error {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
-	if _, err := w.Write(text); err != nil { //nolint:gosec // it is JSON, whose type is said
+	if _, err := w.Write(text); err != nil {
 		return err
 	}
 	if err := http.NewResponseController(w).Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {

@@ -76,7 +76,6 @@ func (g *Gateway) report(ctx context.Context, h *held, kind string, say func() (
 	if err := h.say(kind, say); err != nil {
 		return nil, err
 	}
-	visitorOf(ctx).unhurried()
 	timer := time.NewTimer(durableWithin)
 	defer timer.Stop()
 	select {

@@ -6,7 +6,7 @@ import (
 )
 
 // Problem is the body of every error.
-type Problem = rest.Problem
+type Problem = rest.Problem //nolint:errname // as there
 
 func newProblem(status int, code problem.Code, what, why, fix string) *Problem {
 	return rest.New(status, code, what, why, fix)

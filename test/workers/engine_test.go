@@ -26,6 +26,7 @@ var engines = map[string]func(*testing.T) engine{"dev": dev, "kafka": onKafka}
 
 // dev is everything in one process.
 func dev(t *testing.T) engine {
+	t.Helper()
 	p := start(t, nil, bin(t, "leat"), "dev", "--memory", "--http", "127.0.0.1:0", "--workers", "127.0.0.1:0", "--kafka", "127.0.0.1:0", "-o", "json")
 	p.until(`"ready_ms"`)
 	var ready struct{ API, Workers, Kafka string }
@@ -37,6 +38,7 @@ func dev(t *testing.T) engine {
 
 // onKafka is a process for each part, and a token.
 func onKafka(t *testing.T) engine {
+	t.Helper()
 	if testing.Short() {
 		t.Skip("-short: real processes on a real Kafka take a while")
 	}

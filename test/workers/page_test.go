@@ -33,10 +33,12 @@ func TestThePageRuns(t *testing.T) {
 		t.Fatalf("%s has %d blocks to run: the test has lost its subject", page, len(blocks))
 	}
 	e := dev(t)
-	script := "set -euo pipefail\n"
+	var lines strings.Builder
+	lines.WriteString("set -euo pipefail\n")
 	for _, block := range blocks {
-		script += string(block[1])
+		lines.Write(block[1])
 	}
+	script := lines.String()
 	for shown, url := range map[string]string{"8470": e.api, "8474": e.gateway} {
 		script = strings.ReplaceAll(script, shown, url[strings.LastIndex(url, ":")+1:])
 	}

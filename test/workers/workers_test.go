@@ -4,11 +4,11 @@ package workers
 
 import (
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -91,6 +91,7 @@ func TestWorkers(t *testing.T) {
 }
 
 func (l language) play(t *testing.T, e engine) {
+	t.Helper()
 	argv, missing := l.program(t)
 	switch {
 	case missing != "" && os.Getenv("CI") != "":
@@ -106,7 +107,7 @@ func (l language) play(t *testing.T, e engine) {
 	run(t, e.env(), bin(t, "leat"), "def", "deploy", filepath.Join(root, l.definition))
 
 	// The brokers of a developer keep what was run before.
-	run := fmt.Sprint(time.Now().UnixNano())
+	run := strconv.FormatInt(time.Now().UnixNano(), 36)
 	first := start(t, e.env(), with("work")...)
 	quick := begin("quick-"+run, "0")
 	quick.until(l.want)
