@@ -17,7 +17,7 @@ const maxBody = rest.MaxBody
 // newHandler builds the routes.
 func newHandler(p *Projector) (http.Handler, error) {
 	mux := http.NewServeMux()
-	api := rest.API(mux, "Leat projector", "Where workflow instances stand, how they came there, and how to move them on.")
+	api := rest.API(mux, "Leat projector", "The state and history of workflow instances, and the commands for them.")
 	p.routeInstances(api)
 	p.routeHistory(api)
 	p.routeStream(api)

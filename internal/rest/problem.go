@@ -41,7 +41,7 @@ func BadRequest(what string, err error) *Problem {
 	return New(http.StatusBadRequest, problem.BadRequest, what, err.Error(), describes)
 }
 
-const describes = "/openapi.json describes what can be asked"
+const describes = "/openapi.json describes the requests"
 
 // Error reads "what: why".
 func (p *Problem) Error() string { return p.Title + ": " + p.Detail }
@@ -63,7 +63,7 @@ func (p *Problem) Write(w http.ResponseWriter) {
 
 // NotFound answers what is no route.
 func NotFound(w http.ResponseWriter, r *http.Request) {
-	New(http.StatusNotFound, problem.BadRequest, "There is nothing here",
+	New(http.StatusNotFound, problem.BadRequest, "There is no such route",
 		r.Method+" "+r.URL.Path+" is not a route", "/openapi.json lists the routes").Write(w)
 }
 
@@ -84,5 +84,5 @@ func problems(_ huma.Context, _ string, body any) (any, error) {
 	if len(reasons) == 0 {
 		reasons = append(reasons, theirs.Detail)
 	}
-	return New(theirs.Status, problem.BadRequest, "The request cannot be understood", strings.Join(reasons, "; "), describes), nil
+	return New(theirs.Status, problem.BadRequest, "The request is not valid", strings.Join(reasons, "; "), describes), nil
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/leat-io/leat/internal/avro"
+	"github.com/leat-io/leat/internal/decide"
 	"github.com/leat-io/leat/internal/definition"
 	"github.com/leat-io/leat/internal/kafka"
 	"github.com/leat-io/leat/internal/shard"
@@ -95,10 +96,10 @@ func (r *ringBench) turn(tb testing.TB, record *kafka.Record, snap *events.Snaps
 	return r.decide(tb, t, in, snap)
 }
 
-func (r *ringBench) decide(tb testing.TB, t *transaction, in input, snap *events.Snapshot) *events.Snapshot {
+func (r *ringBench) decide(tb testing.TB, t *transaction, in decide.Input, snap *events.Snapshot) *events.Snapshot {
 	tb.Helper()
-	in.machine = r.machine
-	d, err := decide(in, snap)
+	in.Machine = r.machine
+	d, err := decide.Decide(in, snap)
 	if err != nil {
 		tb.Fatal(err)
 	}

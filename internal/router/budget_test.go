@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/leat-io/leat/internal/decide"
 	"github.com/leat-io/leat/internal/kafka"
 	"github.com/leat-io/leat/internal/shard"
 	"github.com/leat-io/leat/pkg/events"
@@ -113,7 +114,7 @@ func TestSnapshotsCountInTheBudget(t *testing.T) {
 	for i := range 10 {
 		e := &entry{size: decideBytes / 5}
 		for range 3 { // one snapshot, however many decisions
-			if err := tx.add(instance{}, e, decision{next: &events.Snapshot{}}, maxRecord); err != nil {
+			if err := tx.add(instance{}, e, decide.Decision{Next: &events.Snapshot{}}, maxRecord); err != nil {
 				t.Fatal(err)
 			}
 		}

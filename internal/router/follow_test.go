@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/leat-io/leat/internal/decide"
 	"github.com/leat-io/leat/internal/kafka"
 	"github.com/leat-io/leat/internal/registry"
 	"github.com/leat-io/leat/internal/shard"
@@ -30,7 +31,7 @@ func followWorld(t *testing.T, source string) (*transaction, *entry, func(c even
 		t.Helper()
 		c.WorkflowType, c.InstanceID = "bad", at.id
 		c.Resolve(events.DeriveUUID(at.id, string(c.Command)+c.Event))
-		f, err := tx.follow(t.Context(), at, e, input{command: &c, machine: machine, now: time.UnixMicro(1).UTC(), source: "slot"})
+		f, err := tx.follow(t.Context(), request{at: at, entry: e, in: decide.Input{Command: &c, Machine: machine, Now: time.UnixMicro(1).UTC(), Source: "slot"}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -72,7 +73,7 @@ states:
 	if len(e.cur.Held) != 5 || replaced != 2 {
 		t.Fatalf("%d results are held, %d of them as failures", len(e.cur.Held), replaced)
 	}
-	if failed := e.cur.Held[4].Command.Result; failed.State != events.TaskFailed || failed.Error.Code != CodeTooLarge || failed.Error.Retryable {
+	if failed := e.cur.Held[4].Command.Result; failed.State != events.TaskFailed || failed.Error.Code != decide.CodeTooLarge || failed.Error.Retryable {
 		t.Errorf("what does not fit is held as %+v", failed)
 	}
 	follow(events.Command{Command: events.CommandResume})
@@ -95,10 +96,10 @@ func TestOperatorsSeeSignalsThatAreRefusedElsewhere(t *testing.T) {
 	}{{sent, 1}, {asked, 0}} {
 		before := len(tx.records)
 		f := follow(c.command)
-		if f.outcome == nil || f.outcome.Status != events.OutcomeRejected {
-			t.Fatalf("the outcome is %+v", f.outcome)
+		if f.Outcome == nil || f.Outcome.Status != events.OutcomeRejected {
+			t.Fatalf("the outcome is %+v", f.Outcome)
 		}
-		tx.tellOperator(&kafka.Record{Topic: "workflow.bad.commands"}, &c.command, f.outcome)
+		tx.tellOperator(&kafka.Record{Topic: "workflow.bad.commands"}, &c.command, f.Outcome)
 		dead := 0
 		for _, r := range tx.records[before:] {
 			if r.Topic == "dlq.workflow.bad.commands" {
@@ -115,8 +116,8 @@ func TestOperatorsSeeSignalsThatAreRefusedElsewhere(t *testing.T) {
 // being written.
 func TestWhatCannotBeWrittenIsAnIncident(t *testing.T) {
 	for _, c := range []struct{ name, action, code string }{
-		{"a type that is not deployed", `{send: {to: "'x'", type: other, event: hi}}`, CodeUnknownType},
-		{"a state that is too large", `{assign: {a: input.big, b: input.big, c: input.big, d: input.big}}`, CodeTooLarge},
+		{"a type that is not deployed", `{send: {to: "'x'", type: other, event: hi}}`, decide.CodeUnknownType},
+		{"a state that is too large", `{assign: {a: input.big, b: input.big, c: input.big, d: input.big}}`, decide.CodeTooLarge},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			tx, e, follow := followWorld(t, `
@@ -136,7 +137,7 @@ states:
 			}
 			i := e.cur.Incident
 			if i == nil || i.Code != c.code || i.Input == nil || i.Input.Command.Event != "go" {
-				t.Fatalf("the incident is %+v, of %+v", i, f.outcome)
+				t.Fatalf("the incident is %+v, of %+v", i, f.Outcome)
 			}
 			// The way out does not lead into a dead end either.
 			follow(events.Command{Command: events.CommandRetry})
@@ -159,11 +160,11 @@ func TestAPanicIsAnIncidentOfItsInstance(t *testing.T) {
 	at := instance{shard.Partition{Topic: "workflow.bad.commands"}, e.cur.InstanceID}
 	c := events.Command{Command: events.CommandSignal, Event: "go", WorkflowType: "bad", InstanceID: at.id}
 	c.Resolve(events.DeriveUUID(at.id, "go"))
-	f, err := tx.follow(t.Context(), at, e, input{command: &c, machine: new(fsm.Machine), now: time.UnixMicro(2).UTC(), source: "slot"})
+	f, err := tx.follow(t.Context(), request{at: at, entry: e, in: decide.Input{Command: &c, Machine: new(fsm.Machine), Now: time.UnixMicro(2).UTC(), Source: "slot"}})
 	if err != nil || f.lost != nil {
 		t.Fatal(err, f.lost)
 	}
-	if i := e.cur.Incident; i == nil || i.Code != CodeUndecidable || !strings.Contains(i.Message, "panic") || i.Input.Command.Event != "go" {
+	if i := e.cur.Incident; i == nil || i.Code != decide.CodeUndecidable || !strings.Contains(i.Message, "panic") || i.Input.Command.Event != "go" {
 		t.Errorf("the incident is %+v", i)
 	}
 }

@@ -1,7 +1,7 @@
 // Package router turns commands into history. It is the only writer of events,
 // snapshots and tasks: each of its lanes decides the commands of the partitions
-// that it owns, and commits everything that follows in one transaction. The
-// files decide*.go are pure; the others carry their decisions out.
+// that it owns, and commits everything that follows in one transaction. What
+// follows, package decide says; this package carries it out.
 package router
 
 import (

@@ -10,12 +10,12 @@ import (
 	"time"
 
 	"github.com/leat-io/leat/internal/avro"
+	"github.com/leat-io/leat/internal/decide"
 	"github.com/leat-io/leat/internal/kafka"
 	"github.com/leat-io/leat/internal/schedule"
 	"github.com/leat-io/leat/internal/shard"
 	"github.com/leat-io/leat/internal/store"
 	"github.com/leat-io/leat/pkg/events"
-	"github.com/leat-io/leat/pkg/topics"
 )
 
 // What one transaction does for one schedule; the rest is for the next.
@@ -186,8 +186,8 @@ func (t *transaction) startScheduled(ctx context.Context, at scheduleAt, d *driv
 	c := s.Start(due, t.lane.registry.Partitions(s.WorkflowType))
 	run := events.ScheduledStart{Due: due, StartedAt: t.now, InstanceID: c.InstanceID}
 	if !s.Watched() {
-		if err := t.put(t.sendStart(&c)); err != nil {
-			d.next = schedule.Refused(d.next, &events.Error{Code: codeOf(err), Message: clipMessage(err.Error())})
+		if err := t.put(t.send(&c)); err != nil {
+			d.next = schedule.Refused(d.next, &events.Error{Code: decide.CodeOf(coded(err)), Message: events.Cut(err.Error(), events.MaxMessageLength)})
 			return nil // the schedule tells
 		}
 		d.next = schedule.Started(d.next, run, false)
@@ -203,7 +203,7 @@ func (t *transaction) startScheduled(ctx context.Context, at scheduleAt, d *driv
 		}
 	case outcome != nil:
 		d.next = schedule.Refused(d.next, outcome.Error)
-		t.lane.config.Logger.LogAttrs(ctx, slog.LevelWarn, "scheduled start is refused", slog.String("schedule", at.id),
+		t.lane.config.Logger.LogAttrs(ctx, slog.LevelWarn, "scheduled start is rejected", slog.String("schedule", at.id),
 			slog.String("type", s.WorkflowType), slog.Time("due", due), slog.String("code", outcome.Error.Code), slog.String("error", outcome.Error.Message))
 	default:
 		d.next = schedule.Started(d.next, run, !e.cur.State.Finished())
@@ -211,13 +211,7 @@ func (t *transaction) startScheduled(ctx context.Context, at scheduleAt, d *driv
 	return nil
 }
 
-func (t *transaction) sendStart(c *events.Command) (*kafka.Record, error) {
-	value, err := avro.EncodeCommand(c)
-	key := []byte(c.InstanceID.String())
-	return kafka.NewRecordAt(t.lane.config.Names.Commands(c.WorkflowType), topics.Partition(key, t.lane.registry.Partitions(c.WorkflowType)), key, value), err
-}
-
-// interrupt tells instances to make room for a due that waits.
+// interrupt ends instances for a scheduled run that waits.
 func (t *transaction) interrupt(ctx context.Context, at scheduleAt, d *driven, action schedule.Action) error {
 	what := events.CommandCancel
 	if action.Policy == events.OverlapTerminateOther {
@@ -242,7 +236,7 @@ func (t *transaction) interrupt(ctx context.Context, at scheduleAt, d *driven, a
 			return err
 		}
 		if outcome != nil && outcome.Error != nil {
-			t.lane.config.Logger.LogAttrs(ctx, slog.LevelWarn, "instance does not make room for its schedule, the due waits until it ends",
+			t.lane.config.Logger.LogAttrs(ctx, slog.LevelWarn, "instance cannot be ended for its schedule, the scheduled run waits until it ends",
 				slog.String("schedule", at.id), slog.String("instance", id.String()), slog.String("error", outcome.Error.Message))
 		}
 	}
@@ -257,24 +251,16 @@ func (t *transaction) own(ctx context.Context, at instance, c *events.Command) (
 	if err != nil {
 		return nil, nil, err
 	}
-	in := input{command: c, explicit: true, now: t.now, source: t.lane.config.Slot, seed: t.seed}
-	version := c.Version
-	if e.cur != nil {
-		version = e.cur.Version
-	}
-	if in.machine, err = t.machine(ctx, c.WorkflowType, version); err != nil {
-		return nil, nil, err
-	}
-	t.touched[at.partition] = true
-	in.own = true
-	f, err := t.follow(ctx, at, e, in)
+	in := t.input()
+	in.Command, in.Explicit = c, true
+	f, err := t.decide(ctx, request{at: at, entry: e, in: in, own: true})
 	if err != nil {
 		return nil, nil, err
 	}
 	if f.lost != nil {
-		return answer(in, e.cur, events.OutcomeRejected, codeOf(f.lost), clipMessage(f.lost.Error())).outcome, e, nil //nolint:nilerr // the outcome tells
+		return decide.GiveUp(in, e.cur, f.lost).Outcome, e, nil //nolint:nilerr // the outcome tells
 	}
-	return f.outcome, e, nil
+	return f.Outcome, e, nil
 }
 
 // scheduleAsked is the schedule that a command is for, "" when it is for an instance.
@@ -290,32 +276,32 @@ func scheduleAsked(c *events.Command) string {
 }
 
 // askSchedule decides a command that is for a schedule of its partition.
-func (t *transaction) askSchedule(ctx context.Context, p shard.Partition, id string, in input) (decision, error) {
+func (t *transaction) askSchedule(ctx context.Context, p shard.Partition, id string, in decide.Input) (decide.Decision, error) {
 	part, err := t.knownSchedule(ctx, p, id)
 	if err != nil {
-		return decision{}, err
+		return decide.Decision{}, err
 	}
-	reject := func(code, message string) (decision, error) {
-		return answer(in, nil, events.OutcomeRejected, code, message), nil
+	reject := func(code, message string) (decide.Decision, error) {
+		return decide.Answer(in, nil, events.OutcomeRejected, code, message), nil
 	}
 	if part == nil {
-		return reject(CodeNotFound, fmt.Sprintf("there is no schedule %q of type %q", id, in.command.WorkflowType))
+		return reject(decide.CodeNotFound, fmt.Sprintf("there is no schedule %q of type %q", id, in.Command.WorkflowType))
 	}
 	at := scheduleAt{p, id}
 	d := t.driving(at, part)
 	if err := t.forgetEnded(p, d); err != nil {
-		return decision{}, err
+		return decide.Decision{}, err
 	}
-	request, err := d.schedule.Request(in.command)
+	request, err := d.schedule.Request(in.Command)
 	if err != nil {
-		return reject(CodeInvalidInput, err.Error())
+		return reject(decide.CodeInvalidInput, err.Error())
 	}
-	next, action, known, err := schedule.Ask(d.next, in.command, request, t.now)
+	next, action, known, err := schedule.Ask(d.next, in.Command, request, t.now)
 	switch {
 	case err != nil:
-		return reject(CodeInvalidInput, err.Error())
+		return reject(decide.CodeInvalidInput, err.Error())
 	case known:
-		return duplicate(in, &events.Snapshot{WorkflowType: in.command.WorkflowType, InstanceID: in.command.InstanceID}, 0), nil
+		return decide.Duplicate(in, &events.Snapshot{WorkflowType: in.Command.WorkflowType, InstanceID: in.Command.InstanceID}, 0), nil
 	}
 	skipped := next.Skipped > d.next.Skipped && action.Kind == schedule.Noted
 	d.next = next
@@ -323,12 +309,12 @@ func (t *transaction) askSchedule(ctx context.Context, p shard.Partition, id str
 		d.record = []byte{} // the command has to be remembered: drive writes it
 	}
 	if err := t.drive(ctx, at, part, action); err != nil {
-		return decision{}, err
+		return decide.Decision{}, err
 	}
 	if skipped {
-		return answer(in, nil, events.OutcomeIgnored, CodeOverlap, "an instance of the schedule is at work, and the overlap policy is "+string(request.Overlap)), nil
+		return decide.Answer(in, nil, events.OutcomeIgnored, CodeOverlap, "an instance of the schedule has not ended, and the overlap policy is "+string(request.Overlap)), nil
 	}
-	return decision{}, nil
+	return decide.Decision{}, nil
 }
 
 // knownSchedule finds a schedule, and looks for one that was made a moment ago.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/leat-io/leat/internal/decide"
 	"github.com/leat-io/leat/internal/shard"
 	"github.com/leat-io/leat/pkg/events"
 )
@@ -113,7 +114,7 @@ func (t *transaction) fire(ctx context.Context, due dueTimer) error {
 	if err != nil {
 		return err
 	}
-	if e.cur != nil && behind(e.cur) {
+	if e.cur != nil && decide.Behind(e.cur) {
 		return nil // it was paused in this transaction; the timer is indexed again when it goes on
 	}
 	timer := findTimer(e.cur, due.ref)
@@ -121,11 +122,9 @@ func (t *transaction) fire(ctx context.Context, due dueTimer) error {
 		t.stale = append(t.stale, due)
 		return nil
 	}
-	in := input{timer: timer, now: t.now, source: t.lane.config.Slot, seed: t.seed}
-	if in.machine, err = t.machine(ctx, e.cur.WorkflowType, e.cur.Version); err != nil {
-		return err
-	}
-	f, err := t.follow(ctx, at, e, in)
+	in := t.input()
+	in.Timer = timer
+	f, err := t.decide(ctx, request{at: at, entry: e, in: in})
 	if err != nil {
 		return err
 	}
@@ -200,7 +199,7 @@ func (l *lane) noteTimers(t *transaction) error {
 		if !e.changed {
 			continue
 		}
-		if !behind(e.cur) && !l.rests.has(at) {
+		if !decide.Behind(e.cur) && !l.rests.has(at) {
 			set[at.partition] = earlier(set[at.partition], firstDue(e.cur))
 		}
 		if e.old != nil {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/leat-io/leat/internal/decide"
 	"github.com/leat-io/leat/internal/kafka"
 	"github.com/leat-io/leat/internal/shard"
 	"github.com/leat-io/leat/internal/store"
@@ -48,7 +49,11 @@ type entry struct {
 	spent    time.Duration // on its decisions
 	size     int           // of old as a record: about what cur will take
 	room     int           // how large cur may be as a record
-	record   []byte        // cur as it goes into the state topic; made when all is decided
+	asked    bool          // somebody asked where it is
+	told     int           // bytes of the answers to those, if each is large
+
+	record   []byte           // an instance as it is in the state topic, or goes there; made when it is asked for, or when all is decided
+	recorded *events.Snapshot // what record is of: not of cur any more, when that is another
 }
 
 // seedLength is that of the secret from which the tokens of a transaction derive.
@@ -77,16 +82,19 @@ func (t *transaction) command(ctx context.Context, r *kafka.Record) error {
 		t.deadLetter(r, err)
 		return nil
 	}
-	if home := t.home(workflowType, in.command.InstanceID); home != p.Partition {
-		t.move(r, in.command, home)
+	if home := t.home(workflowType, in.Command.InstanceID); home != p.Partition {
+		t.move(r, in.Command, home)
 		return nil
 	}
-	at := instance{p, in.command.InstanceID}
+	at := instance{p, in.Command.InstanceID}
 	e, err := t.instance(at)
 	if err != nil {
 		return err
 	}
-	if id := scheduleAsked(in.command); id != "" {
+	if decide.Reads(in.Command) {
+		return t.describe(ctx, r, at, e, in)
+	}
+	if id := scheduleAsked(in.Command); id != "" {
 		d, err := t.askSchedule(ctx, p, id, in)
 		if err != nil {
 			return err
@@ -96,13 +104,7 @@ func (t *transaction) command(ctx context.Context, r *kafka.Record) error {
 		}
 		return nil
 	}
-	if err := t.machines(ctx, &in, e.cur); err != nil {
-		return err
-	}
-	if in.crowded, err = t.crowded(at, e, in.command); err != nil {
-		return err
-	}
-	f, err := t.follow(ctx, at, e, in)
+	f, err := t.decide(ctx, request{at: at, entry: e, in: in})
 	if err != nil {
 		return err
 	}
@@ -112,26 +114,24 @@ func (t *transaction) command(ctx context.Context, r *kafka.Record) error {
 	if f.lost != nil {
 		return t.giveUp(ctx, r, in, e, f.lost)
 	}
-	t.tellOperator(r, in.command, f.outcome)
-	t.logDecided(ctx, r, in.command, f.decision)
+	t.tellOperator(r, in.Command, f.Outcome)
+	t.logDecided(ctx, r, in.Command, f.Decision)
 	return nil
 }
 
 // giveUp keeps a command in the dead letter topic, of which nothing else could
 // be kept, and tells whoever waits for it. Its neighbours and later ones go on.
-func (t *transaction) giveUp(ctx context.Context, r *kafka.Record, in input, e *entry, why error) error {
-	if !isLife(in.command) && !evolves(in.command) { // a person is told, and asks for something else
+func (t *transaction) giveUp(ctx context.Context, r *kafka.Record, in decide.Input, e *entry, why error) error {
+	if !decide.OfOperator(in.Command) { // a person is told, and asks for something else
 		t.deadLetter(r, why)
 	}
-	d := answer(in, e.cur, events.OutcomeRejected, codeOf(why), clipMessage(why.Error()))
-	d.tellParent(in)
+	d := decide.GiveUp(in, e.cur, why)
 	if err := t.settle(ctx, in, &d); err != nil {
 		return err
 	}
 	p := shard.Partition{Topic: r.Topic, Partition: r.Partition}
-	told := decision{outcome: d.outcome, sends: d.sends, audit: audit(in, e.cur, d)}
-	if err := t.add(instance{p, in.command.InstanceID}, e, told, maxRecord); err != nil {
-		t.lane.config.Logger.LogAttrs(ctx, slog.LevelError, "nobody can be told of a command that was given up",
+	if err := t.add(instance{p, in.Command.InstanceID}, e, d, maxRecord); err != nil {
+		t.lane.config.Logger.LogAttrs(ctx, slog.LevelError, "no answer can be written to a command that was given up",
 			slog.String("topic", r.Topic), slog.Int64("offset", r.Offset), slog.Any("error", err))
 	}
 	return nil
@@ -147,7 +147,7 @@ func (t *transaction) tellOperator(r *kafka.Record, c *events.Command, o *events
 }
 
 // logDecided tells, for debugging, what became of a command and where it stands.
-func (t *transaction) logDecided(ctx context.Context, r *kafka.Record, c *events.Command, d decision) {
+func (t *transaction) logDecided(ctx context.Context, r *kafka.Record, c *events.Command, d decide.Decision) {
 	logger := t.lane.config.Logger
 	if !logger.Enabled(ctx, slog.LevelDebug) {
 		return
@@ -155,13 +155,13 @@ func (t *transaction) logDecided(ctx context.Context, r *kafka.Record, c *events
 	attrs := []slog.Attr{
 		slog.String("command", string(c.Command)), slog.String("type", c.WorkflowType),
 		slog.String("instance", c.InstanceID.String()), slog.String("command_id", c.CommandID.String()),
-		slog.Int("partition", int(r.Partition)), slog.Int64("offset", r.Offset), slog.Int("events", len(d.events)),
+		slog.Int("partition", int(r.Partition)), slog.Int64("offset", r.Offset), slog.Int("events", len(d.Events)),
 	}
-	if d.next != nil {
-		attrs = append(attrs, slog.Int64("sequence", d.next.SequenceNumber), slog.String("correlation_id", d.next.CorrelationID.String()))
+	if d.Next != nil {
+		attrs = append(attrs, slog.Int64("sequence", d.Next.SequenceNumber), slog.String("correlation_id", d.Next.CorrelationID.String()))
 	}
-	if d.outcome != nil {
-		attrs = append(attrs, slog.String("outcome", string(d.outcome.Status)))
+	if d.Outcome != nil {
+		attrs = append(attrs, slog.String("outcome", string(d.Outcome.Status)))
 	}
 	logger.LogAttrs(ctx, slog.LevelDebug, "command decided", attrs...)
 }
@@ -173,35 +173,17 @@ func (t *transaction) instance(at instance) (*entry, error) {
 		return e, nil
 	}
 	known := t.lane.cache.get(at)
+	e := &entry{old: known.snap, size: known.size, key: []byte(at.id.String())}
 	if known.snap == nil {
 		var err error
-		if known.snap, known.size, err = t.lane.book.load(at.partition, at.id); err != nil {
+		if e.old, e.record, err = t.lane.book.load(at.partition, at.id); err != nil {
 			return nil, err
 		}
+		e.recorded, e.size = e.old, len(e.record)
 	}
-	e := &entry{old: known.snap, cur: known.snap, size: known.size, key: []byte(at.id.String())}
+	e.cur = e.old
 	t.overlay[at], t.last = e, e
 	return e, nil
-}
-
-// machines finds the definitions that a command is decided with.
-func (t *transaction) machines(ctx context.Context, in *input, snap *events.Snapshot) (err error) {
-	version := in.command.Version
-	if snap != nil {
-		version = snap.Version
-	}
-	if in.machine, err = t.machine(ctx, in.command.WorkflowType, version); err != nil {
-		return err
-	}
-	for _, other := range versionsOf(in.command) {
-		if in.others == nil {
-			in.others = make(map[int32]*fsm.Machine)
-		}
-		if in.others[other], err = t.machine(ctx, in.command.WorkflowType, other); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // machine is the definition to decide with, nil when it is not deployed. Before
@@ -245,13 +227,16 @@ func (t *transaction) apply(batch *store.Batch) {
 	for _, s := range t.stale {
 		batch.Delete(timerKey(s.partition, s.ref))
 	}
-	states := make(map[shard.Partition]int64, len(t.touched))
+	ends := make(map[shard.Partition]int64, 2*len(t.touched)) // of what was written, in every topic
 	for _, r := range t.records {
 		p := shard.Partition{Topic: r.Topic, Partition: r.Partition}
-		states[p] = max(states[p], r.Offset+1)
+		ends[p] = max(ends[p], r.Offset+1)
 	}
 	for p := range t.touched {
-		at := position{input: t.batch.Open[p], state: states[shard.Partition{Topic: t.stateTopic(p), Partition: p.Partition}]}
+		at := position{input: t.batch.Open[p], state: ends[shard.Partition{Topic: t.stateTopic(p), Partition: p.Partition}]}
 		t.lane.book.setPosition(batch, p, at)
+		if end := ends[shard.Partition{Topic: t.eventTopic(p), Partition: p.Partition}]; end > 0 {
+			t.lane.noteEventEnd(p, end)
+		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/leat-io/leat/internal/avro"
+	"github.com/leat-io/leat/internal/decide"
 	"github.com/leat-io/leat/internal/kafka"
 	"github.com/leat-io/leat/pkg/events"
 	"github.com/leat-io/leat/pkg/topics"
@@ -21,27 +22,29 @@ const (
 )
 
 // read decodes and checks a record.
-func (t *transaction) read(workflowType string, r *kafka.Record) (in input, err error) {
-	defer rescue(&err)
+func (t *transaction) read(workflowType string, r *kafka.Record) (in decide.Input, err error) {
+	defer decide.Rescue(&err)
 	c, err := avro.ParseCommand(r.Value)
 	if err != nil {
-		return input{}, err
+		return decide.Input{}, err
 	}
 	explicit := !c.CommandID.IsNil()
 	fallback := c.CommandID
 	if !explicit {
 		if fallback, err = derivedID(r); err != nil {
-			return input{}, err
+			return decide.Input{}, err
 		}
 	}
 	c.Resolve(fallback)
 	if err := cmp.Or(c.Validate(), c.CheckNamed()); err != nil {
-		return input{}, err
+		return decide.Input{}, err
 	}
 	if c.WorkflowType != workflowType {
-		return input{}, fmt.Errorf("type is %q and the topic is that of %q", c.WorkflowType, workflowType)
+		return decide.Input{}, fmt.Errorf("type is %q and the topic is that of %q", c.WorkflowType, workflowType)
 	}
-	return input{command: &c, explicit: explicit, now: t.now, source: t.lane.config.Slot, seed: t.seed}, nil
+	in = t.input()
+	in.Command, in.Explicit = &c, explicit
+	return in, nil
 }
 
 // derivedID is the id of a command whose producer chose none: it follows from

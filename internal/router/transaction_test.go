@@ -6,11 +6,13 @@ import (
 	"time"
 
 	"github.com/leat-io/leat/internal/avro"
+	"github.com/leat-io/leat/internal/decide"
 	"github.com/leat-io/leat/internal/kafka"
 	"github.com/leat-io/leat/internal/registry"
 	"github.com/leat-io/leat/internal/shard"
 	"github.com/leat-io/leat/internal/store"
 	"github.com/leat-io/leat/pkg/events"
+	"github.com/leat-io/leat/pkg/fsm"
 )
 
 // TestTimerOfAnUnknownVersionIsKept is about a version that was deployed a moment
@@ -41,6 +43,16 @@ func TestTimerOfAnUnknownVersionIsKept(t *testing.T) {
 	tx := l.begin(&shard.Batch{Open: map[shard.Partition]int64{p: 0}})
 	if err := tx.fire(stopping, dueTimer{p, refOf(snap, 0)}); err == nil {
 		t.Errorf("no error, and %d timers are forgotten", len(tx.stale)+len(tx.undecided))
+	}
+}
+
+func TestPanicCostsOneDecision(t *testing.T) {
+	broken := &transaction{lane: newLane(Config{}, nil, nil, &book{})}
+	if err := broken.add(instance{}, &entry{}, decide.Decision{Signals: []fsm.SendSignal{{}}}, maxRecord); err == nil {
+		t.Error("no error of a decision that cannot be written")
+	}
+	if len(broken.records) > 0 {
+		t.Errorf("%d records are left of it", len(broken.records))
 	}
 }
 

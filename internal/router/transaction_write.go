@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"github.com/leat-io/leat/internal/avro"
+	"github.com/leat-io/leat/internal/decide"
 	"github.com/leat-io/leat/internal/kafka"
 	"github.com/leat-io/leat/internal/shard"
 	"github.com/leat-io/leat/pkg/events"
@@ -18,31 +19,32 @@ import (
 
 // add makes a decision part of the transaction, or nothing of it when one of
 // its records cannot be written. room is how large the snapshot may be.
-func (t *transaction) add(at instance, e *entry, d decision, room int) error {
+func (t *transaction) add(at instance, e *entry, d decide.Decision, room int) error {
+	t.place(at, e, &d)
 	before := len(t.records)
 	if err := t.encode(at, e.key, d, room); err != nil {
 		t.records = t.records[:before]
-		return err
+		return coded(err)
 	}
-	if d.next != nil {
-		t.lane.config.Metrics.incident(e.cur, d.next)
+	if d.Next != nil {
+		t.lane.config.Metrics.incident(e.cur, d.Next)
 		if !e.changed {
 			t.bytes += e.size // its snapshot is written when all is decided
 		}
-		e.cur, e.changed, e.room = d.next, true, room
+		e.cur, e.changed, e.room = d.Next, true, room
 	}
-	for _, message := range d.logs {
+	for _, message := range d.Logs {
 		t.lane.config.Logger.LogAttrs(context.Background(), slog.LevelInfo, "workflow log", slog.String("message", message),
 			slog.String("instance", at.id.String()), slog.String("type", e.cur.WorkflowType))
 	}
-	for range d.forged {
+	for range d.Forged {
 		t.lane.config.Metrics.forged()
 	}
-	if d.outcome != nil {
-		t.lane.config.Metrics.outcome(d.outcome.Status)
+	if d.Outcome != nil {
+		t.lane.config.Metrics.outcome(d.Outcome.Status)
 	}
-	for i := range d.later {
-		t.lane.config.Metrics.outcome(d.later[i].Status)
+	for i := range d.Later {
+		t.lane.config.Metrics.outcome(d.Later[i].Status)
 	}
 	return nil
 }
@@ -50,12 +52,12 @@ func (t *transaction) add(at instance, e *entry, d decision, room int) error {
 // encode adds a decision's records, without the snapshot, which goes last: one
 // an instance, however many decisions the transaction has of it. On an error
 // some may have been added.
-func (t *transaction) encode(at instance, key []byte, d decision, room int) (err error) {
-	defer rescue(&err)
+func (t *transaction) encode(at instance, key []byte, d decide.Decision, room int) (err error) {
+	defer decide.Rescue(&err)
 	names := t.lane.config.Names
 	topic := ""
-	for i := range d.events {
-		e := &d.events[i]
+	for i := range d.Events {
+		e := &d.Events[i]
 		if topic == "" {
 			topic = names.Events(e.WorkflowType) // all are of one instance
 		}
@@ -66,48 +68,46 @@ func (t *transaction) encode(at instance, key []byte, d decision, room int) (err
 			return fmt.Errorf("event %s: %w", e.EventType, err)
 		}
 	}
-	for i := range d.tasks {
-		task := &d.tasks[i]
+	for i := range d.Tasks {
+		task := &d.Tasks[i]
 		value, err := avro.EncodeTask(task)
 		if err := t.put(kafka.NewRecord(names.Tasks(task.Queue), []byte(task.TaskID.String()), value), err); err != nil {
 			return fmt.Errorf("task %s: %w", task.TaskName, err)
 		}
 	}
-	for i, s := range d.signals {
-		if err := t.put(t.signal(d.next, i, s)); err != nil {
+	for i, s := range d.Signals {
+		if err := t.put(t.signal(d.Next, i, s)); err != nil {
 			return fmt.Errorf("signal %s: %w", s.Event, err)
 		}
 	}
-	for i := range d.sends {
-		if err := t.put(t.send(&d.sends[i])); err != nil {
-			return fmt.Errorf("%s for %s: %w", d.sends[i].Command, d.sends[i].WorkflowType, err)
+	for i := range d.Sends {
+		if err := t.put(t.send(&d.Sends[i])); err != nil {
+			return fmt.Errorf("%s for %s: %w", d.Sends[i].Command, d.Sends[i].WorkflowType, err)
 		}
 	}
 	if err := t.encodeAnswers(&d); err != nil {
 		return err
 	}
-	if t.careful && d.next != nil {
-		_, err = encodeState(d.next, room)
+	if t.careful && d.Next != nil {
+		_, err = encodeState(d.Next, room)
 	}
 	return err
 }
 
 // encodeAnswers adds what tells people and clients of a decision.
-func (t *transaction) encodeAnswers(d *decision) error {
+func (t *transaction) encodeAnswers(d *decide.Decision) error {
 	names := t.lane.config.Names
-	outcomes := d.later
-	if d.outcome != nil {
-		outcomes = append(slices.Clip(outcomes), *d.outcome)
+	outcomes := d.Later
+	if d.Outcome != nil {
+		outcomes = append(slices.Clip(outcomes), *d.Outcome)
 	}
 	for i := range outcomes {
-		o := &outcomes[i]
-		value, err := avro.EncodeOutcome(o)
-		if err := t.putAnswer(kafka.NewRecord(names.Outcomes(o.WorkflowType), []byte(o.CommandID.String()), value), err); err != nil {
+		if err := t.putOutcome(&outcomes[i]); err != nil {
 			return fmt.Errorf("outcome: %w", err)
 		}
 	}
-	for i := range d.audit {
-		a := &d.audit[i]
+	for i := range d.Audit {
+		a := &d.Audit[i]
 		value, err := avro.EncodeAudit(a)
 		if err := t.putAnswer(kafka.NewRecord(names.Audit(), []byte(a.Resource), value), err); err != nil {
 			return fmt.Errorf("audit: %w", err)
@@ -118,28 +118,36 @@ func (t *transaction) encodeAnswers(d *decision) error {
 
 // put adds one record, unless it could not be made or is too large.
 func (t *transaction) put(r *kafka.Record, err error) error {
-	if err != nil {
-		return err
+	if err == nil {
+		err = t.fits(r, maxRecord)
 	}
-	if len(r.Value) > maxRecord {
-		return tooLarge("a record for "+r.Topic, len(r.Value), maxRecord)
+	if err == nil {
+		t.records = append(t.records, r)
 	}
-	if err := t.lane.refusals.refused(r.Topic, recordSize(r), t.now); err != nil {
-		return err
+	return err
+}
+
+// fits says why a record cannot be written.
+func (t *transaction) fits(r *kafka.Record, room int) error {
+	if len(r.Value) > room {
+		return tooLarge("a record for "+r.Topic, len(r.Value), room)
 	}
-	t.records = append(t.records, r)
-	return nil
+	return t.lane.refusals.refused(r.Topic, recordSize(r), t.now)
 }
 
 // putAnswer adds a record that only tells of a decision. A topic that does not
 // take it does not undo the decision: the history has it, and the log here.
 func (t *transaction) putAnswer(r *kafka.Record, err error) error {
 	if err = t.put(r, err); errors.As(err, new(*unwritableError)) {
-		t.lane.config.Logger.LogAttrs(context.Background(), slog.LevelError, "nobody can be told of a decision",
-			slog.String("topic", r.Topic), slog.String("key", string(r.Key)), slog.Any("error", err))
-		return nil
+		return t.unanswered(r, err)
 	}
 	return err
+}
+
+func (t *transaction) unanswered(r *kafka.Record, why error) error {
+	t.lane.config.Logger.LogAttrs(context.Background(), slog.LevelError, "nobody can be told of a decision",
+		slog.String("topic", r.Topic), slog.String("key", string(r.Key)), slog.Any("error", why))
+	return nil
 }
 
 func cloudEvents(e *events.Event) []kafka.Header {
@@ -164,11 +172,17 @@ func (t *transaction) signal(from *events.Snapshot, ordinal int, s fsm.SendSigna
 	c.Resolve(c.CommandID)
 	n := t.lane.registry.Partitions(s.Type)
 	if n == 0 {
-		return nil, &codedError{CodeUnknownType, fmt.Errorf("type %q is not deployed", s.Type)}
+		return nil, &decide.Error{Code: decide.CodeUnknownType, Err: fmt.Errorf("type %q is not deployed", s.Type)}
 	}
-	value, err := avro.EncodeCommand(&c)
+	return t.send(&c)
+}
+
+// send writes a command to the instance that it is for.
+func (t *transaction) send(c *events.Command) (*kafka.Record, error) {
+	value, err := avro.EncodeCommand(c)
 	key := []byte(c.InstanceID.String())
-	return kafka.NewRecordAt(t.lane.config.Names.Commands(s.Type), topics.Partition(key, n), key, value), err
+	partition := topics.Partition(key, t.lane.registry.Partitions(c.WorkflowType))
+	return kafka.NewRecordAt(t.lane.config.Names.Commands(c.WorkflowType), partition, key, value), err
 }
 
 // finish adds the snapshots, one an instance, and the checkpoints.
@@ -177,9 +191,8 @@ func (t *transaction) finish() error {
 		if !e.changed {
 			continue
 		}
-		var err error
-		if e.record, err = encodeState(e.cur, e.room); err != nil {
-			return fmt.Errorf("%w: %w", errUnwritten, err)
+		if _, err := t.stateOf(at, e); err != nil {
+			return err
 		}
 		t.records = append(t.records, kafka.NewRecordAt(t.stateTopic(at.partition), at.partition.Partition, e.key, e.record))
 	}
@@ -194,6 +207,11 @@ func (t *transaction) finish() error {
 		t.records = append(t.records, kafka.NewRecordAt(t.stateTopic(p), p.Partition, []byte(events.CheckpointKey), value))
 	}
 	return nil
+}
+
+func (t *transaction) eventTopic(p shard.Partition) string {
+	workflowType, _ := t.lane.config.Names.TypeOfCommands(p.Topic)
+	return t.lane.config.Names.Events(workflowType)
 }
 
 func (t *transaction) stateTopic(p shard.Partition) string {

@@ -1,18 +1,10 @@
 package router
 
 import (
+	"github.com/leat-io/leat/internal/decide"
 	"github.com/leat-io/leat/internal/shard"
 	"github.com/leat-io/leat/internal/store"
 	"github.com/leat-io/leat/pkg/events"
-)
-
-// How large a tree of child workflows may be. Nobody sees a whole tree: its
-// instances lie in many partitions, of many routers. So each partition has its
-// share of maxTree instances of one root, and at least minTree, because chance
-// does not share evenly.
-const (
-	maxTree = 10_000
-	minTree = 200
 )
 
 // tree is the part of a tree of child workflows that lies in a partition.
@@ -108,15 +100,18 @@ func (t *trees) add(at tree, counts bool, by int) {
 }
 
 // treeLimit is how many instances of one tree a partition takes.
-func treeLimit(partitions int32) int { return max(minTree, maxTree/int(max(1, partitions))) }
+func treeLimit(partitions int32) int {
+	return max(decide.MinTree, decide.MaxTree/int(max(1, partitions)))
+}
 
-// crowded reports whether a command is the start of a child whose tree is as
+// crowded reports whether an input is the start of a child whose tree is as
 // large as it may be in this partition.
-func (t *transaction) crowded(at instance, e *entry, c *events.Command) (bool, error) {
-	if c.Command != events.CommandStart || c.Parent == nil || c.Parent.Root.IsNil() || e.cur != nil {
+func (t *transaction) crowded(r *request) (bool, error) {
+	c := r.in.Command
+	if c == nil || c.Command != events.CommandStart || c.Parent == nil || c.Parent.Root.IsNil() || r.entry.cur != nil {
 		return false, nil
 	}
-	return t.fills(tree{at.partition, c.Parent.Root}, treeLimit(t.lane.registry.Partitions(c.WorkflowType)))
+	return t.fills(tree{r.at.partition, c.Parent.Root}, treeLimit(t.lane.registry.Partitions(c.WorkflowType)))
 }
 
 // fills reports whether a tree has limit members; if not, it gets one more.

@@ -8,6 +8,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/leat-io/leat/internal/avro"
+	"github.com/leat-io/leat/internal/decide"
 	"github.com/leat-io/leat/internal/registry"
 	"github.com/leat-io/leat/internal/shard"
 	"github.com/leat-io/leat/pkg/events"
@@ -55,27 +56,27 @@ func (f *forest) turn(n int) {
 		if err != nil {
 			f.t.Fatal(err)
 		}
-		in := input{command: c, explicit: true, machine: f.machine, now: epoch, source: "r"}
+		in := decide.Input{Command: c, Explicit: true, Machine: f.machine, Now: epoch, Source: "r"}
 		if asks := c.Command == events.CommandStart && c.Parent != nil && e.cur == nil; asks {
-			if in.crowded, err = tx.fills(tree{at.partition, c.Parent.Root}, f.limit); err != nil {
+			if in.Crowded, err = tx.fills(tree{at.partition, c.Parent.Root}, f.limit); err != nil {
 				f.t.Fatal(err)
 			}
 		}
 		before := e.cur
-		d, err := decide(in, e.cur)
+		d, err := decide.Decide(in, e.cur)
 		if err != nil {
 			f.t.Fatalf("%s: %v", c.Command, err)
 		}
-		if d.next != nil {
-			e.cur, e.changed = d.next, true
+		if d.Next != nil {
+			e.cur, e.changed = d.Next, true
 		}
 		switch {
 		case before == nil && e.cur != nil:
 			f.started++
-		case in.crowded:
+		case in.Crowded:
 			f.refused++
 		}
-		f.queue = append(f.queue, d.sends...)
+		f.queue = append(f.queue, d.Sends...)
 	}
 	f.commit(tx)
 }

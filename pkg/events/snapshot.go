@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// Snapshot is where an instance stands after its newest event, on the compacted
+// Snapshot is the state of an instance after its newest event, on the compacted
 // topic workflow.<type>.state. The router restores from it and decides on it;
-// projectors fold it into views. Seed: WorkflowContext, WorkflowSnapshot.
+// projectors fold it into views.
 type Snapshot struct {
 	WorkflowType   string        `json:"workflow_type"`
 	InstanceID     UUID          `json:"instance_id"`
@@ -37,11 +37,21 @@ type Snapshot struct {
 
 	// ChangedAt is the sequence of the newest event after which the
 	// configuration, the data or a payload was another; 0 when the isolation
-	// level asks for none of that.
+	// level does not need it.
 	ChangedAt int64 `json:"changed_at,omitempty"`
 	// ForgottenAt says that the retention of a finished instance is over: what
-	// is left answers for its id and its sequence, and stands for nothing else.
+	// is left answers for its id and its sequence only.
 	ForgottenAt time.Time `json:"forgotten_at,omitzero"`
+
+	// FirstOffset is where a history begins to be read: in the instance's partition
+	// of the event topic, none of its events is below this offset. NewestOffset is
+	// the same for the newest event, the one of SequenceNumber. Both are lower
+	// bounds, near and not exact: between them and the events may be what other
+	// instances did, and what was aborted. 0 where no router noted it. After a topic
+	// was deleted and made again they may lie too high: a reader that does not find
+	// sequence 1 from FirstOffset on begins again at the start of the partition.
+	FirstOffset  int64 `json:"first_offset,omitempty"`
+	NewestOffset int64 `json:"newest_offset,omitempty"`
 }
 
 // MaxSeenCommands is how many commands with an explicit command id or
@@ -68,11 +78,11 @@ type Chart struct {
 	Counter  int64                      `json:"counter"` // ordinals given out, to name tasks and timers
 
 	// Outcome says that the instance was ended from outside, and how: it did not
-	// reach a final state, and Active is where it stood.
+	// reach a final state, and Active has the states that it was in.
 	Outcome      WorkflowState `json:"outcome,omitempty"`
 	OutcomeError *Error        `json:"outcome_error,omitempty"`
-	// Before is where an instance stood before it came to a final state: a retry
-	// enters these states again.
+	// Before has the states that an instance was in before it reached a final
+	// state: a retry enters them again.
 	Before []string `json:"before,omitempty"`
 }
 
@@ -134,7 +144,7 @@ type Timer struct {
 	Cause  []UUID          `json:"cause,omitempty"` // chain to the event that set it; the router's
 }
 
-// Validate checks the fields that no other record vouches for.
+// Validate checks the fields that are not checked in another record.
 func (s *Snapshot) Validate() error {
 	if err := firstError(
 		CheckWorkflowType("workflow_type", s.WorkflowType),
@@ -147,6 +157,7 @@ func (s *Snapshot) Validate() error {
 		checkTime("updated_at", s.UpdatedAt),
 		validateValues("chart.data", s.Chart.Data),
 		checkOptionalEnum("chart.outcome", s.Chart.Outcome, WorkflowStates()),
+		s.checkOffsets(),
 		s.Parent.check(),
 	); err != nil {
 		return err
@@ -162,6 +173,16 @@ func (s *Snapshot) Validate() error {
 		if err := firstError(checkEnum("kind", t.Kind, TimerKinds()), checkTime("due", t.Due)); err != nil {
 			return inField("chart.timers", err)
 		}
+	}
+	return nil
+}
+
+func (s *Snapshot) checkOffsets() error {
+	switch {
+	case s.FirstOffset < 0:
+		return fieldErrorf("first_offset", "%d is below 0", s.FirstOffset)
+	case s.NewestOffset < 0:
+		return fieldErrorf("newest_offset", "%d is below 0", s.NewestOffset)
 	}
 	return nil
 }

@@ -6,8 +6,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/leat-io/leat/internal/avro"
+	"github.com/leat-io/leat/internal/decide"
 	"github.com/leat-io/leat/internal/definition"
-	"github.com/leat-io/leat/internal/router"
 	"github.com/leat-io/leat/pkg/events"
 	"github.com/leat-io/leat/pkg/fsm"
 )
@@ -42,17 +42,17 @@ func (b *Books) checkReplay(id events.UUID, list []Event) {
 	default:
 		states := b.States[id]
 		if n := len(states); n > 0 && states[n-1].SequenceNumber == list[len(list)-1].SequenceNumber {
-			if diff := router.Stands(&states[n-1], r.Snapshot); diff != "" {
+			if diff := decide.Stands(&states[n-1], r.Snapshot); diff != "" {
 				b.failf("%s stands elsewhere than its replay: %s", id, diff)
 			}
 		}
 	}
 }
 
-func (b *Books) replay(list []Event) (router.Replayed, error) {
+func (b *Books) replay(list []Event) (decide.Replayed, error) {
 	history := make([]events.Event, len(list))
 	for i := range list {
 		history[i] = list[i].Event
 	}
-	return router.Replay(history, func(version int32) *fsm.Machine { return b.machines[version] }, 0)
+	return decide.Replay(history, func(version int32) *fsm.Machine { return b.machines[version] }, 0)
 }
