@@ -20,14 +20,18 @@ type job struct {
 	offset  int64
 	urgency int
 	arrival int64
+	lease   *Lease // nil: a handler runs it
 
 	over  chan struct{}  // closed when the handler has returned
+	news  chan struct{}  // has an element when a borrower has given a sign of life
 	beats sync.WaitGroup // the claim and the heartbeats
 
 	// guarded by the executor's lock
 	timer   *time.Timer // claims the task when it runs for long; set by begin
 	claimed bool
 	ended   bool
+
+	claimDurable bool // or the result is
 }
 
 // begin arms the claim. The executor's lock is held.
@@ -74,6 +78,10 @@ func (j *job) claim() {
 
 // heartbeat gives signs of life until the handler has returned.
 func (j *job) heartbeat() {
+	if j.lease != nil {
+		j.relay()
+		return
+	}
 	e := j.in.e
 	ticker := time.NewTicker(e.heartbeatEvery(&j.task))
 	defer ticker.Stop()
@@ -112,6 +120,7 @@ func (e *Executor) attempt(j *job) {
 	if j.task.Delivery == events.AtMostOnce && !e.onlyHere(j) {
 		e.end(j)
 		j.beats.Wait()
+		j.lease.lost()
 		return // the partition's next owner runs it
 	}
 	began := time.Now()
@@ -121,6 +130,11 @@ func (e *Executor) attempt(j *job) {
 	value, failure := e.call(j)
 	ran := time.Since(began)
 	e.end(j)
+	if j.lease.unspoken() {
+		if value, failure = nil, e.putBack(j); failure == nil {
+			return
+		}
+	}
 	state := events.TaskCompleted
 	if failure != nil {
 		state = events.TaskFailed
@@ -130,9 +144,11 @@ func (e *Executor) attempt(j *job) {
 	if e.config.Metrics.TaskFinished != nil {
 		e.config.Metrics.TaskFinished(j.task.Queue, state, ran)
 	}
-	if err := e.report.write(&j.task, e.report.result(&j.task, value, failure, ran), nil); err == nil {
+	err := e.report.write(&j.task, e.report.result(&j.task, value, failure, ran), nil)
+	if err == nil {
 		e.handedOver(j)
 	}
+	j.lease.settle(err)
 	j.beats.Wait()
 }
 
@@ -170,12 +186,16 @@ func (e *Executor) forget(j *job) {
 // call runs the handler. A panic is a failure of the task, not of the process.
 func (e *Executor) call(j *job) (value json.RawMessage, failure *events.Error) {
 	h := e.handler(&j.task)
+	if j.lease != nil {
+		h = j.lease.hold
+	}
 	if h == nil {
 		return nil, &events.Error{Code: CodeNoHandler, Retryable: true, Message: events.Cut(fmt.Sprintf(
 			"executor %s reads queue %s and has no handler for %s; deploy one on every executor of the queue",
 			e.config.NodeID, j.task.Queue, j.task.TaskName), events.MaxMessageLength)}
 	}
-	if e.handling.Err() != nil {
+	if e.handling.Err() != nil || e.lending != nil && j.lease == nil {
+		j.lease.lost()
 		return nil, &events.Error{Code: CodeDrained, Retryable: true, Message: "the executor stopped before the task began"}
 	}
 	ctx, cancel := e.handling, context.CancelFunc(func() {})

@@ -16,6 +16,8 @@
 // executor.go owns the slots, intake.go is one queue's [shard.Worker], attempt.go
 // runs one task, report.go writes commands, offsets.go and queue.go are the two
 // data structures, failure.go says what an error means, exec.go runs programs.
+// An executor that lends its tasks (lease.go is what borrowers see, lend.go the
+// rest) has the same life, without handlers.
 package executor
 
 import (
@@ -125,6 +127,7 @@ type Executor struct {
 	handling context.Context //nolint:containedctx // the parent of every handler's context: it ends when draining takes too long
 	abandon  context.CancelCauseFunc
 	attempts sync.WaitGroup
+	lending  *lending // nil: its handlers run the tasks
 
 	mu      sync.Mutex // guards what follows, and the intakes' partitions
 	queue   queue
@@ -232,6 +235,7 @@ func (e *Executor) serve(ctx context.Context) error {
 		})
 	}
 	running.Wait()
+	e.closeLending()
 	e.setState(errors.New("executor is stopping"))
 	return errors.Join(errs...)
 }
@@ -297,16 +301,18 @@ func (e *Executor) usedSlots() int {
 
 // dispatch starts queued tasks while there are slots. e.mu is held.
 func (e *Executor) dispatch() {
-	for e.used < e.config.Concurrency {
+	for e.used < e.config.Concurrency && e.lending.wants() {
 		j := e.queue.pop()
 		if j == nil {
 			break
 		}
 		e.used++
 		j.in.queued--
+		e.lending.give(j)
 		j.begin()
 		e.attempts.Go(func() { e.attempt(j) })
 	}
+	e.lending.endRound()
 	if e.config.Metrics.SlotsUsed != nil {
 		e.config.Metrics.SlotsUsed(e.used, e.config.Concurrency)
 	}
@@ -326,6 +332,7 @@ func (e *Executor) handedOver(j *job) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	j.part.offsets.done(j.offset)
+	j.claimDurable = true
 	e.broadcast()
 }
 

@@ -62,7 +62,7 @@ func (in *intake) run(ctx context.Context) error {
 	defer reader.Close()
 	s := shard.New(shard.Config{
 		Kafka: in.e.config.Kafka, Topics: []string{in.topic}, Group: shard.Group{Name: in.group},
-		MaxRecords: in.e.config.Concurrency, Room: in.room, Logger: in.e.config.Logger,
+		MaxRecords: in.e.ahead(), Room: in.room, Logger: in.e.config.Logger,
 	}, in)
 	in.e.mu.Lock()
 	in.reader, in.shard = reader, s
@@ -124,7 +124,7 @@ func (in *intake) ready() error {
 
 // room holds the poll back until the tasks that were read have begun.
 func (in *intake) room(ctx context.Context) {
-	in.e.await(ctx, func() bool { return in.queued == 0 || in.e.used < in.e.config.Concurrency })
+	in.e.await(ctx, func() bool { return in.queued == 0 || in.e.used < in.e.config.Concurrency && in.e.lending.wants() })
 }
 
 // Open goes on from the group's offset, or from the log's start when there is
@@ -155,7 +155,7 @@ func (in *intake) Open(ctx context.Context, p shard.Partition, committed int64) 
 func (in *intake) Process(ctx context.Context, b *shard.Batch) error {
 	jobs := make([]*job, 0, len(b.Records))
 	for _, r := range b.Records {
-		j := &job{in: in, offset: r.Offset, over: make(chan struct{})}
+		j := &job{in: in, offset: r.Offset, over: make(chan struct{}), news: make(chan struct{}, 1)}
 		task, err := avro.DecodeTask(r.Value)
 		if err != nil {
 			if in.deadLetter(ctx, r, err) != nil {
