@@ -106,7 +106,11 @@ func TestWithoutKafkaTheProjectorWrites(t *testing.T) {
 	c := withOrder(t)
 	ctx := within(t, 60*time.Second)
 	api := withProjector(t, c, false)
-	r, err := api.Start(ctx, StartRequest{Type: "order", Key: "1", Input: []byte(`{"n":1}`)})
+	run, err := api.Start(ctx, StartRequest{Type: "order", Key: "1", Input: map[string]int{"n": 1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := run.Receipt()
 	if err != nil || r.InstanceID != events.InstanceIDForKey("order", "1") || r.Topic != c.names.Commands("order") || r.Type != "order" {
 		t.Fatalf("got %+v, %v", r, err)
 	}
@@ -130,12 +134,17 @@ func TestWithoutKafkaTheProjectorWrites(t *testing.T) {
 	if fmt.Sprint(got) != "[1 2 3 4]" {
 		t.Fatalf("got %v", got)
 	}
+	if err := run.Result(ctx, nil); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := api.WaitFinished(ctx, "order", "1"); err != nil || s.SequenceNumber != 4 {
+		t.Fatalf("got %+v, %v", s, err)
+	}
 	if _, err := api.Start(ctx, StartRequest{Type: "ordr", Key: "1"}); !errors.Is(err, ErrUnknownType) {
 		t.Fatalf("got %v", err)
 	}
 	for name, err := range map[string]error{
 		"do":     second(api.Do(ctx, StartRequest{Type: "order"})),
-		"finish": second(api.WaitFinished(ctx, "order", "1")),
 		"deploy": second(api.Deploy(ctx, DeployRequest{Name: "order.yaml", Source: []byte(order)})),
 	} {
 		if !errors.Is(err, ErrUnavailable) {

@@ -42,12 +42,12 @@ func Example() {
 	}
 	fmt.Println("deployed", d.WorkflowType, d.Version)
 
-	r, err := c.Start(ctx, client.StartRequest{Type: "order", Key: "order-42", Input: []byte(`{"amount": 12}`)})
+	r, err := c.Start(ctx, client.StartRequest{Type: "order", Key: "order-42", Input: map[string]int{"amount": 12}})
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	fmt.Println("accepted on", r.Topic, r.InstanceID == events.InstanceIDForKey("order", "order-42"))
+	fmt.Println("accepted on", r.Receipt().Topic, r.InstanceID() == events.InstanceIDForKey("order", "order-42"))
 
 	_, err = c.Start(ctx, client.StartRequest{Type: "ordre", Key: "order-42"})
 	fmt.Println(errors.Is(err, client.ErrUnknownType), err)

@@ -165,7 +165,7 @@ func (c *Client) ScheduleProgress(ctx context.Context, s Schedule) (p events.Sch
 	defer cancel()
 	topic := c.names.State(s.WorkflowType)
 	home, key := []byte(events.ScheduleInstanceID(s.ScheduleID).String()), events.ScheduleProgressPrefix+s.ScheduleID
-	err = c.scan(ctx, s.WorkflowType, topic, home, func(r *kafka.Record) error {
+	err = c.scan(ctx, s.WorkflowType, part{topic: topic, key: home}, func(r *kafka.Record) error {
 		if string(r.Key) != key {
 			return nil
 		}
