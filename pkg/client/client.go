@@ -1,22 +1,30 @@
-// Package client starts workflow instances, signals them, waits for what comes
-// of it and reads where they stand. It is the library behind the CLI.
+// Package client starts workflow instances, signals them, waits for their results
+// and reads their state. It is the library behind the CLI.
 //
 //	c, err := client.New(client.Config{Brokers: []string{"localhost:9092"}})
 //	defer c.Close()
-//	r, err := c.Start(ctx, client.StartRequest{Type: "order", Key: "order-42", Input: input})
+//	run, err := c.Start(ctx, client.StartRequest{Type: "order", Key: "order-42", Input: Order{Amount: 12}})
+//	err = run.Signal(ctx, "shipped", Parcel{Carrier: "drone"})
+//	paid, err := client.Result[Paid](ctx, run)
 //
 // Commands go straight to Kafka: when Start or Signal returns without an error,
 // the command is durable and will be decided exactly once, whatever runs at the
-// moment. Reading goes to a projector when Config.API names one, and to the topics
-// themselves otherwise, which needs no projector and takes longer the more there
-// is. Errors are *[Error] with a code, and what to do about it.
+// moment. A [Run] is watched before its start is produced; all runs of a type
+// share one reader, so that waiting costs no request and no goroutine.
+//
+// Reads go to a projector when Config.API names one. Without it the router that
+// decides for an instance is asked, and lists are read from the topics themselves,
+// which takes longer the more there is. Errors are *[Error] with a code, and what
+// to do about it; a workflow that did not complete is a *[WorkflowError].
 //
 // # Organization
 //
-// client.go makes commands durable, request.go says what can be asked, wait.go
-// and follower.go wait for decisions, read.go is the front of all reading,
-// direct.go reads topics and api.go asks a projector, deploy.go deploys,
-// schedule.go is about schedules.
+// client.go makes commands durable, request.go says what can be asked. run.go and
+// ending.go wait for the end of an instance, wait.go for the decision on a command,
+// follower.go reads topics for both, polling.go asks a projector. describe.go asks
+// a router, get.go, history.go and follow.go read one instance, direct.go reads
+// whole topics and api.go a projector; read.go is the front of all reading.
+// deploy.go deploys, schedule.go is about schedules.
 package client
 
 import (

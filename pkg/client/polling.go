@@ -3,7 +3,10 @@ package client
 import (
 	"context"
 	"errors"
+	"net/http"
+	"net/url"
 	"sync"
+	"time"
 
 	"github.com/leat-io/leat/internal/kafka"
 )
@@ -45,13 +48,20 @@ func (p *polling) leave() {
 	}
 }
 
+// pollWait is how long a projector is asked to wait for the end before it answers
+// that there is none yet.
+const pollWait = 30 * time.Second
+
 // poll asks until the end is known or ctx ends.
 func (e *ending) poll(ctx context.Context) {
-	back, next := streamBack, int64(1)
-	for {
-		s, err := e.client.getAPI(ctx, e.workflowType, e.polling.name, GetOptions{MinSequence: next})
+	c := e.client
+	path, query := instancePath(e.workflowType, e.polling.name), url.Values{"wait": {pollWait.String()}}
+	for back := streamBack; ; back = min(2*back, streamBackMost) {
+		began := time.Now()
+		var s Instance
+		err := c.call(ctx, http.MethodGet, path, query, nil, nil, &s)
 		switch {
-		case e.client.life.Err() != nil:
+		case c.life.Err() != nil:
 			e.closed()
 			return
 		case ctx.Err() != nil:
@@ -59,18 +69,26 @@ func (e *ending) poll(ctx context.Context) {
 		case err == nil && s.State.Finished():
 			e.finish(&s, nil)
 			return
-		case err == nil:
-			back, next = streamBack, s.SequenceNumber+1
-		case errors.Is(err, ErrTimeout): // nothing came in the time for which a projector waits
-			back = streamBack
-		case errors.Is(err, ErrProjector), errors.Is(err, ErrUnavailable):
-			kafka.Pause(ctx, back)
-			back = min(2*back, streamBackMost)
-		default:
+		case err != nil && !passes(err):
 			e.finish(nil, err)
 			return
+		case time.Since(began) > pollWait/2:
+			back = streamBack // it waited, as it was asked to
+		default:
+			kafka.Pause(ctx, back) // it is away, or does not know how to wait
 		}
 	}
+}
+
+// passes says that an error of a projector is not for ever: it is away, is behind,
+// or has not seen the instance yet.
+func passes(err error) bool {
+	for _, kind := range []error{ErrProjector, ErrUnavailable, ErrTimeout, ErrNotFound} {
+		if errors.Is(err, kind) {
+			return true
+		}
+	}
+	return false
 }
 
 // spawn runs do in a goroutine that ends with the client.
