@@ -37,9 +37,9 @@ const (
 	settling = 600 * time.Millisecond
 	// asksAgain is longer than a client waits between two questions for metadata.
 	asksAgain = 6 * time.Second
-	// stillFor is the longest that an answer waits. A group waits longer for a
-	// member (20 days).
-	stillFor = 10 * 24 * time.Hour
+	// stillFor is the longest that an answer waits. A group waits longer for a member
+	// (20 days), whose sign of life may wait for one answer after another.
+	stillFor = 5 * 24 * time.Hour
 )
 
 // Listen is [Options.Listen].

@@ -14,7 +14,7 @@ const (
 	// executor says six times a minute that it lives.
 	longestCall = 24 * time.Hour
 	// lookEvery is how often that is looked at.
-	lookEvery = 12 * time.Hour
+	lookEvery = time.Hour
 )
 
 // bound ends the wait of a test for what will never be: it says what the test waits

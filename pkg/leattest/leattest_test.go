@@ -233,7 +233,7 @@ var failing = map[string]struct {
 	}, []string{"handler panicked", "out of stamps", "leattest_test.go", "PANIC", "will never be in state waiting"}},
 	"a handler that waits for ever": {func(t *testing.T) {
 		leattest.Virtual(t, func(t *testing.T, env *leattest.Env) {
-			prepare(env)
+			env.DeploySource(strings.Replace(trial, "onDone: waiting", "timeout: {heartbeat: 1h}, onDone: waiting", 1))
 			env.Handle("mail.greet", func(ctx context.Context, _ mail) (string, error) { <-ctx.Done(); return "", ctx.Err() })
 			start(t, env, "a", `{"to": "ada"}`)
 			env.WaitState("trial", "a", "waiting")
