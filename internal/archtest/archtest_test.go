@@ -111,8 +111,8 @@ func refuse(row, imp string) string {
 
 // find returns the row for a package: its own, else that of the longest tree around it.
 func find(short string) (row string, ok bool) {
-	if _, ok := layers[short]; ok {
-		return short, true
+	if _, ok := layers[short]; ok || anyPrefix(rooms, short) {
+		return short, ok
 	}
 	for dir := short; dir != "."; dir = path.Dir(dir) {
 		if _, ok := layers[dir+"/..."]; ok {
@@ -233,7 +233,21 @@ func TestRulesRefuse(t *testing.T) {
 		{"internal/devkafka", "github.com/twmb/franz-go/pkg/kfake", true},
 		{"internal/devkafka", "github.com/twmb/franz-go/pkg/kgo", false},
 		{"cmd/router", module + "/internal/router", false},
-		{"cmd/leat/dev", "github.com/spf13/cobra", true},
+		{"pkg/spi/workflow", module + "/pkg/events", true},
+		{"pkg/spi/workflow", "os", false},
+		{"pkg/spi/eventbus", "net/http", false},
+		{"pkg/spi/eventbus", "log/slog", false},
+		{"pkg/spi/eventbus", module + "/pkg/topics", false},
+		{"pkg/spi/spitest", module + "/pkg/client", false},
+		{"pkg/client", module + "/pkg/executor", false},
+		{"pkg/executor", module + "/pkg/client", false},
+		{"internal/kafka", module + "/pkg/client", false},
+		{"internal/cli", module + "/internal/cli/def", true},
+		{"internal/cli/def", module + "/internal/cli/schedule", false},
+		{"internal/cli/output", module + "/internal/cli/session", false},
+		{"cmd/leat", module + "/internal/cli", true},
+		{"cmd/leat", module + "/pkg/client", false},
+		{"cmd/leat", "github.com/spf13/cobra", false},
 	} {
 		row, found := find(c.pkg)
 		if !found {
@@ -244,7 +258,25 @@ func TestRulesRefuse(t *testing.T) {
 			t.Errorf("%s imports %s: allowed should be %v; said %q", c.pkg, c.imp, c.ok, why)
 		}
 	}
-	if row, ok := find("internal/kafkaesque"); ok {
-		t.Errorf("a new package got the row %s", row)
+	for _, newcomer := range []string{"internal/kafkaesque", "pkg/leaf", "pkg/events/deeper", "pkg/spi/newcomer", "internal/cli/newcomer", "cmd/newcomer"} {
+		if row, ok := find(newcomer); ok {
+			t.Errorf("the new package %s got the row %s", newcomer, row)
+		}
+	}
+}
+
+// Outside tests, benchmarks and examples no row allows all of pkg/: client and
+// executor are for users, and what they may not know of each other is listed.
+func TestRowsNameWhatTheyNeed(t *testing.T) {
+	for row, l := range layers {
+		if anyPrefix("test bench examples", strings.TrimSuffix(row, "/...")) {
+			continue
+		}
+		if slices.Contains(strings.Fields(l.inside), "pkg") {
+			t.Errorf("row %s allows all of pkg/. Name the packages that it needs.", row)
+		}
+		if strings.HasSuffix(row, "/...") && anyPrefix(rooms, strings.TrimSuffix(row, "/...")) {
+			t.Errorf("row %s speaks for a tree in which every package has a row of its own.", row)
+		}
 	}
 }

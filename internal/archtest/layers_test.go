@@ -11,68 +11,108 @@ type layer struct {
 	pure    bool   // nothing of the standard library that does I/O
 }
 
+// What most packages may know of pkg/: the words, and the words with the rules
+// for what follows from them.
+const (
+	words = "pkg/events pkg/topics"
+	rules = words + " pkg/fsm"
+)
+
+// rooms are trees in which every package has a row of its own, so that a new one
+// is a decision. Elsewhere a row also speaks for the packages below it.
+const rooms = "pkg internal/cli"
+
 // Arrows point down: what stands higher may import what stands lower, never the
 // other way. A path that ends in /... stands for a whole tree; the longest match wins.
 var layers = map[string]layer{
 	// What people import. It decides and describes; it does no I/O.
-	"pkg/events":      {pure: true},
-	"pkg/topics":      {pure: true, inside: "pkg/events"},
-	"pkg/fsm":         {pure: true, inside: "pkg/events"},
-	"pkg/spi/...":     {inside: "pkg/events"},
-	"pkg/spi/spitest": {inside: "pkg"},
+	"pkg/events":       {pure: true},
+	"pkg/topics":       {pure: true, inside: "pkg/events"},
+	"pkg/fsm":          {pure: true, inside: "pkg/events"},
+	"pkg/spi/eventbus": {pure: true},
+	"pkg/spi/workflow": {pure: true, inside: "pkg/events"},
+	"pkg/spi/spitest":  {inside: words + " pkg/spi/eventbus pkg/spi/workflow"}, // tests, with a clock and random names
 
 	// What people import and that talks to Kafka.
-	"pkg/client":   {inside: "pkg internal/facts internal/kafka internal/avro internal/definition internal/problem internal/schedule"},
-	"pkg/executor": {inside: "pkg internal/executor internal/jsonfit internal/kafka internal/avro"},
-	"pkg/leattest": {inside: "pkg internal/devkafka internal/kafka internal/router internal/definition"},
+	"pkg/client":   {inside: rules + " internal/facts internal/kafka internal/avro internal/definition internal/problem internal/schedule"},
+	"pkg/executor": {inside: words + " internal/executor internal/jsonfit internal/kafka internal/avro"},
+	"pkg/leattest": {inside: rules + " pkg/client pkg/executor internal/devkafka internal/kafka internal/router internal/definition"},
 
 	"schemas": {},
 
 	// One home for each family of libraries.
-	"internal/kafka":      {inside: "pkg", outside: "github.com/twmb/franz-go"},
-	"internal/avro":       {inside: "pkg schemas", outside: "github.com/linkedin/goavro/v2 github.com/twmb/avro"},
-	"internal/store":      {inside: "pkg", outside: "github.com/cockroachdb/pebble/v2"},
-	"internal/cel":        {inside: "pkg", outside: "cel.dev/cel-go"},
-	"internal/definition": {inside: "pkg schemas internal/cel", outside: "go.yaml.in/yaml/v3 github.com/santhosh-tekuri/jsonschema/v6"},
+	"internal/kafka":      {inside: words, outside: "github.com/twmb/franz-go"},
+	"internal/avro":       {inside: words + " schemas", outside: "github.com/linkedin/goavro/v2 github.com/twmb/avro"},
+	"internal/store":      {outside: "github.com/cockroachdb/pebble/v2"},
+	"internal/cel":        {inside: rules, outside: "cel.dev/cel-go"},
+	"internal/definition": {inside: rules + " schemas internal/cel", outside: "go.yaml.in/yaml/v3 github.com/santhosh-tekuri/jsonschema/v6"},
 	"internal/devkafka":   {outside: "github.com/twmb/franz-go/pkg/kfake github.com/twmb/franz-go/pkg/kmsg"},
-	"internal/httpcall":   {inside: "pkg", outside: "code.dny.dev/ssrf"}, // the calls of definitions
-	"internal/mcp":        {inside: "pkg", outside: "github.com/modelcontextprotocol/go-sdk"},
-	"internal/memory":     {inside: "pkg"},
-	"internal/bus":        {inside: "pkg internal/kafka internal/avro"}, // the contracts on Kafka
+	"internal/httpcall":   {inside: words, outside: "code.dny.dev/ssrf"}, // the calls of definitions
+	"internal/mcp":        {inside: words, outside: "github.com/modelcontextprotocol/go-sdk"},
+	"internal/memory":     {inside: words + " pkg/spi"},
+	"internal/bus":        {inside: words + " pkg/spi internal/kafka internal/avro"}, // the contracts on Kafka
 
 	// Services: each one job over the homes above.
-	"internal/schedule": {inside: "pkg", outside: "github.com/robfig/cron/v3", pure: true},
-	"internal/registry": {inside: "pkg internal/kafka internal/avro internal/definition internal/schedule"},
-	"internal/tui":      {inside: "pkg internal/definition", outside: "charm.land/bubbletea/v2"},
-	"internal/draw":     {inside: "pkg"},
-	"internal/problem":  {inside: "pkg"},
+	"internal/schedule": {inside: words, outside: "github.com/robfig/cron/v3", pure: true},
+	"internal/registry": {inside: rules + " internal/kafka internal/avro internal/definition internal/schedule"},
+	"internal/tui":      {inside: rules + " internal/definition", outside: "charm.land/bubbletea/v2"},
+	"internal/draw":     {inside: rules},
+	"internal/problem":  {inside: words},
 	"internal/facts":    {pure: true, inside: "pkg/events"},
 	"internal/jsonfit":  {pure: true}, // why JSON does not fit a Go type
 	"internal/decide":   {pure: true, inside: "pkg/events pkg/fsm pkg/topics internal/facts"}, // what follows from an input
 
 	// The three workers and what they share. They reach a library only through its home.
-	"internal/shard":     {inside: "pkg internal/kafka"},
-	"internal/router":    {inside: "pkg internal/decide internal/shard internal/kafka internal/store internal/avro internal/registry internal/schedule", outside: "golang.org/x/sync/errgroup"},
-	"internal/projector": {inside: "pkg internal/shard internal/kafka internal/store internal/avro internal/definition internal/registry internal/problem", outside: "github.com/danielgtaylor/huma/v2"},
-	"internal/executor":  {inside: "pkg internal/kafka internal/avro internal/shard internal/problem", outside: "golang.org/x/time/rate"},
+	"internal/shard":     {inside: words + " internal/kafka"},
+	"internal/router":    {inside: rules + " internal/decide internal/shard internal/kafka internal/store internal/avro internal/registry internal/schedule", outside: "golang.org/x/sync/errgroup"},
+	"internal/projector": {inside: rules + " internal/shard internal/kafka internal/store internal/avro internal/definition internal/registry internal/problem", outside: "github.com/danielgtaylor/huma/v2"},
+	"internal/executor":  {inside: rules + " internal/kafka internal/avro internal/shard internal/problem", outside: "golang.org/x/time/rate"},
 	"internal/console":   {},
 
 	// The composition root: the only place that knows all of the above.
 	"internal/boot": {
-		inside:  "pkg internal schemas",
-		outside: "github.com/knadh/koanf github.com/prometheus/client_golang github.com/spf13/cobra github.com/spf13/pflag",
+		inside:  rules + " internal schemas",
+		outside: "github.com/knadh/koanf github.com/prometheus/client_golang github.com/spf13/pflag",
 	},
 
 	"internal/archtest": {},
 
-	// Programs. The three workers are twenty lines each.
+	// The command line: a room a noun, over what they share.
+	"internal/cli": {
+		inside:  "pkg/client pkg/events internal/boot internal/problem", // and the nouns below
+		outside: "github.com/spf13/cobra github.com/spf13/pflag",
+	},
+	"internal/cli/output":  {inside: "pkg/events internal/problem", outside: "github.com/jedib0t/go-pretty/v6 go.yaml.in/yaml/v3"},
+	"internal/cli/input":   {inside: "pkg/events pkg/fsm internal/definition internal/problem"},
+	"internal/cli/session": {inside: "pkg/client pkg/events internal/boot internal/cli/output", outside: "github.com/spf13/cobra"},
+	"internal/cli/def": {
+		inside: rules + " pkg/client internal/boot internal/definition internal/draw internal/executor internal/kafka internal/problem internal/tui" +
+			" internal/cli/input internal/cli/output internal/cli/session",
+		outside: "github.com/spf13/cobra github.com/schollz/progressbar/v3",
+	},
+	"internal/cli/dev": {
+		inside:  "pkg/topics internal/boot internal/devkafka internal/problem internal/cli/input internal/cli/output internal/cli/session",
+		outside: "github.com/spf13/cobra",
+	},
+	"internal/cli/instance": {
+		inside: "pkg/client pkg/events pkg/fsm internal/definition internal/facts internal/problem internal/decide" +
+			" internal/cli/input internal/cli/output internal/cli/session",
+		outside: "github.com/spf13/cobra",
+	},
+	"internal/cli/schedule": {
+		inside:  "pkg/client pkg/events internal/problem internal/schedule internal/cli/input internal/cli/output internal/cli/session",
+		outside: "github.com/spf13/cobra go.yaml.in/yaml/v3",
+	},
+	"internal/cli/task": { // a task is shown with its instance
+		inside:  "pkg/client pkg/events pkg/fsm internal/problem internal/cli/input internal/cli/instance internal/cli/output internal/cli/session",
+		outside: "github.com/spf13/cobra",
+	},
+
+	// Programs: twenty lines each.
 	"cmd/router":    {inside: "internal/boot"},
 	"cmd/projector": {inside: "internal/boot"},
 	"cmd/executor":  {inside: "internal/boot"},
-	"cmd/leat/...": {
-		inside:  "pkg internal schemas",
-		outside: "github.com/spf13/cobra github.com/spf13/pflag github.com/jedib0t/go-pretty/v6 github.com/schollz/progressbar/v3 go.yaml.in/yaml/v3",
-	},
+	"cmd/leat":      {inside: "internal/cli"},
 
 	// Looser: an example shows what users do, so it uses what users can use, and
 	// starts workers the way the programs do; a test may reach for anything of ours.

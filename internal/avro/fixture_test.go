@@ -55,7 +55,7 @@ func records() []record {
 			EncodeEvent, AppendEvent, DecodeEvent),
 		recordOf("task", func(k *events.Task) { k.TaskName += ".do"; k.Queue = topics.QueueOf(k.TaskName) },
 			EncodeTask, AppendTask, DecodeTask),
-		recordOf("outcome", func(*events.Outcome) {}, EncodeOutcome, AppendOutcome, DecodeOutcome),
+		recordOf("outcome", func(o *events.Outcome) { o.Status = events.OutcomeDescribed }, EncodeOutcome, AppendOutcome, DecodeOutcome),
 		recordOf("snapshot", func(*events.Snapshot) {}, EncodeSnapshot, AppendSnapshot, DecodeSnapshot),
 		recordOf("checkpoint", func(*events.Checkpoint) {}, EncodeCheckpoint, AppendCheckpoint, DecodeCheckpoint),
 		recordOf("definition", func(*events.DefinitionRecord) {}, EncodeDefinition, AppendDefinition, DecodeDefinition),
@@ -98,6 +98,9 @@ func (f *filler) fill(path string, v reflect.Value) {
 		return
 	case json.RawMessage:
 		v.SetBytes(fmt.Appendf(nil, `{"n": %d}`, f.n))
+		return
+	case []byte:
+		v.SetBytes([]byte{0, 0xFF, byte(f.n)})
 		return
 	case map[string]events.ContextValue:
 		v.Set(reflect.ValueOf(values()))

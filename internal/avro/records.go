@@ -150,6 +150,11 @@ func outcome(c *codec, o *events.Outcome) {
 	c.optUUID("event_id", &o.EventID)
 	c.long("sequence_number", &o.SequenceNumber)
 	c.time("timestamp", &o.Timestamp)
+	optEnum(c, "instance_state", &o.InstanceState, &workflowStates)
+	c.long("instance_sequence", &o.InstanceSequence)
+	c.payload("instance_output", &o.InstanceOutput)
+	optError(c, "instance_error", &o.InstanceError)
+	c.optBytes("snapshot", &o.Snapshot)
 }
 
 func snapshot(c *codec, s *events.Snapshot) {
@@ -173,6 +178,8 @@ func snapshot(c *codec, s *events.Snapshot) {
 	c.strs("search", &s.Search)
 	c.long("changed_at", &s.ChangedAt)
 	c.optTime("forgotten_at", &s.ForgottenAt)
+	c.long("first_offset", &s.FirstOffset)
+	c.long("newest_offset", &s.NewestOffset)
 	optRecord(c, "paused", &s.Paused, pause)
 	list(c, "held", &s.Held, heldInput)
 	optRecord(c, "incident", &s.Incident, incident)

@@ -158,6 +158,8 @@ func wantNative(t *testing.T, path string, v reflect.Value, native any) {
 		want = x.Milliseconds()
 	case json.RawMessage:
 		want = string(x)
+	case []byte:
+		want = x
 	case events.ContextValue:
 		want, native = x.Kind().String(), kindOfNative(native)
 	default:

@@ -97,6 +97,20 @@ func jsonValue(c *codec, key string, text json.RawMessage) json.RawMessage {
 	return text
 }
 
+// optBytes is an Avro bytes that may be null; null is nil.
+func (c *codec) optBytes(field string, p *[]byte) {
+	switch {
+	case !c.some(field, *p != nil):
+	case c.encode:
+		c.buf = binary.AppendVarint(c.buf, int64(len(*p)))
+		c.buf = append(c.buf, *p...)
+	default:
+		if b := c.readBytes(field); c.err == nil {
+			*p = append([]byte{}, b...) // none is not null
+		}
+	}
+}
+
 // readBytes is the content of a string, still in the input.
 func (c *codec) readBytes(field string) []byte {
 	n := c.readLong(field)

@@ -21,6 +21,7 @@ type kind struct {
 	audited  bool          // the audit keeps who asked for it, whatever came of it
 	evolves  bool          // it moves an instance to another version or to its own past
 	held     bool          // it waits while its instance holds
+	reads    bool          // it only asks: it changes nothing, and is answered whatever state the instance is in
 	bare     bool          // it can be decided without the definition
 	input    fsm.InputKind // of a report: what the statechart takes it for
 	decide   func(Input, *events.Snapshot) (Decision, error)
@@ -65,6 +66,8 @@ func kindOf(c events.CommandType) kind {
 		return kind{from: operators | parents | schedules, to: events.WorkflowCancelled, possible: canTerminate, audited: true, bare: true, decide: terminate}
 	case events.CommandRetry:
 		return kind{from: operators, to: events.WorkflowRetrying, possible: canRetry, audited: true, decide: retry}
+	case events.CommandDescribe:
+		return kind{from: clients, reads: true, bare: true, decide: whereIs}
 	case events.CommandReset:
 		return kind{from: operators, audited: true, evolves: true, decide: reset}
 	case events.CommandMigrate:
@@ -89,6 +92,9 @@ func evolves(c *events.Command) bool { return typeOf(c).evolves }
 
 // isReport reports whether a command is of whoever works on a task.
 func isReport(c *events.Command) bool { return typeOf(c).from&executors != 0 }
+
+// Reads reports whether a command only asks where an instance is. It may be nil.
+func Reads(c *events.Command) bool { return typeOf(c).reads }
 
 // OfOperator reports whether a command is one of those with which operators look
 // after instances. It may be nil.

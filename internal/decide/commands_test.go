@@ -99,6 +99,9 @@ func TestCommandsAreDecidedByTheirRow(t *testing.T) {
 		if held := d.Next != nil && len(d.Next.Held) > 0; held != row.held {
 			t.Errorf("%s: a paused instance holds it: %v, want %v", kind, held, row.held)
 		}
+		if row.reads && (d.Next != nil || len(d.Events)+len(d.Audit) > 0 || d.Outcome.Status != events.OutcomeDescribed) {
+			t.Errorf("%s: of a paused instance it changes something, or has no answer: %+v", kind, d)
+		}
 		c.Resolve(events.Namespace)
 		if _, err := Decide(Input{Command: &c, Now: epoch.Add(time.Second)}, running); row.bare && err != nil {
 			t.Errorf("%s needs a definition: %v", kind, err)

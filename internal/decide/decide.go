@@ -32,7 +32,6 @@ type Input struct {
 	Now      time.Time              // one instant for a whole transaction, in microseconds
 	Source   string                 // the deciding router's slot
 	Seed     []byte                 // of the tokens of attempts that are issued; nil in a replay
-	Own      bool                   // the router asks by itself: nobody waits for the outcome
 	Work     *int                   // what the steps of the decision cost, in units of [fsm.MaxWork], is added to it; nil: nobody asks
 	Crowded  bool                   // the tree of this child is as large as a tree may be, see [MaxTree]
 	// Writable says what keeps a part of a decision from being written; nil: all can
@@ -79,6 +78,9 @@ func Decide(in Input, snap *events.Snapshot) (d Decision, err error) {
 }
 
 func decideOn(in Input, snap *events.Snapshot) (Decision, error) {
+	if Reads(in.Command) {
+		return kindOf(in.Command.Command).decide(in, snap)
+	}
 	if d, done := asChild(in, snap); done {
 		return d, nil
 	}
@@ -160,8 +162,7 @@ func refuse(in Input, snap *events.Snapshot) (Decision, bool) {
 			"the tree of child workflows below %s has too many of type %s, at most %d, or %d in one partition: do they start themselves?",
 			c.Parent.Root, c.WorkflowType, MaxTree, MinTree)), true
 	case c.Command != events.CommandStart && snap == nil:
-		return Answer(in, snap, events.OutcomeRejected, CodeNotFound,
-			"no such instance: it was never started, or its key is of another type; an id is written id:UUID"), true
+		return notFound(in), true
 	case snap != nil:
 		if d, done := refuseRunning(in, snap); done {
 			return d, true
@@ -232,14 +233,11 @@ func unreacted(in Input, snap *events.Snapshot, why *fsm.Ignored) Decision {
 // Duplicate answers a command that was decided before: at sequence, or at none
 // when it led to no event.
 func Duplicate(in Input, snap *events.Snapshot, sequence int64) Decision {
-	o := events.Outcome{
-		CommandID: in.Command.CommandID, WorkflowType: snap.WorkflowType, InstanceID: snap.InstanceID,
-		Status: events.OutcomeDuplicate, SequenceNumber: sequence, Timestamp: in.Now,
-	}
+	o := whereabouts(in, snap, events.OutcomeDuplicate, sequence)
 	if sequence > 0 {
 		o.EventID = events.EventID(snap.WorkflowType, snap.InstanceID, sequence)
 	}
-	return Decision{Outcome: &o}
+	return Decision{Outcome: o}
 }
 
 // start begins an instance.

@@ -15,28 +15,27 @@ import (
 const CodeCannotMove = "CANNOT_MOVE"
 
 // Versions lists the versions that a decision on c needs besides the
-// instance's own.
+// instance's own. c is nil for a timer.
 func Versions(c *events.Command) []int32 {
-	switch c.Command {
-	case events.CommandMigrate:
-		return []int32{c.Version}
-	case events.CommandReset:
-		p, err := facts.ReadReset(c.Payload)
-		if err != nil {
-			return nil // the decision says what is wrong
-		}
-		var list []int32
-		for i := range p.Facts {
-			list = append(list, p.Facts[i].Version)
-			if past := p.Facts[i].Command; past != nil && past.Command == events.CommandMigrate {
-				list = append(list, past.Version)
-			}
-		}
-		slices.Sort(list)
-		return slices.Compact(list)
-	default:
+	if !evolves(c) {
 		return nil
 	}
+	if c.Command == events.CommandMigrate {
+		return []int32{c.Version}
+	}
+	p, err := facts.ReadReset(c.Payload)
+	if err != nil {
+		return nil // the decision says what is wrong
+	}
+	var list []int32
+	for i := range p.Facts {
+		list = append(list, p.Facts[i].Version)
+		if past := p.Facts[i].Command; past != nil && past.Command == events.CommandMigrate {
+			list = append(list, past.Version)
+		}
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
 }
 
 // machinesOf is what the caller found of [Versions].

@@ -54,7 +54,7 @@ func TestEditorSchemaAcceptsEveryDefinition(t *testing.T) {
 	schema := editorSchema(t)
 	count := 0
 	for _, pattern := range []string{
-		"../../examples/*/*.yaml", "../../docs/how-to/examples/*.yaml", "../../cmd/leat/testdata/*.yaml", "../draw/testdata/*.yaml", "../../test/interop/*.yaml",
+		"../../examples/*/*.yaml", "../../docs/how-to/examples/*.yaml", "../../internal/cli/testdata/*.yaml", "../draw/testdata/*.yaml", "../../test/interop/*.yaml",
 	} {
 		paths, err := filepath.Glob(pattern)
 		if err != nil || len(paths) == 0 {

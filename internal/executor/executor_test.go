@@ -354,7 +354,10 @@ func TestUnknownOutcomeOfWhatRunsAtMostOnce(t *testing.T) {
 		"3": "TASK_FAILED: busy!",
 	} {
 		task := b.task("pay.charge", func(task *events.Task) {
-			task.Input, task.Delivery, task.Timeouts.StartToClose = json.RawMessage(input), events.AtMostOnce, 20*time.Millisecond
+			task.Input, task.Delivery, task.Timeouts.StartToClose = json.RawMessage(input), events.AtMostOnce, time.Minute
+			if input == "1" {
+				task.Timeouts.StartToClose = 20 * time.Millisecond
+			}
 		})
 		want[task.TaskID] = failure
 		b.issue(task)

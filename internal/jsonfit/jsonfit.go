@@ -1,6 +1,6 @@
-// Package jsonfit says where JSON text does not fit a Go type: which field, which
-// value, and what was wanted. It does not read JSON for anybody; that is
-// encoding/json.
+// Package jsonfit says what JSON a Go type is for, as a JSON Schema, and where JSON
+// text does not fit: which field, which value, and what was wanted. It does not
+// read JSON for anybody; that is encoding/json.
 package jsonfit
 
 import (
@@ -78,15 +78,8 @@ func (p *place) intoStruct() bool {
 	if json.Unmarshal(p.text, &members) != nil {
 		return false
 	}
-	for _, f := range reflect.VisibleFields(p.as) {
-		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
-		if !f.IsExported() || name == "-" && options == "" || slices.Contains(strings.Split(options, ","), "string") || f.Anonymous && name == "" {
-			continue
-		}
-		if name == "" {
-			name = f.Name
-		}
-		if key, ok := memberOf(members, name); ok && p.into("."+key, members[key], f.Type) {
+	for _, f := range fieldsOf(p.as) {
+		if key, ok := memberOf(members, f.name); ok && !f.quoted && p.into("."+key, members[key], f.as) {
 			return true
 		}
 	}

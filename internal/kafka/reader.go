@@ -56,6 +56,22 @@ func (r *Reader) Range(ctx context.Context, p TopicPartition) (Range, error) {
 	return Range{Start: start.Offset, End: end.Offset}, nil
 }
 
+// End asks for the offset of the next record of p, committed or not.
+func (r *Reader) End(ctx context.Context, p TopicPartition) (int64, error) {
+	ends, err := r.admin.ListEndOffsets(ctx, p.Topic)
+	if err != nil {
+		return 0, fmt.Errorf("end offset of %s: %w", p, err)
+	}
+	end, ok := ends.Lookup(p.Topic, p.Partition)
+	switch {
+	case !ok:
+		return 0, fmt.Errorf("%s does not exist", p)
+	case end.Err != nil:
+		return 0, fmt.Errorf("end offset of %s: %w", p, end.Err)
+	}
+	return end.Offset, nil
+}
+
 // ReadTo calls visit with every committed record of p in [from, end), in order,
 // and returns when the log is known to have no more of them. Control records
 // are what makes that certain when the log ends in an aborted transaction.

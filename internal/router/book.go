@@ -83,18 +83,28 @@ func after(prefix []byte) []byte {
 	return nil
 }
 
-// load is the committed snapshot of an instance and the size of its record, nil
-// when there is none.
-func (b *book) load(p shard.Partition, id events.UUID) (*events.Snapshot, int, error) {
-	value, ok, err := b.db.Get(instanceKey(p, id))
-	if err != nil || !ok {
-		return nil, 0, err
+// load is the committed snapshot of an instance, decoded and as it is in the state
+// topic; nil when there is none.
+func (b *book) load(p shard.Partition, id events.UUID) (*events.Snapshot, []byte, error) {
+	value, err := b.record(p, id)
+	if err != nil || value == nil {
+		return nil, nil, err
 	}
 	snap, err := avro.DecodeSnapshot(value)
 	if err != nil {
-		return nil, 0, fmt.Errorf("snapshot of %s in %s: %w", id, p, err)
+		return nil, nil, fmt.Errorf("snapshot of %s in %s: %w", id, p, err)
 	}
-	return &snap, len(value), nil
+	return &snap, value, nil
+}
+
+// record is the committed snapshot of an instance as it is in the state topic, nil
+// when there is none.
+func (b *book) record(p shard.Partition, id events.UUID) ([]byte, error) {
+	value, ok, err := b.db.Get(instanceKey(p, id))
+	if err != nil || !ok {
+		return nil, err
+	}
+	return value, nil
 }
 
 // put replaces a snapshot (old may be nil) and moves the timers along. record is
@@ -225,4 +235,79 @@ func dueKey(p shard.Partition, at time.Time) []byte {
 		return prefix
 	}
 	return binary.BigEndian.AppendUint64(prefix, uint64(at.UnixMicro()))
+}
+
+func scheduleKey(p shard.Partition, id string) []byte {
+	return append(partitionKey(tagSchedule, p), id...)
+}
+
+// putProgress replaces how far a schedule is; a nil record forgets it.
+func (b *book) putProgress(batch *store.Batch, p shard.Partition, id string, record []byte) {
+	if record == nil {
+		batch.Delete(scheduleKey(p, id))
+		return
+	}
+	batch.Set(scheduleKey(p, id), record)
+}
+
+// progress is how far each schedule of p is.
+func (b *book) progress(p shard.Partition) (map[string]events.ScheduleProgress, error) {
+	prefix := partitionKey(tagSchedule, p)
+	all := make(map[string]events.ScheduleProgress)
+	err := b.db.Scan(prefix, after(prefix), func(key, value []byte) (bool, error) {
+		id := string(key[len(prefix):])
+		progress, err := avro.DecodeProgress(value)
+		if err != nil {
+			return false, fmt.Errorf("progress of schedule %s in %s: %w", id, p, err)
+		}
+		all[id] = progress
+		return true, nil
+	})
+	return all, err
+}
+
+// instance names an instance and where it lives.
+type instance struct {
+	partition shard.Partition
+	id        events.UUID
+}
+
+// cache keeps the decoded snapshots of instances that decide often. It holds two
+// generations: what was used since the last turn-over, and what was used in the
+// one before. Snapshots in it are never changed. It is for one goroutine.
+type cache struct {
+	limit     int // of one generation
+	hot, warm map[instance]cached
+}
+
+type cached struct {
+	snap *events.Snapshot // nil: not known
+	size int              // of its record
+}
+
+func newCache(limit int) *cache {
+	return &cache{limit: limit, hot: make(map[instance]cached), warm: make(map[instance]cached)}
+}
+
+func (c *cache) get(i instance) cached {
+	if s, ok := c.hot[i]; ok {
+		return s
+	}
+	s, ok := c.warm[i]
+	if ok {
+		c.put(i, s)
+	}
+	return s
+}
+
+func (c *cache) put(i instance, s cached) {
+	if len(c.hot) >= c.limit {
+		c.warm, c.hot = c.hot, make(map[instance]cached, c.limit)
+	}
+	c.hot[i] = s
+}
+
+// clear forgets everything, as when partitions are given up.
+func (c *cache) clear() {
+	c.hot, c.warm = make(map[instance]cached), make(map[instance]cached)
 }

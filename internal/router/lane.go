@@ -56,7 +56,8 @@ type lane struct {
 	// timers wait until those are decided: among them may be the heartbeat, the
 	// result or the signal that came in time, while no router was there to see it.
 	behind map[shard.Partition]int64
-	lost   map[shard.Partition]bool // partitions whose state topic does not have what the book has
+	lost   map[shard.Partition]bool  // partitions whose state topic does not have what the book has
+	ends   map[shard.Partition]int64 // where the events of each open partition ended
 
 	rests    rests             // of large instances
 	held     map[dueTimer]bool // timers that cannot be decided now; of the run loop
@@ -64,7 +65,7 @@ type lane struct {
 }
 
 func newLane(c Config, r *registry.Registry, specs *registry.Schedules, b *book) *lane {
-	return &lane{config: c, registry: r, book: b, agenda: newAgenda(b, specs), cache: newCache(cacheSize), trees: newTrees(b), timer: make(map[shard.Partition]time.Time), behind: make(map[shard.Partition]int64), held: make(map[dueTimer]bool), rests: newRests()}
+	return &lane{config: c, registry: r, book: b, agenda: newAgenda(b, specs), cache: newCache(cacheSize), trees: newTrees(b), timer: make(map[shard.Partition]time.Time), behind: make(map[shard.Partition]int64), held: make(map[dueTimer]bool), rests: newRests(), ends: make(map[shard.Partition]int64)}
 }
 
 const (
@@ -328,6 +329,7 @@ func (l *lane) Close(p shard.Partition) {
 	l.mu.Lock()
 	delete(l.timer, p)
 	delete(l.behind, p)
+	delete(l.ends, p)
 	l.rests.forget(p)
 	l.mu.Unlock()
 	for due := range l.held {

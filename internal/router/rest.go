@@ -8,8 +8,9 @@ import (
 )
 
 // A large instance costs much, whatever is decided of it: its snapshot is copied
-// for each decision and written by each transaction. When others want to be
-// decided it rests after a transaction, for some times as long as that took.
+// for each decision and written by each transaction, and by each answer to a
+// describe. When others want to be decided it rests after a transaction, for some
+// times as long as that took.
 const (
 	// largeRecord is how many bytes make a snapshot large.
 	largeRecord = 64 << 10
@@ -87,20 +88,24 @@ func (l *lane) rest(t *transaction) {
 	defer l.mu.Unlock()
 	size := 0
 	for at, e := range t.overlay {
-		delete(l.rests.large, at)
-		if e.changed && len(e.record) < largeRecord {
+		if e.changed {
+			delete(l.rests.large, at)
+		}
+		if (e.changed || e.asked) && len(e.record) < largeRecord {
 			l.rests.active[at.partition] = t.now
 		}
-		size += len(e.record)
+		size += e.weight()
 	}
 	for at, e := range t.overlay {
-		if len(e.record) < largeRecord || !l.rests.crowded(at.partition, t.now) {
+		if e.weight() < largeRecord || !l.rests.crowded(at.partition, t.now) {
 			continue
 		}
-		part := float64(len(e.record)) / float64(size)
+		part := float64(e.weight()) / float64(size)
 		wait := min(time.Duration(restTimes*part*float64(took)), longestRest)
 		r := rest{until: l.config.Clock().Add(wait), due: firstDue(e.cur)}
-		l.rests.large[at] = r
+		if e.changed { // what others ask does not keep its timers waiting
+			l.rests.large[at] = r
+		}
 		if t.batch.Rest == nil {
 			t.batch.Rest = make(map[shard.Partition]time.Time)
 		}

@@ -101,6 +101,55 @@ func TestInstancesThatBecomeSmallDoNotRest(t *testing.T) {
 	}
 }
 
+// TestAnswersWithLargeSnapshotsRest says that whoever asks where a large instance
+// is lets others go first, and that its timers do not wait for that.
+func TestAnswersWithLargeSnapshotsRest(t *testing.T) {
+	now := time.UnixMicro(1_000_000).UTC()
+	for _, c := range []struct {
+		name   string
+		told   int
+		rested bool // the instance rests already
+		beside bool
+		want   bool
+	}{
+		{"large", largeRecord, false, true, true},
+		{"large, alone", largeRecord, false, false, false},
+		{"small", 0, false, true, false},
+		{"small, of one that rests", 0, true, true, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			l, b := timerLane(t, now, 2)
+			p := shard.Partition{Topic: l.config.Names.Commands("order")}
+			l.change(t, p, "one", 3)
+			at := instance{p, events.InstanceIDForKey("order", "one")}
+			if c.rested {
+				l.rests.large[at] = rest{until: now.Add(time.Hour)}
+			}
+			tx := l.begin(b)
+			e, err := tx.instance(at)
+			if err != nil {
+				t.Fatal(err)
+			}
+			e.asked, e.told = true, c.told
+			if c.beside { // it is asked about, too, and that counts as much as a decision
+				l.change(t, shard.Partition{Topic: p.Topic, Partition: 1}, "other")
+				other, err := tx.instance(instance{shard.Partition{Topic: p.Topic, Partition: 1}, events.InstanceIDForKey("order", "other")})
+				if err != nil {
+					t.Fatal(err)
+				}
+				other.asked = true
+			}
+			l.rest(tx)
+			if _, rests := b.Rest[p]; rests != c.want {
+				t.Errorf("it rests: %t, want %t", rests, c.want)
+			}
+			if l.rests.has(at) != c.rested {
+				t.Errorf("its timers wait: %t, want %t", l.rests.has(at), c.rested)
+			}
+		})
+	}
+}
+
 func checkFires(t *testing.T, l *lane, b *shard.Batch, now time.Time, want []int64) {
 	t.Helper()
 	tx := l.begin(b)

@@ -38,6 +38,7 @@ func (l *lane) Open(ctx context.Context, p shard.Partition, committed int64) (ne
 	if err != nil {
 		return 0, fmt.Errorf("restore %s: %w", states, err)
 	}
+	l.askEventEnd(ctx, reader, p)
 	commands, err := reader.Range(ctx, p) // again: more may have come meanwhile
 	if err != nil {
 		return 0, err

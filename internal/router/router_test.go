@@ -137,9 +137,11 @@ func (w *world) read(topic string, n int) []*kafka.Record {
 	defer admin.Close()
 	ctx, cancel := context.WithTimeout(w.t.Context(), 20*time.Second)
 	defer cancel()
-	count, err := admin.Partitions(ctx, topic)
-	if err != nil {
-		w.t.Fatal(err)
+	var count int32
+	for count == 0 { // it may be made again only now
+		if count, err = admin.Partitions(ctx, topic); err != nil {
+			w.t.Fatalf("%s: %v", topic, err)
+		}
 	}
 	for p := range count {
 		f.Add(kafka.TopicPartition{Topic: topic, Partition: p}, 0)

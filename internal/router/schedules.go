@@ -16,7 +16,6 @@ import (
 	"github.com/leat-io/leat/internal/shard"
 	"github.com/leat-io/leat/internal/store"
 	"github.com/leat-io/leat/pkg/events"
-	"github.com/leat-io/leat/pkg/topics"
 )
 
 // What one transaction does for one schedule; the rest is for the next.
@@ -187,7 +186,7 @@ func (t *transaction) startScheduled(ctx context.Context, at scheduleAt, d *driv
 	c := s.Start(due, t.lane.registry.Partitions(s.WorkflowType))
 	run := events.ScheduledStart{Due: due, StartedAt: t.now, InstanceID: c.InstanceID}
 	if !s.Watched() {
-		if err := t.put(t.sendStart(&c)); err != nil {
+		if err := t.put(t.send(&c)); err != nil {
 			d.next = schedule.Refused(d.next, &events.Error{Code: decide.CodeOf(coded(err)), Message: events.Cut(err.Error(), events.MaxMessageLength)})
 			return nil // the schedule tells
 		}
@@ -210,12 +209,6 @@ func (t *transaction) startScheduled(ctx context.Context, at scheduleAt, d *driv
 		d.next = schedule.Started(d.next, run, !e.cur.State.Finished())
 	}
 	return nil
-}
-
-func (t *transaction) sendStart(c *events.Command) (*kafka.Record, error) {
-	value, err := avro.EncodeCommand(c)
-	key := []byte(c.InstanceID.String())
-	return kafka.NewRecordAt(t.lane.config.Names.Commands(c.WorkflowType), topics.Partition(key, t.lane.registry.Partitions(c.WorkflowType)), key, value), err
 }
 
 // interrupt tells instances to make room for a due that waits.
@@ -258,17 +251,9 @@ func (t *transaction) own(ctx context.Context, at instance, c *events.Command) (
 	if err != nil {
 		return nil, nil, err
 	}
-	in := decide.Input{Command: c, Explicit: true, Now: t.now, Source: t.lane.config.Slot, Seed: t.seed}
-	version := c.Version
-	if e.cur != nil {
-		version = e.cur.Version
-	}
-	if in.Machine, err = t.machine(ctx, c.WorkflowType, version); err != nil {
-		return nil, nil, err
-	}
-	t.touched[at.partition] = true
-	in.Own = true
-	f, err := t.follow(ctx, at, e, in)
+	in := t.input()
+	in.Command, in.Explicit = c, true
+	f, err := t.decide(ctx, request{at: at, entry: e, in: in, own: true})
 	if err != nil {
 		return nil, nil, err
 	}

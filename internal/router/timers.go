@@ -122,11 +122,9 @@ func (t *transaction) fire(ctx context.Context, due dueTimer) error {
 		t.stale = append(t.stale, due)
 		return nil
 	}
-	in := decide.Input{Timer: timer, Now: t.now, Source: t.lane.config.Slot, Seed: t.seed}
-	if in.Machine, err = t.machine(ctx, e.cur.WorkflowType, e.cur.Version); err != nil {
-		return err
-	}
-	f, err := t.follow(ctx, at, e, in)
+	in := t.input()
+	in.Timer = timer
+	f, err := t.decide(ctx, request{at: at, entry: e, in: in})
 	if err != nil {
 		return err
 	}

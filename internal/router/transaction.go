@@ -49,7 +49,11 @@ type entry struct {
 	spent    time.Duration // on its decisions
 	size     int           // of old as a record: about what cur will take
 	room     int           // how large cur may be as a record
-	record   []byte        // cur as it goes into the state topic; made when all is decided
+	asked    bool          // somebody asked where it is
+	told     int           // bytes of the answers to those, if each is large
+
+	record   []byte           // an instance as it is in the state topic, or goes there; made when it is asked for, or when all is decided
+	recorded *events.Snapshot // what record is of: not of cur any more, when that is another
 }
 
 // seedLength is that of the secret from which the tokens of a transaction derive.
@@ -87,6 +91,9 @@ func (t *transaction) command(ctx context.Context, r *kafka.Record) error {
 	if err != nil {
 		return err
 	}
+	if decide.Reads(in.Command) {
+		return t.describe(ctx, r, at, e, in)
+	}
 	if id := scheduleAsked(in.Command); id != "" {
 		d, err := t.askSchedule(ctx, p, id, in)
 		if err != nil {
@@ -97,13 +104,7 @@ func (t *transaction) command(ctx context.Context, r *kafka.Record) error {
 		}
 		return nil
 	}
-	if err := t.machines(ctx, &in, e.cur); err != nil {
-		return err
-	}
-	if in.Crowded, err = t.crowded(at, e, in.Command); err != nil {
-		return err
-	}
-	f, err := t.follow(ctx, at, e, in)
+	f, err := t.decide(ctx, request{at: at, entry: e, in: in})
 	if err != nil {
 		return err
 	}
@@ -172,35 +173,17 @@ func (t *transaction) instance(at instance) (*entry, error) {
 		return e, nil
 	}
 	known := t.lane.cache.get(at)
+	e := &entry{old: known.snap, size: known.size, key: []byte(at.id.String())}
 	if known.snap == nil {
 		var err error
-		if known.snap, known.size, err = t.lane.book.load(at.partition, at.id); err != nil {
+		if e.old, e.record, err = t.lane.book.load(at.partition, at.id); err != nil {
 			return nil, err
 		}
+		e.recorded, e.size = e.old, len(e.record)
 	}
-	e := &entry{old: known.snap, cur: known.snap, size: known.size, key: []byte(at.id.String())}
+	e.cur = e.old
 	t.overlay[at], t.last = e, e
 	return e, nil
-}
-
-// machines finds the definitions that a command is decided with.
-func (t *transaction) machines(ctx context.Context, in *decide.Input, snap *events.Snapshot) (err error) {
-	version := in.Command.Version
-	if snap != nil {
-		version = snap.Version
-	}
-	if in.Machine, err = t.machine(ctx, in.Command.WorkflowType, version); err != nil {
-		return err
-	}
-	for _, other := range decide.Versions(in.Command) {
-		if in.Others == nil {
-			in.Others = make(map[int32]*fsm.Machine)
-		}
-		if in.Others[other], err = t.machine(ctx, in.Command.WorkflowType, other); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // machine is the definition to decide with, nil when it is not deployed. Before
@@ -244,13 +227,16 @@ func (t *transaction) apply(batch *store.Batch) {
 	for _, s := range t.stale {
 		batch.Delete(timerKey(s.partition, s.ref))
 	}
-	states := make(map[shard.Partition]int64, len(t.touched))
+	ends := make(map[shard.Partition]int64, 2*len(t.touched)) // of what was written, in every topic
 	for _, r := range t.records {
 		p := shard.Partition{Topic: r.Topic, Partition: r.Partition}
-		states[p] = max(states[p], r.Offset+1)
+		ends[p] = max(ends[p], r.Offset+1)
 	}
 	for p := range t.touched {
-		at := position{input: t.batch.Open[p], state: states[shard.Partition{Topic: t.stateTopic(p), Partition: p.Partition}]}
+		at := position{input: t.batch.Open[p], state: ends[shard.Partition{Topic: t.stateTopic(p), Partition: p.Partition}]}
 		t.lane.book.setPosition(batch, p, at)
+		if end := ends[shard.Partition{Topic: t.eventTopic(p), Partition: p.Partition}]; end > 0 {
+			t.lane.noteEventEnd(p, end)
+		}
 	}
 }

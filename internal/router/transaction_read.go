@@ -42,7 +42,9 @@ func (t *transaction) read(workflowType string, r *kafka.Record) (in decide.Inpu
 	if c.WorkflowType != workflowType {
 		return decide.Input{}, fmt.Errorf("type is %q and the topic is that of %q", c.WorkflowType, workflowType)
 	}
-	return decide.Input{Command: &c, Explicit: explicit, Now: t.now, Source: t.lane.config.Slot, Seed: t.seed}, nil
+	in = t.input()
+	in.Command, in.Explicit = &c, explicit
+	return in, nil
 }
 
 // derivedID is the id of a command whose producer chose none: it follows from

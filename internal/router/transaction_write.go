@@ -20,6 +20,7 @@ import (
 // add makes a decision part of the transaction, or nothing of it when one of
 // its records cannot be written. room is how large the snapshot may be.
 func (t *transaction) add(at instance, e *entry, d decide.Decision, room int) error {
+	t.place(at, e, &d)
 	before := len(t.records)
 	if err := t.encode(at, e.key, d, room); err != nil {
 		t.records = t.records[:before]
@@ -101,9 +102,7 @@ func (t *transaction) encodeAnswers(d *decide.Decision) error {
 		outcomes = append(slices.Clip(outcomes), *d.Outcome)
 	}
 	for i := range outcomes {
-		o := &outcomes[i]
-		value, err := avro.EncodeOutcome(o)
-		if err := t.putAnswer(kafka.NewRecord(names.Outcomes(o.WorkflowType), []byte(o.CommandID.String()), value), err); err != nil {
+		if err := t.putOutcome(&outcomes[i]); err != nil {
 			return fmt.Errorf("outcome: %w", err)
 		}
 	}
@@ -119,28 +118,36 @@ func (t *transaction) encodeAnswers(d *decide.Decision) error {
 
 // put adds one record, unless it could not be made or is too large.
 func (t *transaction) put(r *kafka.Record, err error) error {
-	if err != nil {
-		return err
+	if err == nil {
+		err = t.fits(r, maxRecord)
 	}
-	if len(r.Value) > maxRecord {
-		return tooLarge("a record for "+r.Topic, len(r.Value), maxRecord)
+	if err == nil {
+		t.records = append(t.records, r)
 	}
-	if err := t.lane.refusals.refused(r.Topic, recordSize(r), t.now); err != nil {
-		return err
+	return err
+}
+
+// fits says why a record cannot be written.
+func (t *transaction) fits(r *kafka.Record, room int) error {
+	if len(r.Value) > room {
+		return tooLarge("a record for "+r.Topic, len(r.Value), room)
 	}
-	t.records = append(t.records, r)
-	return nil
+	return t.lane.refusals.refused(r.Topic, recordSize(r), t.now)
 }
 
 // putAnswer adds a record that only tells of a decision. A topic that does not
 // take it does not undo the decision: the history has it, and the log here.
 func (t *transaction) putAnswer(r *kafka.Record, err error) error {
 	if err = t.put(r, err); errors.As(err, new(*unwritableError)) {
-		t.lane.config.Logger.LogAttrs(context.Background(), slog.LevelError, "nobody can be told of a decision",
-			slog.String("topic", r.Topic), slog.String("key", string(r.Key)), slog.Any("error", err))
-		return nil
+		return t.unanswered(r, err)
 	}
 	return err
+}
+
+func (t *transaction) unanswered(r *kafka.Record, why error) error {
+	t.lane.config.Logger.LogAttrs(context.Background(), slog.LevelError, "nobody can be told of a decision",
+		slog.String("topic", r.Topic), slog.String("key", string(r.Key)), slog.Any("error", why))
+	return nil
 }
 
 func cloudEvents(e *events.Event) []kafka.Header {
@@ -167,9 +174,15 @@ func (t *transaction) signal(from *events.Snapshot, ordinal int, s fsm.SendSigna
 	if n == 0 {
 		return nil, &decide.Error{Code: decide.CodeUnknownType, Err: fmt.Errorf("type %q is not deployed", s.Type)}
 	}
-	value, err := avro.EncodeCommand(&c)
+	return t.send(&c)
+}
+
+// send writes a command to the instance that it is for.
+func (t *transaction) send(c *events.Command) (*kafka.Record, error) {
+	value, err := avro.EncodeCommand(c)
 	key := []byte(c.InstanceID.String())
-	return kafka.NewRecordAt(t.lane.config.Names.Commands(s.Type), topics.Partition(key, n), key, value), err
+	partition := topics.Partition(key, t.lane.registry.Partitions(c.WorkflowType))
+	return kafka.NewRecordAt(t.lane.config.Names.Commands(c.WorkflowType), partition, key, value), err
 }
 
 // finish adds the snapshots, one an instance, and the checkpoints.
@@ -178,9 +191,8 @@ func (t *transaction) finish() error {
 		if !e.changed {
 			continue
 		}
-		var err error
-		if e.record, err = encodeState(e.cur, e.room); err != nil {
-			return fmt.Errorf("%w: %w", errUnwritten, err)
+		if _, err := t.stateOf(at, e); err != nil {
+			return err
 		}
 		t.records = append(t.records, kafka.NewRecordAt(t.stateTopic(at.partition), at.partition.Partition, e.key, e.record))
 	}
@@ -195,6 +207,11 @@ func (t *transaction) finish() error {
 		t.records = append(t.records, kafka.NewRecordAt(t.stateTopic(p), p.Partition, []byte(events.CheckpointKey), value))
 	}
 	return nil
+}
+
+func (t *transaction) eventTopic(p shard.Partition) string {
+	workflowType, _ := t.lane.config.Names.TypeOfCommands(p.Topic)
+	return t.lane.config.Names.Events(workflowType)
 }
 
 func (t *transaction) stateTopic(p shard.Partition) string {

@@ -104,13 +104,14 @@ func treeLimit(partitions int32) int {
 	return max(decide.MinTree, decide.MaxTree/int(max(1, partitions)))
 }
 
-// crowded reports whether a command is the start of a child whose tree is as
+// crowded reports whether an input is the start of a child whose tree is as
 // large as it may be in this partition.
-func (t *transaction) crowded(at instance, e *entry, c *events.Command) (bool, error) {
-	if c.Command != events.CommandStart || c.Parent == nil || c.Parent.Root.IsNil() || e.cur != nil {
+func (t *transaction) crowded(r *request) (bool, error) {
+	c := r.in.Command
+	if c == nil || c.Command != events.CommandStart || c.Parent == nil || c.Parent.Root.IsNil() || r.entry.cur != nil {
 		return false, nil
 	}
-	return t.fills(tree{at.partition, c.Parent.Root}, treeLimit(t.lane.registry.Partitions(c.WorkflowType)))
+	return t.fills(tree{r.at.partition, c.Parent.Root}, treeLimit(t.lane.registry.Partitions(c.WorkflowType)))
 }
 
 // fills reports whether a tree has limit members; if not, it gets one more.

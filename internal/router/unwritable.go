@@ -260,6 +260,7 @@ func (l *lane) renew(topic string) {
 	l.renewed[topic] = true
 	l.mu.Unlock()
 	l.markStates(topic)
+	l.forgetEventEnds(topic)
 }
 
 // isNew says that a topic was made again, and that a position beyond its end is

@@ -18,6 +18,7 @@ import (
 //	{"command":"start","type":"quake","key":"ci37868143","input":{"mag":2.0}}
 //	{"command":"signal","type":"quake","key":"ci37868143","event":"reviewed","data":{}}
 //	{"command":"cancel","type":"quake","key":"ci37868143","reason":"felt by nobody"}
+//	{"command":"describe","type":"quake","key":"ci37868143"}
 //	{"command":"result","type":"quake","instance_id":"…","task_id":"…","attempt":1,"state":"completed","data":{}}
 type commandJSON struct {
 	Command          CommandType                `json:"command"`

@@ -24,7 +24,7 @@ func fullCommands() []events.Command {
 		Timestamp: time.Date(2026, 9, 21, 10, 0, 0, 123_456_000, time.UTC), Source: "test",
 		Metadata: map[string]events.ContextValue{"three": events.Long(3), "three.0": events.Double(3)},
 	}
-	start, signal, claim, heartbeat, result := common, common, common, common, common
+	start, signal, claim, heartbeat, result, describe := common, common, common, common, common, common
 	start.Command, start.Version, start.Payload = events.CommandStart, 3, json.RawMessage(`{"mag":2.0}`)
 	signal.Command, signal.Event, signal.Payload = events.CommandSignal, "reviewed", json.RawMessage(`[1]`)
 	claim.Command, claim.Result = events.CommandClaim, &events.TaskResult{TaskID: id("task"), Attempt: 1, NodeID: "n"}
@@ -34,7 +34,8 @@ func fullCommands() []events.Command {
 		TaskID: id("task"), Attempt: 2, State: events.TaskFailed, NodeID: "n", ExecutionTime: 1500 * time.Millisecond,
 		Error: &events.Error{Code: "NO", Message: "no", Retryable: true},
 	}
-	return []events.Command{start, signal, claim, heartbeat, result}
+	describe.Command = events.CommandDescribe
+	return []events.Command{start, signal, claim, heartbeat, result, describe}
 }
 
 func TestCommandComesBackFromJSON(t *testing.T) {
@@ -62,6 +63,7 @@ func TestCommandExamples(t *testing.T) {
 		`{"command":"start","type":"quake","key":"ci37868143","input":{"mag":2.0}}`,
 		`{"command":"signal","type":"quake","key":"ci37868143","event":"reviewed","data":{}}`,
 		`{"command":"result","type":"quake","instance_id":"` + someID + `","task_id":"` + someID + `","attempt":1,"state":"completed","data":{}}`,
+		`{"command":"describe","type":"quake","key":"ci37868143"}`,
 	} {
 		c, err := events.DecodeCommandJSON([]byte(text))
 		if err != nil {
@@ -86,6 +88,10 @@ func TestCommandJSONThatIsRefused(t *testing.T) {
 		{`{"command":"claim","type":"quake","state":"completed"}`, "state", "only of result"},
 		{`{"command":"claim","type":"quake","execution_time_ms":1}`, "execution_time_ms", "only of result"},
 		{`{"command":"start","type":"quake","task_id":"` + someID + `"}`, "task_id", "only of claim"},
+		{`{"command":"describe","type":"quake","data":{}}`, "data", "not a field of command \"describe\""},
+		{`{"command":"describe","type":"quake","reason":"a"}`, "reason", "not a field of command \"describe\""},
+		{`{"command":"describe","type":"quake","version":1}`, "version", "not a field of command \"describe\""},
+		{`{"command":"describe","type":"quake","task_id":"` + someID + `"}`, "task_id", "only of claim"},
 		{`{"command":"stop","type":"quake"}`, "command", "none of start"},
 		{`{"type":"quake"}`, "command", "none of start"},
 		{`{"command":"start","type":7}`, "type", "is a JSON number"},

@@ -237,8 +237,8 @@ func IsolationLevels() []IsolationLevel {
 // CommandType says what a command asks for.
 type CommandType string
 
-// The command types: for clients, for executors, and for those who look after
-// instances.
+// The command types: for clients, for executors, for operators, and for
+// everybody who wants to know where an instance is.
 const (
 	CommandStart     CommandType = "start"     // begin an instance
 	CommandSignal    CommandType = "signal"    // tell a running instance that something happened
@@ -252,29 +252,31 @@ const (
 	CommandRetry     CommandType = "retry"     // try again what failed or what is an incident
 	CommandReset     CommandType = "reset"     // go on from an earlier sequence number
 	CommandMigrate   CommandType = "migrate"   // go on under another version of the definition
+	CommandDescribe  CommandType = "describe"  // answer with the snapshot, and change nothing
 )
 
 // CommandTypes lists the closed set.
 func CommandTypes() []CommandType {
 	return []CommandType{
 		CommandStart, CommandSignal, CommandClaim, CommandHeartbeat, CommandResult, CommandPause, CommandResume,
-		CommandCancel, CommandTerminate, CommandRetry, CommandReset, CommandMigrate,
+		CommandCancel, CommandTerminate, CommandRetry, CommandReset, CommandMigrate, CommandDescribe,
 	}
 }
 
 // OutcomeStatus says why a command led to no event of its own.
 type OutcomeStatus string
 
-// The five outcomes.
+// The six outcomes.
 const (
 	OutcomeDuplicate OutcomeStatus = "duplicate" // decided before; the outcome names that decision
 	OutcomeConflict  OutcomeStatus = "conflict"  // expected_sequence did not match
 	OutcomeRejected  OutcomeStatus = "rejected"  // cannot be done; code and message say why
 	OutcomeIgnored   OutcomeStatus = "ignored"   // legal, but nothing in the instance reacts to it
 	OutcomeHeld      OutcomeStatus = "held"      // kept until a paused or parked instance goes on
+	OutcomeDescribed OutcomeStatus = "described" // the answer of a describe: the snapshot
 )
 
 // OutcomeStatuses lists the closed set.
 func OutcomeStatuses() []OutcomeStatus {
-	return []OutcomeStatus{OutcomeDuplicate, OutcomeConflict, OutcomeRejected, OutcomeIgnored, OutcomeHeld}
+	return []OutcomeStatus{OutcomeDuplicate, OutcomeConflict, OutcomeRejected, OutcomeIgnored, OutcomeHeld, OutcomeDescribed}
 }

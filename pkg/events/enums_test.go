@@ -24,8 +24,8 @@ func TestClosedSets(t *testing.T) {
 		"retry policies":      {join(events.RetryPolicies()), "none fixed exponential linear custom"},
 		"priorities":          {join(events.TaskPriorities()), "low normal high critical urgent"},
 		"isolation levels":    {join(events.IsolationLevels()), "read_uncommitted read_committed repeatable_read serializable"},
-		"commands":            {join(events.CommandTypes()), "start signal claim heartbeat result pause resume cancel terminate retry reset migrate"},
-		"outcomes":            {join(events.OutcomeStatuses()), "duplicate conflict rejected ignored held"},
+		"commands":            {join(events.CommandTypes()), "start signal claim heartbeat result pause resume cancel terminate retry reset migrate describe"},
+		"outcomes":            {join(events.OutcomeStatuses()), "duplicate conflict rejected ignored held described"},
 		"timers":              {join(events.TimerKinds()), "after send retry schedule_to_start start_to_close schedule_to_close heartbeat runtime retention"},
 	} {
 		if c.got != c.want {

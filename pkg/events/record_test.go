@@ -121,6 +121,8 @@ func TestSnapshotValidation(t *testing.T) {
 		"correlation_id":      func(s *events.Snapshot) { s.CorrelationID = events.Nil },
 		"created_at":          func(s *events.Snapshot) { s.CreatedAt = time.Time{} },
 		"updated_at":          func(s *events.Snapshot) { s.UpdatedAt = time.Time{} },
+		"first_offset":        func(s *events.Snapshot) { s.FirstOffset = -1 },
+		"newest_offset":       func(s *events.Snapshot) { s.NewestOffset = -1 },
 		"chart.data.x":        func(s *events.Snapshot) { s.Chart.Data = map[string]events.ContextValue{"x": {}} },
 		"chart.tasks.task_id": func(s *events.Snapshot) { s.Chart.Tasks[0].TaskID = events.Nil },
 		"chart.tasks.state":   func(s *events.Snapshot) { s.Chart.Tasks[0].State = "" },
@@ -142,6 +144,25 @@ func TestSmallRecordValidation(t *testing.T) {
 		"status":        func(o *events.Outcome) { o.Status = "accepted" },
 		"timestamp":     func(o *events.Outcome) { o.Timestamp = time.Time{} },
 	})
+	checkRecord(t, func() events.Outcome {
+		return events.Outcome{
+			CommandID: id("c"), WorkflowType: "quake", Status: events.OutcomeDescribed, Timestamp: noon,
+			InstanceState: events.WorkflowRunning, InstanceSequence: 2, Snapshot: []byte{0xC3, 0x01},
+		}
+	}, map[string]func(*events.Outcome){
+		"instance_state":    func(o *events.Outcome) { o.InstanceState = "" },
+		"instance_sequence": func(o *events.Outcome) { o.InstanceSequence = -1 },
+		"snapshot":          func(o *events.Outcome) { o.Snapshot = nil },
+	})
+	without := events.Outcome{
+		CommandID: id("c"), WorkflowType: "quake", Status: events.OutcomeDescribed, Timestamp: noon, InstanceState: "running",
+		Error: &events.Error{Code: "TOO_LARGE", Message: "the snapshot is too large"},
+	}
+	if err := without.Validate(); err != nil {
+		t.Errorf("an outcome that says why it has no snapshot: %v", err)
+	}
+	without.Status, without.InstanceState = events.OutcomeDuplicate, "runs"
+	wantField(t, without.Validate(), "instance_state")
 	checkRecord(t, func() events.DefinitionRecord {
 		return events.DefinitionRecord{WorkflowType: "quake", Version: 1, Source: "x", Partitions: 1, DeployedAt: noon}
 	}, map[string]func(*events.DefinitionRecord){

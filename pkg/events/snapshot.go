@@ -42,6 +42,16 @@ type Snapshot struct {
 	// ForgottenAt says that the retention of a finished instance is over: what
 	// is left answers for its id and its sequence, and stands for nothing else.
 	ForgottenAt time.Time `json:"forgotten_at,omitzero"`
+
+	// FirstOffset is where a history begins to be read: in the instance's partition
+	// of the event topic, none of its events is below this offset. NewestOffset is
+	// the same for the newest event, the one of SequenceNumber. Both are lower
+	// bounds, near and not exact: between them and the events may be what other
+	// instances did, and what was aborted. 0 where no router noted it. After a topic
+	// was deleted and made again they may lie too high: a reader that does not find
+	// sequence 1 from FirstOffset on begins again at the start of the partition.
+	FirstOffset  int64 `json:"first_offset,omitempty"`
+	NewestOffset int64 `json:"newest_offset,omitempty"`
 }
 
 // MaxSeenCommands is how many commands with an explicit command id or
@@ -150,6 +160,7 @@ func (s *Snapshot) Validate() error {
 		checkTime("updated_at", s.UpdatedAt),
 		validateValues("chart.data", s.Chart.Data),
 		checkOptionalEnum("chart.outcome", s.Chart.Outcome, WorkflowStates()),
+		s.checkOffsets(),
 		s.Parent.check(),
 	); err != nil {
 		return err
@@ -165,6 +176,16 @@ func (s *Snapshot) Validate() error {
 		if err := firstError(checkEnum("kind", t.Kind, TimerKinds()), checkTime("due", t.Due)); err != nil {
 			return inField("chart.timers", err)
 		}
+	}
+	return nil
+}
+
+func (s *Snapshot) checkOffsets() error {
+	switch {
+	case s.FirstOffset < 0:
+		return fieldErrorf("first_offset", "%d is below 0", s.FirstOffset)
+	case s.NewestOffset < 0:
+		return fieldErrorf("newest_offset", "%d is below 0", s.NewestOffset)
 	}
 	return nil
 }

@@ -30,6 +30,9 @@ import (
 // fails with the code NO_HANDLER and is retried as its definition says: by then
 // another executor of the queue may get it.
 func Handle[In, Out any](e *Executor, name string, h func(ctx context.Context, in In) (Out, error)) {
+	if h == nil {
+		panic(errNil(name).Error())
+	}
 	e.handle(name, &handler{
 		name: name, in: reflect.TypeFor[In](), out: reflect.TypeFor[Out](),
 		run: func(ctx context.Context, t Task) (Result, error) {
@@ -115,7 +118,7 @@ func (e *Executor) handle(name string, h *handler) {
 
 func (e *Executor) add(name string, h *handler) error {
 	if h.run == nil {
-		return fmt.Errorf("handle %q: the handler is nil", name)
+		return errNil(name)
 	}
 	if err := e.inner.Handle(name, h.serve); err != nil {
 		return err
@@ -123,6 +126,8 @@ func (e *Executor) add(name string, h *handler) error {
 	e.handlers = append(e.handlers, h)
 	return nil
 }
+
+func errNil(name string) error { return fmt.Errorf("handle %q: the handler is nil", name) }
 
 // encode writes a result as JSON.
 func encode(task *events.Task, result Result) (json.RawMessage, error) {

@@ -47,13 +47,13 @@ func (t Task) Decode(v any) error {
 }
 
 // DecodeDetails reads into v what the newest [Heartbeat] of an earlier attempt
-// kept, as json.Unmarshal does. It is false when there is nothing.
+// kept, as json.Unmarshal does. It is false when there is nothing to read.
 func (t Task) DecodeDetails(v any) (bool, error) {
 	if t.HeartbeatDetails == nil {
 		return false, nil
 	}
 	if err := json.Unmarshal(t.HeartbeatDetails, v); err != nil {
-		return false, fmt.Errorf("the heartbeat details of %s do not fit: %s", t.TaskName, jsonfit.Explain(t.HeartbeatDetails, v, err))
+		return true, fmt.Errorf("the heartbeat details of %s do not fit: %s", t.TaskName, jsonfit.Explain(t.HeartbeatDetails, v, err))
 	}
 	return true, nil
 }

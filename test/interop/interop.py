@@ -2,8 +2,9 @@
 """Speaks to Leat as any program can: Kafka, JSON, Avro, and nothing of ours.
 
 It starts 1,000 instances of greeting.yaml in five ways, sends some commands
-twice, signals them, and checks every history from the topics alone, with the
-schemas of schemas/*.avsc. Routers must run and greeting.yaml be deployed.
+twice, signals them, asks the router where they are, and checks every history from
+the topics alone, with the schemas of schemas/*.avsc. Routers must run and
+greeting.yaml be deployed.
 
     interop.py HOST:PORT [SCHEMAS [COUNT]]
 """
@@ -112,6 +113,9 @@ class Greeting:
         }
         return self._address(c)
 
+    def describe(self):
+        return self._address({"command": "describe", "type": TYPE, "command_id": str(uuid.uuid4())})
+
     def _address(self, c):
         if self.key:
             return c | {"key": self.key}
@@ -122,7 +126,7 @@ def to_avro(c):
     """The record of schemas/command.avsc for what the JSON form says."""
     c = dict(c)
     payload = c.pop("input", None) or c.pop("data", None)
-    return c | {"payload": json.dumps(payload)}
+    return c | {"payload": payload and json.dumps(payload)}
 
 
 class Sender:
@@ -330,15 +334,32 @@ class Checker:
                 self.fail(instance, f"its snapshot says {found}, want {want}")
 
     def check_outcomes(self, brokers):
-        """What was sent twice is answered: it is a duplicate of a named event."""
-        answers = defaultdict(Counter)
-        for m in Log(brokers, OUTCOMES, self.schemas).read_all():
-            outcome = self.schemas.decode(m.value())
-            answers[outcome["instance_id"]][outcome["status"]] += 1
+        """What was sent twice is answered: it is a duplicate of a named event. Who asks is told."""
+        answers, asked = defaultdict(Counter), set()
+        log, deadline = Log(brokers, OUTCOMES, self.schemas), time.monotonic() + PATIENCE
+        while (len(asked) < len(self.greetings) or len(log.ended) < len(log.partitions)) and time.monotonic() < deadline:
+            for m in log.read():
+                outcome = self.schemas.decode(m.value())
+                instance = outcome["instance_id"]
+                answers[instance][outcome["status"]] += 1
+                if outcome["status"] == "described" and instance in self.greetings:
+                    asked.add(instance)
+                    self.check_description(instance, outcome)
         for greeting in self.greetings.values():
-            want = {"duplicate": 2} if greeting.twice else {}  # its start and its signal
+            want = {"described": 1} | ({"duplicate": 2} if greeting.twice else {})  # its start and its signal
             if dict(answers[greeting.id]) != want:
                 self.fail(greeting.id, f"outcomes {dict(answers[greeting.id])}, want {want}")
+
+    def check_description(self, instance, outcome):
+        """The snapshot in the outcome says what the history says, and where that begins."""
+        history = self.histories[instance]
+        state = self.schemas.decode(outcome["snapshot"])
+        found = (state["instance_id"], state["sequence_number"], state["state"], json.loads(state["output"] or "null"))
+        want = (instance, len(history), "completed", json.loads(history[-1][1]["payload"] or "null"))
+        if found != want or (outcome["instance_sequence"], outcome["instance_state"]) != want[1:3]:
+            self.fail(instance, f"is described as {found}, want {want}")
+        if state["first_offset"] > history[0][0].offset() or state["newest_offset"] > history[-1][0].offset():
+            self.fail(instance, f"its events are at {[m.offset() for m, _ in history]} and not behind {state['first_offset']}")
 
 
 def main():
@@ -362,6 +383,9 @@ def main():
         checker.read_until(kind)
     took = time.monotonic() - began
 
+    for g in greetings:
+        sender.send(g, g.describe())
+    sender.flush()
     checker.check()
     checker.check_state(brokers)
     checker.check_outcomes(brokers)

@@ -1,0 +1,28 @@
+package def
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/leat-io/leat/internal/definition"
+	"github.com/leat-io/leat/internal/problem"
+)
+
+func (a *app) testCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "test CASES.json...", Short: "Run test cases of definitions", Args: cobra.MinimumNArgs(1),
+		Long:    "Run test cases of definitions, without a broker: what goes in, and the configuration that is expected after each\nevent. A line is printed for each case that fails.",
+		Example: "  leat def test order_cases.json\n  leat def test examples/*/cases.json",
+		RunE: func(_ *cobra.Command, args []string) error {
+			failed, err := definition.TestCases(a.Out, args...)
+			if err != nil {
+				return problem.Wrap(problem.NoSuchFile, "the cases cannot be run", err)
+			}
+			if failed > 0 {
+				return problem.New(problem.CasesFailed, fmt.Sprintf("%d cases failed", failed), "", "")
+			}
+			return nil
+		},
+	}
+}

@@ -1,0 +1,126 @@
+// Package dev has `leat dev`: everything on one machine, in one process.
+package dev
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/leat-io/leat/internal/boot"
+	"github.com/leat-io/leat/internal/cli/input"
+	"github.com/leat-io/leat/internal/cli/output"
+	"github.com/leat-io/leat/internal/cli/session"
+	"github.com/leat-io/leat/internal/devkafka"
+	"github.com/leat-io/leat/internal/problem"
+	"github.com/leat-io/leat/pkg/topics"
+)
+
+// app is what the command is made of.
+type app struct{ *session.Session }
+
+// ready is what `leat dev` prints when it is ready.
+type ready struct {
+	API     string   `json:"api"`
+	Kafka   string   `json:"kafka"`
+	Data    string   `json:"data,omitempty"` // absent in memory
+	Queues  []string `json:"queues"`         // whose tasks run here
+	ReadyMS int64    `json:"ready_ms"`
+}
+
+// Command is `leat dev`.
+func Command(s *session.Session) *cobra.Command {
+	a := &app{s}
+	var o boot.DevOptions
+	cmd := &cobra.Command{
+		Use: "dev", Short: "Run everything on this machine: Kafka and all workers in one process", Args: cobra.NoArgs,
+		Long: "Run everything on this machine in one process: an embedded Kafka, a router, a projector and an executor.\n\n" +
+			"The data are kept in --data (default: the folder leat/dev below the user's cache directory) and survive a\n" +
+			"restart. The Kafka is a real one to any client (kcat, rpk, your programs), but it is one process on one disk\n" +
+			"without a password: for development, not for production.",
+		Example: "  leat dev\n" +
+			"  leat dev --memory                             # keep nothing\n" +
+			"  leat dev --data ./data --http 127.0.0.1:0 --kafka 127.0.0.1:0\n" +
+			"  leat dev --exec 'mail.send=./send-mail.sh'    # run tasks with a program\n" +
+			"  leat dev --http-allow api.example.com         # let definitions call this host",
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.dev(cmd.Context(), o) },
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.StringVar(&o.Data, "data", "", "directory of all data (default: leat/dev below the user's cache directory)")
+	flags.BoolVar(&o.Memory, "memory", false, "keep everything in memory, and nothing after the end")
+	flags.StringVar(&o.HTTP, "http", boot.DevHTTP, "address of the API; port 0 takes a free one")
+	flags.BoolVar(&o.HTTPRemote, "http-remote", false, "let --http be an address that others reach; the API asks nobody for a password")
+	flags.StringVar(&o.Kafka, "kafka", devkafka.DefaultAddr, "address of the embedded Kafka; port 0 takes a free one")
+	flags.IntVar(&o.Partitions, "partitions", topics.DevPartitions, "partitions of topics that are made without a count")
+	boot.AddCommandFlags(flags, "dev")
+	flags.StringArrayVar(&o.Exec, "exec", nil, "run a program for a task: 'queue.task=program arg…' (repeatable)")
+	return cmd
+}
+
+// upWithin is how long the parts may take to come up; after a crash with a
+// lot of data that is not the usual blink.
+const upWithin = 2 * time.Minute
+
+func (a *app) dev(ctx context.Context, o boot.DevOptions) error {
+	begin := time.Now()
+	logger, err := a.Logger("warn")
+	if err != nil {
+		return err
+	}
+	o.Programs = a.Programs
+	o.Logger, o.HTTPCalls, o.HTTPHosts = logger, a.Settings.HTTPCalls(), a.Settings.List("http-host")
+	if o.Memory && o.Data != "" {
+		return problem.New(problem.Usage, "--data and --memory exclude each other", "one keeps the data, the other does not", "leave one out")
+	}
+	if err := input.Partitions(o.Partitions, 1); err != nil {
+		return err
+	}
+	d, err := boot.StartDev(ctx, o)
+	if err != nil {
+		return err
+	}
+	err = a.devRun(ctx, d, begin)
+	if ctx.Err() != nil {
+		a.Print.Say("stopping; press Ctrl-C again to stop at once")
+		err = nil
+	}
+	if closed := d.Close(); err == nil {
+		err = closed
+	}
+	return err
+}
+
+func (a *app) devRun(ctx context.Context, d *boot.Dev, begin time.Time) error {
+	starting, cancel := context.WithTimeout(ctx, upWithin)
+	defer cancel()
+	if err := d.Ready(starting); err != nil {
+		return err
+	}
+	r := ready{API: d.URL, Kafka: d.Broker, Data: d.Data, Queues: d.Queues, ReadyMS: time.Since(begin).Milliseconds()}
+	if err := a.Print.Value(r, func(w io.Writer) { a.welcome(w, r) }); err != nil {
+		return err
+	}
+	return d.Wait(ctx)
+}
+
+func (a *app) welcome(w io.Writer, r ready) {
+	data := r.Data
+	if data == "" {
+		data = "in memory, gone at the end"
+	}
+	_, _ = fmt.Fprintf(w, "Leat is ready (%d ms)\n\n", r.ReadyMS)
+	output.Fields(w, "  API", r.API, "  API docs", r.API+"/openapi.json", "  Metrics", r.API+"/metrics", "  Kafka", r.Kafka, "  Data", data,
+		"  Queues", strings.Join(r.Queues, ", ")+" (their tasks run here; those of others wait for an executor)")
+	elsewhere := ""
+	if r.Kafka != devkafka.DefaultAddr {
+		elsewhere += " --brokers " + r.Kafka
+	}
+	if r.API != "http://"+boot.DevHTTP {
+		elsewhere += " --api " + r.API
+	}
+	_, _ = fmt.Fprintf(w, "\nNext, in another terminal:\n  leat%s def deploy FILE.yaml\n  leat%s start TYPE --key my-first --input '{}' --wait\n\nCtrl-C stops.\n", elsewhere, elsewhere)
+}
