@@ -24,13 +24,13 @@ type DevOptions struct {
 	Data       string // directory of everything; default: dev in the data directory
 	Memory     bool   // keep nothing: Data is not used
 	HTTP       string // default 127.0.0.1:8470
-	HTTPRemote bool   // allow an HTTP that is not a loopback address: the API asks nobody for a password
+	HTTPRemote bool   // allow an HTTP that is not a loopback address: the API has no authentication
 	HTTPHosts  []string
 	Kafka      string // default 127.0.0.1:9092
 	Partitions int    // of topics without a count of their own; default topics.DevPartitions
 	Exec       []string
 	HTTPCalls  httpcall.Config
-	Programs   *Programs    // told of what runs; default: nobody is
+	Programs   *Programs    // notified of what runs; default: none
 	Logger     *slog.Logger // default: none
 }
 
@@ -88,7 +88,7 @@ func (o DevOptions) withDefaults() (DevOptions, error) {
 	}
 	if !o.HTTPRemote && !isLoopback(o.HTTP) {
 		return o, problem.New(problem.AddressRefused, "cannot serve the API on "+o.HTTP,
-			"it is not a loopback address, and the API asks nobody for a password: whoever reaches it can start, signal and end workflows",
+			"it is not a loopback address, and the API has no authentication: anybody who reaches it can start, signal and end workflows",
 			"leat dev --http 127.0.0.1:0, or say that it is meant: --http-remote")
 	}
 	if o.Memory {

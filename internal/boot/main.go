@@ -85,7 +85,7 @@ func runRole(role Role, args, environ []string, stdout, stderr io.Writer) error 
 		return problem.New(problem.Usage, "the command line is wrong", err.Error(), role.Name+" --help lists the flags")
 	}
 	if flags.NArg() > 0 {
-		return problem.New(problem.Usage, "the command line is wrong", fmt.Sprintf("%q is no flag", flags.Arg(0)), role.Name+" --help lists the flags")
+		return problem.New(problem.Usage, "the command line is wrong", fmt.Sprintf("%q is not a flag", flags.Arg(0)), role.Name+" --help lists the flags")
 	}
 	if *version {
 		b := Build()

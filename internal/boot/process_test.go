@@ -257,7 +257,7 @@ func TestWorkerEndsWithAReason(t *testing.T) {
 		{"a program that is not there", "executor", []string{"--exec", "q.t=/nowhere"}, problem.ExitUsage, []string{"LEAT-U001", "/nowhere"}},
 		{"a host that is none", "executor", []string{"--http-allow", "a.b/c"}, problem.ExitUsage, []string{"LEAT-C002", `"a.b/c"`, "without a path"}},
 		{"an unknown flag", "router", []string{"--broker", "x"}, problem.ExitUsage, []string{"LEAT-U001", "unknown flag: --broker"}},
-		{"a word", "router", []string{"now"}, problem.ExitUsage, []string{"LEAT-U001", `"now" is no flag`}},
+		{"a word", "router", []string{"now"}, problem.ExitUsage, []string{"LEAT-U001", `"now" is not a flag`}},
 		{"a level", "router", []string{"--log-level", "loud"}, problem.ExitUsage, []string{"LEAT-C002", "loud"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -23,7 +23,7 @@ const (
 // Router is the role that decides.
 func Router() Role {
 	return Role{
-		Name: "router", Short: "decides what follows from every command, and writes the history", OpsAddr: routerOps,
+		Name: "router", Short: "decides every command, and writes the history", OpsAddr: routerOps,
 		Example: "  router --brokers kafka-1:9092,kafka-2:9092 --slot router-0 --data /var/lib/leat\n" +
 			"  KAFKA_BROKERS=kafka:9092 LEAT_TYPES=order,payment router",
 		start: func(p *process) (worker, error) {
@@ -112,7 +112,7 @@ func addPrograms(w *executor.Executor, running *executor.Programs, specs []strin
 		name, command, ok := strings.Cut(spec, "=")
 		argv, err := splitArgs(command)
 		if !ok || err != nil || len(argv) == 0 {
-			return problem.New(problem.Usage, fmt.Sprintf("--exec %q cannot be understood", spec), reasonOr(err, "want queue.task=program arg…"), "executor --exec 'mail.send=./send-mail --html'")
+			return problem.New(problem.Usage, fmt.Sprintf("--exec %q cannot be read", spec), reasonOr(err, "want queue.task=program arg…"), "executor --exec 'mail.send=./send-mail --html'")
 		}
 		h, err := executor.Program{Argv: argv, Running: running}.Handler()
 		if err == nil {

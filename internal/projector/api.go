@@ -24,7 +24,7 @@ const maxBody = 1 << 20
 // there is no CORS, and what changes something is refused from elsewhere.
 func newHandler(p *Projector) (http.Handler, error) {
 	config := huma.DefaultConfig("Leat projector", "1")
-	config.Info.Description = "Where workflow instances stand, how they came there, and how to move them on."
+	config.Info.Description = "The state and history of workflow instances, and the commands for them."
 	config.CreateHooks = nil // no $schema in answers
 	config.DocsPath, config.SchemasPath, config.OpenAPIPath = "", "", ""
 	config.Transformers = []huma.Transformer{problems}
@@ -72,7 +72,7 @@ func guard(next http.Handler) http.Handler {
 }
 
 func notFound(w http.ResponseWriter, r *http.Request) {
-	writeProblem(w, newProblem(http.StatusNotFound, codeRequest, "There is nothing here",
+	writeProblem(w, newProblem(http.StatusNotFound, codeRequest, "There is no such route",
 		r.Method+" "+r.URL.Path+" is not a route", "/openapi.json lists the routes"))
 }
 

@@ -23,7 +23,7 @@ type listInput struct {
 	Type     string   `query:"type" doc:"Workflow type; all types, one after the other, when absent."`
 	Workflow string   `query:"workflow_state" doc:"Only instances in this workflow state."`
 	State    string   `query:"state" doc:"Only instances whose chart is in this state."`
-	Key      string   `query:"key" maxLength:"512" doc:"Only instances whose business key begins so; in the order of keys."`
+	Key      string   `query:"key" maxLength:"512" doc:"Only instances whose business key begins with this; in the order of keys."`
 	Where    []string `query:"where,explode" doc:"Only instances whose data satisfy this: NAME, one of = < <= > >= ^= (begins with), and a value, such as amount > 100. The definition declares the name under search. May be repeated; type is required then. Unless one of them is an equality, the list is in the order of the first one's values."`
 	Order    string   `query:"order" enum:"newest,oldest" default:"newest" doc:"By time of creation."`
 	Limit    int      `query:"limit" minimum:"1" maximum:"1000" default:"100"`
@@ -33,7 +33,7 @@ type listInput struct {
 type listOutput struct {
 	Body struct {
 		Items      []*events.Snapshot `json:"items"`
-		NextCursor string             `json:"next_cursor" doc:"Empty on the last page. A page may hold fewer items than asked for."`
+		NextCursor string             `json:"next_cursor" doc:"Empty on the last page. A page may hold fewer items than limit."`
 	}
 }
 
@@ -53,7 +53,7 @@ func (p *Projector) routeInstances(api huma.API) {
 		Errors: []int{http.StatusBadRequest},
 	}, p.list)
 	huma.Register(api, huma.Operation{
-		OperationID: "get-instance", Method: http.MethodGet, Path: "/api/v1/instances/{type}/{id}", Summary: "Where an instance stands",
+		OperationID: "get-instance", Method: http.MethodGet, Path: "/api/v1/instances/{type}/{id}", Summary: "Get the state of an instance",
 		Errors: []int{http.StatusBadRequest, http.StatusNotFound, http.StatusGatewayTimeout},
 	}, p.get)
 }

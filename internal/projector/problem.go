@@ -63,10 +63,10 @@ func problems(_ huma.Context, _ string, body any) (any, error) {
 	if len(reasons) == 0 {
 		reasons = append(reasons, theirs.Detail)
 	}
-	return newProblem(theirs.Status, codeRequest, "The request cannot be understood", strings.Join(reasons, "; "),
-		"/openapi.json describes what can be asked"), nil
+	return newProblem(theirs.Status, codeRequest, "The request is not valid", strings.Join(reasons, "; "),
+		"/openapi.json describes the requests"), nil
 }
 
 func badRequest(what string, err error) *Problem {
-	return newProblem(http.StatusBadRequest, codeRequest, what, err.Error(), "/openapi.json describes what can be asked")
+	return newProblem(http.StatusBadRequest, codeRequest, what, err.Error(), "/openapi.json describes the requests")
 }

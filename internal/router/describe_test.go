@@ -3,6 +3,8 @@ package router_test
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -70,10 +72,8 @@ func (w *world) until(topic string, enough func(*kafka.Record) bool) {
 		if err != nil && ctx.Err() == nil {
 			w.t.Fatal(err)
 		}
-		for _, r := range records {
-			if enough(r) {
-				return
-			}
+		if slices.ContainsFunc(records, enough) {
+			return
 		}
 	}
 	w.t.Fatalf("what is waited for does not come on %s", topic)
@@ -146,7 +146,7 @@ func TestDescribeWritesOneOutcome(t *testing.T) {
 	w.history(2)
 	const n = 20
 	for i := range n { // one at a time, so that each has its transaction
-		if o, _ := w.described("k", fmt.Sprint(i)); o.SequenceNumber != 2 || o.InstanceOutput != nil {
+		if o, _ := w.described("k", strconv.Itoa(i)); o.SequenceNumber != 2 || o.InstanceOutput != nil {
 			t.Fatalf("%+v", o)
 		}
 	}

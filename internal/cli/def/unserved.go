@@ -38,7 +38,7 @@ func (a *app) noteUnserved(ctx context.Context, tasks []string) {
 		if queue == "http" {
 			how = "executor --http-allow HOST, or leat dev --http-allow HOST"
 		}
-		a.Print.Say("note: nobody serves queue %s yet; its tasks wait for an executor: %s", queue, how)
+		a.Print.Say("note: no executor serves queue %s yet; its tasks wait for one: %s", queue, how)
 	}
 }
 

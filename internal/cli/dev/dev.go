@@ -38,9 +38,9 @@ func Command(s *session.Session) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "dev", Short: "Run everything on this machine: Kafka and all workers in one process", Args: cobra.NoArgs,
 		Long: "Run everything on this machine in one process: an embedded Kafka, a router, a projector and an executor.\n\n" +
-			"The data are kept in --data (default: the folder leat/dev below the user's cache directory) and survive a\n" +
-			"restart. The Kafka is a real one to any client (kcat, rpk, your programs), but it is one process on one disk\n" +
-			"without a password: for development, not for production.",
+			"Data is kept in --data (default: the folder leat/dev below the user's cache directory) across restarts. To any client\n" +
+			"(kcat, rpk, your programs) the Kafka is a real one, but it is one process on one disk without a password: for\n" +
+			"development, not for production.",
 		Example: "  leat dev\n" +
 			"  leat dev --memory                             # keep nothing\n" +
 			"  leat dev --data ./data --http 127.0.0.1:0 --kafka 127.0.0.1:0\n" +
@@ -51,13 +51,13 @@ func Command(s *session.Session) *cobra.Command {
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	flags.StringVar(&o.Data, "data", "", "directory of all data (default: leat/dev below the user's cache directory)")
-	flags.BoolVar(&o.Memory, "memory", false, "keep everything in memory, and nothing after the end")
+	flags.BoolVar(&o.Memory, "memory", false, "keep data in memory only; it is gone when the command ends")
 	flags.StringVar(&o.HTTP, "http", boot.DevHTTP, "address of the API; port 0 takes a free one")
-	flags.BoolVar(&o.HTTPRemote, "http-remote", false, "let --http be an address that others reach; the API asks nobody for a password")
+	flags.BoolVar(&o.HTTPRemote, "http-remote", false, "allow --http to be an address that other machines reach; the API has no authentication")
 	flags.StringVar(&o.Kafka, "kafka", devkafka.DefaultAddr, "address of the embedded Kafka; port 0 takes a free one")
-	flags.IntVar(&o.Partitions, "partitions", topics.DevPartitions, "partitions of topics that are made without a count")
+	flags.IntVar(&o.Partitions, "partitions", topics.DevPartitions, "partitions of topics that are created without a count")
 	boot.AddCommandFlags(flags, "dev")
-	flags.StringArrayVar(&o.Exec, "exec", nil, "run a program for a task: 'queue.task=program arg…' (repeatable)")
+	flags.StringArrayVar(&o.Exec, "exec", nil, "run a program for a task: 'queue.task=program arg…'; may be repeated")
 	return cmd
 }
 
@@ -110,11 +110,11 @@ func (a *app) devRun(ctx context.Context, d *boot.Dev, begin time.Time) error {
 func (a *app) welcome(w io.Writer, r ready) {
 	data := r.Data
 	if data == "" {
-		data = "in memory, gone at the end"
+		data = "in memory, gone when this ends"
 	}
 	_, _ = fmt.Fprintf(w, "Leat is ready (%d ms)\n\n", r.ReadyMS)
 	output.Fields(w, "  API", r.API, "  API docs", r.API+"/openapi.json", "  Metrics", r.API+"/metrics", "  Kafka", r.Kafka, "  Data", data,
-		"  Queues", strings.Join(r.Queues, ", ")+" (their tasks run here; those of others wait for an executor)")
+		"  Queues", strings.Join(r.Queues, ", ")+" (their tasks run here; tasks of other queues wait for an executor)")
 	elsewhere := ""
 	if r.Kafka != devkafka.DefaultAddr {
 		elsewhere += " --brokers " + r.Kafka

@@ -12,8 +12,8 @@ import (
 func (a *app) getCommand() *cobra.Command {
 	var o client.GetOptions
 	cmd := &cobra.Command{
-		Use: "get TYPE KEY|ID", Short: "Show where a workflow stands", Args: cobra.ExactArgs(2),
-		Example:           "  leat get order order-42\n  leat get order order-42 -o json\n  leat get order order-42 --min-sequence 7   # not before event 7 is in the view",
+		Use: "get TYPE KEY|ID", Short: "Show the state of a workflow", Args: cobra.ExactArgs(2),
+		Example:           "  leat get order order-42\n  leat get order order-42 -o json\n  leat get order order-42 --min-sequence 7   # wait until event 7 is in the view",
 		ValidArgsFunction: a.CompleteInstance,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.With(cmd.Context(), session.Reader, false, func(ctx context.Context, c *client.Client) error {
