@@ -68,9 +68,9 @@ type: mixed
 version: 1
 initial: a
 states:
-  a: {invoke: {task: shipping.send, onDone: b}}
-  b: {invoke: {human: {assignee: "'sam'"}, onDone: c}}
-  c: {invoke: {workflow: {type: other}, onDone: d}}
+  a: {invoke: {task: shipping.send, onDone: b, onError: d}}
+  b: {invoke: {human: {assignee: "'sam'"}, onDone: c, onError: d}}
+  c: {invoke: {workflow: {type: other}, onDone: d, onError: d}}
   d: {type: final}
 `
 	if _, err := c.Deploy(t.Context(), DeployRequest{Name: "mixed.yaml", Source: []byte(source), Partitions: 1}); err != nil {
