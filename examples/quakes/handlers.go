@@ -16,7 +16,7 @@ import (
 	"github.com/leat-io/leat/pkg/executor"
 )
 
-// desk does the tasks of the workflow. It keeps what it has told the world in
+// desk does the tasks of the workflow. It keeps its notifications in
 // three files, as a stand-in for mail, a map server and a web page.
 type desk struct {
 	dir                  string

@@ -6,8 +6,8 @@ type Severity string
 // The severities.
 const (
 	None  Severity = "none"  // not an earthquake
-	Minor Severity = "minor" // nobody has to be told
-	Major Severity = "major" // people have to be told
+	Minor Severity = "minor" // nobody has to be notified
+	Major Severity = "major" // people have to be notified
 )
 
 // alertMag is the magnitude from which people feel an earthquake as a strong one.

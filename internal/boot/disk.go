@@ -12,7 +12,7 @@ func diskCheck(dir string) func() error {
 			return nil
 		}
 		if free, ok := diskFree(dir); ok && free < diskReserve {
-			return fmt.Errorf("the disk of %s is full or nearly so: %d KiB are free, at least %d are needed; make room, it goes on by itself",
+			return fmt.Errorf("the disk of %s is full or nearly so: %d KiB are free, at least %d are needed; free some space; it continues by itself",
 				dir, free>>10, diskReserve>>10)
 		}
 		return nil

@@ -17,7 +17,7 @@ func (s *metricSet) router() router.Metrics {
 		forged := m.counter("leat_router_forged_reports_total", "Claims, heartbeats and results that did not bring the token of their attempt")
 		dead := m.counter("leat_router_dead_letters_total", "Records that could not be decided")
 		incidents := m.counter("leat_router_incidents_total", "Instances that were parked and wait for an operator", "code")
-		rested := m.counter("leat_router_rest_seconds_total", "Time for which large instances were told to let others go first")
+		rested := m.counter("leat_router_rest_seconds_total", "Time for which large instances rested so that others go first")
 		moved := m.counter("leat_router_moved_total", "Commands sent to the partition of their instance")
 		late := m.seconds("leat_router_timer_late_seconds", "How long after its due time a timer fired")
 		restored := m.counter("leat_router_restored_total", "Records read to restore partitions")

@@ -13,7 +13,7 @@ import (
 )
 
 // holders makes every command that only holds others show its help, and say so
-// when a word after it is no command.
+// when the word after it is not a command.
 func holders(c *cobra.Command) {
 	for _, sub := range c.Commands() {
 		holders(sub)
@@ -37,7 +37,7 @@ func unknownCommand(parent *cobra.Command, word string) error {
 			known = append(known, c.Name())
 		}
 	}
-	p := problem.New(problem.UnknownCommand, fmt.Sprintf("%q is no command of %s", word, parent.CommandPath()), "", parent.CommandPath()+" --help lists the commands")
+	p := problem.New(problem.UnknownCommand, fmt.Sprintf("%q is not a command of %s", word, parent.CommandPath()), "", parent.CommandPath()+" --help lists the commands")
 	if near := problem.Suggest(word, known); near != "" {
 		p.Fix = fmt.Sprintf("did you mean: %s %s", parent.CommandPath(), near)
 	}

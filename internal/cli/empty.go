@@ -10,18 +10,18 @@ import (
 )
 
 // naming are the flags that say which thing is meant, and what goes wrong when an
-// empty one is taken for none. An empty variable of a script leaves it behind.
+// empty one is taken for a missing one. An empty variable of a script leaves it behind.
 var naming = map[string]string{
-	"key":             "without a key every start makes another workflow",
-	"idempotency-key": "without it the command is another one each time",
-	"id":              "without an id another instance is meant",
+	"key":             "without a key every start creates another workflow",
+	"idempotency-key": "without one a repeated command is not recognised as a duplicate",
+	"id":              "without an id another instance would be meant",
 	"instance":        "without an instance all of them are meant",
 	"type":            "without a type all of them are meant",
 	"state":           "without a state all of them are meant",
 	"workflow-state":  "without a state all of them are meant",
 	"assignee":        "without an assignee everybody is meant",
 	"where":           "without a condition everything is meant",
-	"as":              "it has to be known who says so",
+	"as":              "the history records who did it",
 }
 
 // refuseEmpty makes every command refuse such a flag when it is there and empty.

@@ -18,7 +18,7 @@ func explain(err error) *problem.Problem {
 		return explainClient(theirs)
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
-		return problem.New(problem.TimedOut, "the command was not done in time", "", "")
+		return problem.New(problem.TimedOut, "the command timed out", "", "")
 	}
 	return boot.Explain("the command failed", err)
 }

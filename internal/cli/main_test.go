@@ -156,7 +156,7 @@ func TestJourney(t *testing.T) {
 	out := p.must(t, "start", "approval", "--key", "a-1", "--input", `{"amount": 12}`, "--wait")
 	golden(t, "start.txt", steady(out))
 	_, _, errs := p.leat(t, "start", "approval", "--key", "a-1", "--input", `{"amount": 99}`, "--wait")
-	if !strings.Contains(errs, "nothing new") {
+	if !strings.Contains(errs, "duplicate: already decided at sequence 1\n") {
 		t.Errorf("a second start says %q", errs)
 	}
 	golden(t, "get.json", steady(p.must(t, "get", "approval", "a-1", "-o", "json")))

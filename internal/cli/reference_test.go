@@ -35,7 +35,7 @@ func reference(root *cobra.Command) string {
 	}
 	b.WriteString("\n## Flags of every command\n\n")
 	flags(&b, root.PersistentFlags())
-	b.WriteString("\n`leat config` lists the settings that have no flag here, and where each value comes from.\n")
+	b.WriteString("\n`leat config` lists the settings that have no flag here, and the source of each value.\n")
 	for _, c := range list[1:] {
 		about(&b, c)
 	}

@@ -22,7 +22,7 @@ func newRoot(s *session.Session) *cobra.Command {
 		Short: "Durable workflows on Kafka",
 		Long: "Leat runs durable workflows whose only store is Kafka.\n\n" +
 			"Settings come from flags, then LEAT_* and KAFKA_* variables, then " + boot.DefaultFile + ", then defaults.\n" +
-			"Exit codes: 0 ok, 1 error, 2 usage, 3 not found, 4 conflict, 5 auth, 6 unavailable or late, 7 the workflow failed, 130 interrupted.",
+			"Exit codes: 0 ok, 1 error, 2 usage, 3 not found, 4 conflict, 5 auth, 6 unavailable or timed out, 7 the workflow failed, 130 interrupted.",
 		Example: "  leat dev                                      # everything on this machine\n" +
 			"  leat def deploy order.yaml\n" +
 			"  leat start order --key order-42 --input '{\"amount\": 12}' --wait\n" +
@@ -42,7 +42,7 @@ func newRoot(s *session.Session) *cobra.Command {
 	root.AddGroup(
 		&cobra.Group{ID: "run", Title: "Run:"},
 		&cobra.Group{ID: "flow", Title: "Workflows:"},
-		&cobra.Group{ID: "life", Title: "Life of a workflow:"},
+		&cobra.Group{ID: "life", Title: "Operations:"},
 		&cobra.Group{ID: "other", Title: "Other:"},
 	)
 	root.SetHelpCommandGroupID("other")

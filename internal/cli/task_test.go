@@ -7,7 +7,7 @@ import (
 	"github.com/leat-io/leat/internal/problem"
 )
 
-// A task for a person, a child workflow, and what a person is told who comes too
+// A task for a person, a child workflow, and what a person learns who comes too
 // late, is not the one who has the task, or fills the form in wrongly.
 func TestPeopleAndChildren(t *testing.T) {
 	p := startDev(t, t.TempDir())
@@ -40,7 +40,7 @@ func TestPeopleAndChildren(t *testing.T) {
 	p.must(t, "start", "charge", "--key", "c-1", "--wait")
 	for _, args := range [][]string{{"claim"}, {"complete", "--result", `{"stolen":true}`}, {"fail", "--code", "NO"}} {
 		args = append(append([]string{"task", args[0], "charge", "c-1", "pay", "--as", "ann"}, args[1:]...), "--timeout", "10s")
-		if code, out, errs := p.leat(t, args...); code != problem.ExitConflict || !strings.Contains(errs, "not one for people") {
+		if code, out, errs := p.leat(t, args...); code != problem.ExitConflict || !strings.Contains(errs, "not for people") {
 			t.Errorf("leat %s: exit %d\n%s%s", strings.Join(args, " "), code, out, errs)
 		}
 	}

@@ -27,8 +27,8 @@ func versionCommand(s *session.Session) *cobra.Command {
 
 func configCommand(s *session.Session) *cobra.Command {
 	return &cobra.Command{
-		Use: "config", Short: "Print every setting, its value and where it comes from", Args: cobra.NoArgs,
-		Long:    "Print every setting, its value and where it comes from: a flag, a variable, a file, or the default.\nSecrets are masked.",
+		Use: "config", Short: "Print every setting, its value and its source", Args: cobra.NoArgs,
+		Long:    "Print every setting, its value and its source: a flag, a variable, a file, or the default.\nSecrets are masked.",
 		Example: "  leat config\n  KAFKA_BROKERS=kafka:9092 leat config -o json",
 		RunE: func(*cobra.Command, []string) error {
 			return output.List(s.Print, s.Settings.Dump(), func(lines []boot.Line) output.Rows {

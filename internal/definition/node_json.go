@@ -108,7 +108,7 @@ func (n *node) number(text string) error {
 	case err != nil:
 		return &problem{n.pos, "syntax", clip(text) + " is not a finite number"}
 	case !same:
-		return &problem{n.pos, "syntax", clip(text) + " is no double: write one that is, or text"}
+		return &problem{n.pos, "syntax", clip(text) + " is not a double: write one that is, or text"}
 	}
 	n.kind, n.value = kindFloat, f
 	return nil

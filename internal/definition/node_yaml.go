@@ -140,7 +140,7 @@ func (n *node) scalar(y *yaml.Node) error {
 			return &problem{n.pos, "syntax", clip(y.Value) + " is not a finite number"}
 		}
 		if _, same, err := events.ParseDouble(strings.TrimPrefix(y.Value, "+")); err == nil && !same {
-			return &problem{n.pos, "syntax", clip(y.Value) + " is no double: write one that is, or text"}
+			return &problem{n.pos, "syntax", clip(y.Value) + " is not a double: write one that is, or text"}
 		}
 		n.kind, n.value = kindFloat, f
 	case "!!str", "!!timestamp":

@@ -149,7 +149,7 @@ func (r *reader) invocation(n *node, id string, dag bool) *fsm.Invocation {
 	r.retry(inv, n.get("retry"))
 	if c := n.get("compensate"); c != nil {
 		if inv.Compensate = r.invocation(c, id, false); inv.Compensate != nil && inv.Compensate.Compensate != nil {
-			r.errorf(c.pos, "bad-value", "what undoes cannot be undone")
+			r.errorf(c.pos, "bad-value", "a compensation cannot itself be compensated")
 		}
 	}
 	inv.NodeType = events.NodeEffect

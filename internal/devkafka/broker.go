@@ -27,8 +27,8 @@ type Options struct {
 	Dir        string // data directory, created when missing; "" keeps everything in memory
 	Addr       string // host:port to listen on, port 0 for a free one; default 127.0.0.1:0
 	Partitions int    // of topics that are created without a count; default 8
-	// Remote allows an Addr that is not a loopback address. The broker asks nobody
-	// for a password, so this opens the data to everyone who can reach the port.
+	// Remote allows an Addr that is not a loopback address. The broker has no
+	// authentication, so this opens the data to everyone who can reach the port.
 	Remote bool
 	// Listen replaces net.Listen, as the simulation's virtual network does.
 	Listen func(network, address string) (net.Listener, error)

@@ -24,7 +24,7 @@ func (e *AddrError) Error() string { return fmt.Sprintf("listen on %s: %v", e.Ad
 func (e *AddrError) Unwrap() error { return e.Err }
 
 // errRemote refuses to serve the network by accident.
-var errRemote = errors.New("is not a loopback address, and the embedded broker asks nobody for a password")
+var errRemote = errors.New("is not a loopback address, and the embedded broker has no authentication")
 
 func checkAddr(o Options) error {
 	host, _, err := net.SplitHostPort(o.Addr)

@@ -46,7 +46,7 @@ type Program struct {
 	// Grace is how long the program gets between being asked to stop (SIGTERM to
 	// its process group) and being killed; default 5 s.
 	Grace time.Duration
-	// Running is told of what runs; nil tells nobody.
+	// Running is notified of what runs; nil for none.
 	Running *Programs
 }
 

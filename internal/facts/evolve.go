@@ -43,11 +43,11 @@ func ForReset(history []events.Event, to int64) (ResetPayload, error) {
 	case at < 0:
 		return ResetPayload{}, fmt.Errorf("sequence %d is in the middle of a decision; the nearest ones that end one are %s", to, around(ends, to))
 	case at == len(ends)-1:
-		return ResetPayload{}, fmt.Errorf("sequence %d is where the instance stands", to)
+		return ResetPayload{}, fmt.Errorf("sequence %d is already the newest event of the instance", to)
 	}
 	for i := to; i < int64(len(history)); i++ {
 		if e := &history[i]; e.EventType == events.EventCompensationStarted {
-			return ResetPayload{}, fmt.Errorf("sequence %d began to undo what was done before: going back to %d would take it for done", e.SequenceNumber, to)
+			return ResetPayload{}, fmt.Errorf("sequence %d began to compensate: after going back to %d that work would count as done", e.SequenceNumber, to)
 		}
 	}
 	p := ResetPayload{ResetTo: to, Facts: slices.Clone(list[:at+1])}

@@ -47,7 +47,7 @@ func Read(history []events.Event) ([]Fact, error) {
 	for i := range history {
 		e := &history[i]
 		if want := int64(i + 1); e.SequenceNumber != want {
-			return nil, fmt.Errorf("the history has sequence %d where %d is due: it has to be whole, from the first event on", e.SequenceNumber, want)
+			return nil, fmt.Errorf("the history has sequence %d where %d is expected: it has to be complete, from the first event on", e.SequenceNumber, want)
 		}
 		if i > 0 && sameDecision(&history[i-1], e) {
 			list[len(list)-1].Count++

@@ -61,7 +61,7 @@ func parseEntry(text string) (entry, error) {
 		e.host = strings.TrimSuffix(e.host, ".")
 	}
 	if n, err := strconv.ParseUint(e.port, 10, 16); err != nil || n == 0 {
-		return e, fmt.Errorf("%q is no port", e.port)
+		return e, fmt.Errorf("%q is not a port", e.port)
 	}
 	if !e.addr.IsValid() && e.host != "*" && !plainHost(strings.TrimPrefix(e.host, ".")) {
 		return e, errors.New("want a host such as api.example.com, *.example.com or 10.0.0.7:8443, without a path")

@@ -96,7 +96,7 @@ func (h *Held) look(now time.Time, stable, ends map[TopicPartition]int64) {
 		h.at[p] = m
 		if held := now.Sub(m.since); held >= heldLimit && h.err == nil {
 			h.err = fmt.Errorf("a transaction that began at offset %d of %s is open for %v, and nothing behind it can be read: "+
-				"whoever wrote there must end it (kafka-transactions.sh find-hanging, abort)", at, p, held.Round(time.Second))
+				"its producer must end it (kafka-transactions.sh find-hanging, abort)", at, p, held.Round(time.Second))
 		}
 	}
 }

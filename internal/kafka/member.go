@@ -21,9 +21,9 @@ type MemberConfig struct {
 	InstanceID     string
 	Topics         []string
 	SessionTimeout time.Duration // default 6 s; the broker's minimum is 6 s unless configured
-	// Assigned is told the partitions that the member gets, each with the group's
+	// Assigned is called with the partitions that the member gets, each with the group's
 	// committed offset, or -1 when there is none. The offsets are stable: no
-	// transaction of an earlier owner is open on them any more. Revoked is told
+	// transaction of an earlier owner is open on them any more. Revoked is called with
 	// the partitions that it has to give up, and the group waits for Revoked to
 	// return: their next owner starts only then. Both are required and called by
 	// the member's own goroutine, one at a time.
@@ -95,7 +95,7 @@ func NewMember(c Config, m MemberConfig) (*Member, error) {
 }
 
 // joined hears of every new generation, once it is known what the member has
-// lost by it and before it is told what it got.
+// lost by it and before it learns what it got.
 func (m *Member) joined(id string, _ int32) {
 	m.mu.Lock()
 	before := m.id

@@ -9,7 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// Observer is told what every client of this process does on the wire. Nil
+// Observer is notified of what every client of this process does on the wire. Nil
 // functions are skipped; the others are called from many goroutines.
 //
 // It stands in for kprom, whose metrics belong to one client and panic when a

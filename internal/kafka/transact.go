@@ -73,7 +73,7 @@ type Transactor struct {
 // TransactorConfig tunes transactors.
 type TransactorConfig struct {
 	Timeout  time.Duration // after which the broker aborts a transaction that nobody ends; default 10 s
-	Outcomes *Outcomes     // told how transactions end; nil: nobody is
+	Outcomes *Outcomes     // notified of how transactions end; nil for none
 }
 
 // NewTransactor takes over transactional id: whatever an earlier owner has open

@@ -13,7 +13,7 @@ import (
 	"github.com/leat-io/leat/pkg/topics"
 )
 
-// DefaultMaxReplay is how many events ReplayEvents lists unless it is told.
+// DefaultMaxReplay is how many events ReplayEvents lists by default.
 const DefaultMaxReplay = 10_000
 
 // Workflow is the contracts of pkg/spi/workflow in memory. It has no bound on

@@ -22,6 +22,7 @@ var areas = []struct{ letter, title string }{
 	{"W", "Workflows"},
 	{"S", "Schedules"},
 	{"A", "The projector's API"},
+	{"G", "The gateway for workers"},
 	{"X", "Everything else"},
 }
 
@@ -47,7 +48,7 @@ func reference(t *testing.T) string {
 	var b strings.Builder
 	b.WriteString(`# Errors
 
-An error of a program says what happened, why, and what to do, with a code that never changes its meaning:
+An error says what happened, why, and what to do, with a code whose meaning never changes:
 
 ` + "```console" + `
 $ leat def deploy order.yaml
@@ -56,19 +57,19 @@ error[LEAT-K001]: no Kafka broker answers at 127.0.0.1:9092
   fix : start one with ` + "`leat dev`" + `, or name yours with --brokers or KAFKA_BROKERS
 ` + "```" + `
 
-With ` + "`-o json`" + ` it is one line of JSON with the same parts. The exit code says what kind it is, for scripts:
+With ` + "`-o json`" + ` it is one line of JSON with the same parts. For scripts, the exit code says what kind of error it is:
 
 | Exit | Means |
 |---|---|
 | 0 | done |
 | 1 | an error |
-| 2 | used wrongly |
+| 2 | a usage error |
 | 3 | not found |
 | 4 | a conflict |
-| 5 | not allowed |
-| 6 | something is away, or it took too long |
+| 5 | not authorized |
+| 6 | unavailable, or timed out |
 | 7 | the workflow itself failed |
-| 130 | stopped by Ctrl-C |
+| 130 | interrupted by Ctrl-C |
 
 This page is made from ` + "`internal/problem/registry.go`" + `; a test compares them.
 `)

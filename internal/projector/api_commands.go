@@ -36,7 +36,7 @@ type signalInput struct {
 	Body           struct {
 		Event            string          `json:"event" minLength:"1" maxLength:"256" doc:"Name of the signal."`
 		Data             json.RawMessage `json:"data,omitempty" doc:"Any JSON."`
-		ExpectedSequence *int64          `json:"expected_sequence,omitempty" minimum:"0" doc:"Refuse the signal if the instance has moved on."`
+		ExpectedSequence *int64          `json:"expected_sequence,omitempty" minimum:"0" doc:"A conflict unless this is the sequence of the newest event of the instance."`
 	}
 }
 
@@ -61,7 +61,7 @@ func (p *Projector) routeCommands(api huma.API) {
 	}, p.startInstance)
 	huma.Register(api, huma.Operation{
 		OperationID: "signal-instance", Method: http.MethodPost, Path: "/api/v1/instances/{type}/{id}/signals",
-		Summary: "Tell an instance that something happened", DefaultStatus: http.StatusAccepted, MaxBodyBytes: maxBody, Errors: refused,
+		Summary: "Send an event to an instance", DefaultStatus: http.StatusAccepted, MaxBodyBytes: maxBody, Errors: refused,
 	}, p.signal)
 	p.routeLife(api, refused)
 }

@@ -24,7 +24,7 @@ type countsInput struct {
 type countsOutput struct {
 	Body struct {
 		Counts
-		Partial bool      `json:"partial,omitempty" doc:"Too many instances to look at for where: the counts are of some of them."`
+		Partial bool      `json:"partial,omitempty" doc:"There are more instances than where is checked on: only some of them are counted."`
 		AsOf    time.Time `json:"as_of,omitzero" doc:"When the newest record that is counted was written."`
 	}
 }
@@ -38,11 +38,11 @@ type definitionsOutput struct {
 func (p *Projector) routeCounts(api huma.API) {
 	huma.Register(api, huma.Operation{
 		OperationID: "get-counts", Method: http.MethodGet, Path: "/api/v1/types/{type}/counts",
-		Summary: "How many instances of a type stand where", Errors: []int{http.StatusBadRequest},
+		Summary: "Count the instances of a type by state", Errors: []int{http.StatusBadRequest},
 	}, p.counts)
 	huma.Register(api, huma.Operation{
 		OperationID: "list-definitions", Method: http.MethodGet, Path: "/api/v1/definitions",
-		Summary: "Every deployed version of every definition",
+		Summary: "List every deployed version of every definition",
 	}, p.definitions)
 }
 

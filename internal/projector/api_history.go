@@ -29,7 +29,7 @@ type historyOutput struct {
 func (p *Projector) routeHistory(api huma.API) {
 	huma.Register(api, huma.Operation{
 		OperationID: "get-history", Method: http.MethodGet, Path: "/api/v1/instances/{type}/{id}/history",
-		Summary: "How an instance came to where it stands",
+		Summary: "List the events of an instance",
 		Errors:  []int{http.StatusBadRequest, http.StatusNotFound, http.StatusGatewayTimeout},
 	}, p.history)
 }

@@ -17,23 +17,22 @@ type lifeInput struct {
 }
 
 type lifeBody struct {
-	Reason           string `json:"reason,omitempty" maxLength:"1024" doc:"Why, for the history and the audit."`
-	ExpectedSequence *int64 `json:"expected_sequence,omitempty" minimum:"0" doc:"Refuse the request if the instance has moved on."`
+	Reason           string `json:"reason,omitempty" maxLength:"1024" doc:"The reason, for the history and the audit."`
+	ExpectedSequence *int64 `json:"expected_sequence,omitempty" minimum:"0" doc:"A conflict unless this is the sequence of the newest event of the instance."`
 	Skip             bool   `json:"skip,omitempty" doc:"Only of retry: drop the input that led to the incident instead of deciding it again."`
 }
 
-// routeLife registers one operation for each command of those who look after
-// instances.
+// routeLife registers one operation for each command of operators.
 func (p *Projector) routeLife(api huma.API, refused []int) {
 	for _, c := range []struct {
 		command events.CommandType
 		summary string
 	}{
-		{events.CommandPause, "Hold an instance where it is"},
-		{events.CommandResume, "Let a paused instance go on"},
-		{events.CommandCancel, "End an instance in good order: exit actions, compensation"},
-		{events.CommandTerminate, "End an instance at once: neither"},
-		{events.CommandRetry, "Try again what failed, or what is an incident"},
+		{events.CommandPause, "Pause an instance"},
+		{events.CommandResume, "Resume a paused instance"},
+		{events.CommandCancel, "Cancel an instance, with its exit actions and compensation"},
+		{events.CommandTerminate, "Terminate an instance at once, without either"},
+		{events.CommandRetry, "Retry what failed, or an incident"},
 	} {
 		huma.Register(api, huma.Operation{
 			OperationID: string(c.command) + "-instance", Method: http.MethodPost,

@@ -20,7 +20,7 @@ type PartitionStatus struct {
 	Topic     string    `json:"topic"`
 	Partition int32     `json:"partition"`
 	Next      int64     `json:"next_offset" doc:"Everything below is in the views."`
-	End       int64     `json:"end_offset" doc:"Of the log; -1 when it could not be asked for."`
+	End       int64     `json:"end_offset" doc:"Of the log; -1 when it is not known."`
 	Lag       int64     `json:"lag" doc:"Offsets between the two. A drained transactional log may show 1: the marker of its last commit."`
 	Newest    time.Time `json:"newest,omitzero" doc:"When the newest record that is folded was written."`
 }
@@ -38,7 +38,7 @@ type statusOutput struct {
 
 func (p *Projector) routeStatus(api huma.API) {
 	huma.Register(api, huma.Operation{
-		OperationID: "get-status", Method: http.MethodGet, Path: "/api/v1/status", Summary: "How far the views are behind the log",
+		OperationID: "get-status", Method: http.MethodGet, Path: "/api/v1/status", Summary: "Show how far the views are behind the log",
 	}, p.status)
 }
 

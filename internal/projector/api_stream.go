@@ -28,15 +28,15 @@ const (
 type streamInput struct {
 	InstancePath
 	From int64  `query:"from" minimum:"1" default:"1" doc:"First sequence to send."`
-	Last string `header:"Last-Event-ID" doc:"Sequence of the last event that was received; sent by browsers that come back."`
+	Last string `header:"Last-Event-ID" doc:"Sequence of the last event that was received; sent by browsers that reconnect."`
 }
 
 func (p *Projector) routeStream(api huma.API) {
 	op := huma.Operation{
 		OperationID: "follow-history", Method: http.MethodGet, Path: "/api/v1/instances/{type}/{id}/history/stream",
-		Summary: "The history, and every event as it is committed",
+		Summary: "Follow the history: every event as it is committed",
 		Description: "Server-sent events: an event is a message whose id is its sequence and whose data is that of an item of the history. " +
-			"`end` says that the instance is finished, `error` that the stream is; come back with Last-Event-ID or from.",
+			"`end` says that the instance is finished, `error` that the stream ended early; continue with Last-Event-ID or from.",
 		Errors: []int{http.StatusBadRequest, http.StatusNotFound, http.StatusServiceUnavailable},
 		Responses: map[string]*huma.Response{"200": {
 			Description: "OK", Content: map[string]*huma.MediaType{streamFormat: {Schema: &huma.Schema{Type: huma.TypeString}}},
@@ -82,8 +82,8 @@ func (p *Projector) stream(_ context.Context, in *streamInput) (*huma.StreamResp
 // queue: it holds one page in memory and reads on at its own pace.
 func (p *Projector) follow(ctx context.Context, writer http.ResponseWriter, of name, from int64) {
 	if !p.enter() {
-		writeProblem(writer, newProblem(http.StatusServiceUnavailable, codeStreams, "Too many live streams are open",
-			fmt.Sprintf("this projector serves %d", p.config.MaxFollowers), "poll the history instead, or ask another projector"))
+		newProblem(http.StatusServiceUnavailable, problem.TooManyFollow, "Too many live streams are open",
+			fmt.Sprintf("this projector serves %d", p.config.MaxFollowers), "poll the history instead, or ask another projector").Write(writer)
 		return
 	}
 	defer p.leave()
@@ -217,7 +217,7 @@ func (f *follower) end(why error) {
 	}
 	var known *Problem
 	if !errors.As(why, &known) {
-		known = newProblem(http.StatusServiceUnavailable, problem.TimedOut, "The stream was given up", why.Error(), "come back with Last-Event-ID")
+		known = newProblem(http.StatusServiceUnavailable, problem.TimedOut, "The stream ended early", why.Error(), "reconnect with Last-Event-ID")
 	}
 	if data, err := events.EncodeJSON(known); err == nil {
 		_ = f.send("event: error\ndata: " + string(data) + "\n\n")

@@ -40,7 +40,7 @@ func (m *missing) err() error {
 	}
 	var list []string
 	for _, topic := range slices.Sorted(maps.Keys(m.topics)) {
-		list = append(list, fmt.Sprintf("topic %q is gone and cannot be made: %v", topic, m.topics[topic]))
+		list = append(list, fmt.Sprintf("topic %q is missing and cannot be created: %v", topic, m.topics[topic]))
 	}
 	return errors.New(strings.Join(list, "; "))
 }

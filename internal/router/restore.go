@@ -67,7 +67,7 @@ func (l *lane) Open(ctx context.Context, p shard.Partition, committed int64) (ne
 // beginAnew goes on at the beginning of a commands topic that was deleted and
 // made again. Of the log before it is only known that nothing of it is left.
 func (l *lane) beginAnew(ctx context.Context, p shard.Partition, at position) (position, int64, error) {
-	l.config.Logger.LogAttrs(ctx, slog.LevelError, "a topic of commands was deleted and made again, going on at its beginning",
+	l.config.Logger.LogAttrs(ctx, slog.LevelError, "a topic of commands was deleted and created again, going on at its beginning",
 		slog.String("topic", p.Topic), slog.Int("partition", int(p.Partition)), slog.Int64("checkpoint", at.input))
 	at.input = 0
 	batch := l.book.db.NewBatch()
@@ -82,7 +82,7 @@ func (l *lane) checkPosition(ctx context.Context, p shard.Partition, at position
 	switch {
 	case at.input > commands.End:
 		return fmt.Errorf("the checkpoint says that commands up to %d are decided and %s ends at %d: "+
-			"the topic was made anew or lost its end; restore it, or give the workflow type a new name", at.input, p, commands.End)
+			"the topic was created again or lost its end; restore it, or give the workflow type a new name", at.input, p, commands.End)
 	case at.input < commands.Start && at.input > 0:
 		return fmt.Errorf("commands %d to %d of %s were deleted before they were decided: %w; "+
 			"keep commands longer than any outage (retention.ms), and move the checkpoint by hand to accept the loss",

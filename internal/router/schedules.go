@@ -203,7 +203,7 @@ func (t *transaction) startScheduled(ctx context.Context, at scheduleAt, d *driv
 		}
 	case outcome != nil:
 		d.next = schedule.Refused(d.next, outcome.Error)
-		t.lane.config.Logger.LogAttrs(ctx, slog.LevelWarn, "scheduled start is refused", slog.String("schedule", at.id),
+		t.lane.config.Logger.LogAttrs(ctx, slog.LevelWarn, "scheduled start is rejected", slog.String("schedule", at.id),
 			slog.String("type", s.WorkflowType), slog.Time("due", due), slog.String("code", outcome.Error.Code), slog.String("error", outcome.Error.Message))
 	default:
 		d.next = schedule.Started(d.next, run, !e.cur.State.Finished())
@@ -211,7 +211,7 @@ func (t *transaction) startScheduled(ctx context.Context, at scheduleAt, d *driv
 	return nil
 }
 
-// interrupt tells instances to make room for a due that waits.
+// interrupt ends instances for a scheduled run that waits.
 func (t *transaction) interrupt(ctx context.Context, at scheduleAt, d *driven, action schedule.Action) error {
 	what := events.CommandCancel
 	if action.Policy == events.OverlapTerminateOther {
@@ -236,7 +236,7 @@ func (t *transaction) interrupt(ctx context.Context, at scheduleAt, d *driven, a
 			return err
 		}
 		if outcome != nil && outcome.Error != nil {
-			t.lane.config.Logger.LogAttrs(ctx, slog.LevelWarn, "instance does not make room for its schedule, the due waits until it ends",
+			t.lane.config.Logger.LogAttrs(ctx, slog.LevelWarn, "instance cannot be ended for its schedule, the scheduled run waits until it ends",
 				slog.String("schedule", at.id), slog.String("instance", id.String()), slog.String("error", outcome.Error.Message))
 		}
 	}
@@ -312,7 +312,7 @@ func (t *transaction) askSchedule(ctx context.Context, p shard.Partition, id str
 		return decide.Decision{}, err
 	}
 	if skipped {
-		return decide.Answer(in, nil, events.OutcomeIgnored, CodeOverlap, "an instance of the schedule is at work, and the overlap policy is "+string(request.Overlap)), nil
+		return decide.Answer(in, nil, events.OutcomeIgnored, CodeOverlap, "an instance of the schedule has not ended, and the overlap policy is "+string(request.Overlap)), nil
 	}
 	return decide.Decision{}, nil
 }

@@ -131,7 +131,7 @@ func (t *transaction) giveUp(ctx context.Context, r *kafka.Record, in decide.Inp
 	}
 	p := shard.Partition{Topic: r.Topic, Partition: r.Partition}
 	if err := t.add(instance{p, in.Command.InstanceID}, e, d, maxRecord); err != nil {
-		t.lane.config.Logger.LogAttrs(ctx, slog.LevelError, "nobody can be told of a command that was given up",
+		t.lane.config.Logger.LogAttrs(ctx, slog.LevelError, "no answer can be written to a command that was given up",
 			slog.String("topic", r.Topic), slog.Int64("offset", r.Offset), slog.Any("error", err))
 	}
 	return nil

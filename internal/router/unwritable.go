@@ -40,7 +40,7 @@ type unwritableError struct {
 
 // Error names the topic, what it answered and what can be done.
 func (e *unwritableError) Error() string {
-	return fmt.Sprintf("topic %q cannot be written: %v; make it, or let the router write it (it tries again every %v)", e.topic, e.cause, unwritableFor)
+	return fmt.Sprintf("topic %q cannot be written: %v; create it, or allow the router to write to it (it retries every %v)", e.topic, e.cause, unwritableFor)
 }
 
 // Unwrap is what the broker said.
@@ -188,7 +188,7 @@ func (l *lane) againWritable(topic string) bool {
 
 func (l *lane) mark(ctx context.Context, topic string, f refusal) {
 	l.refusals.mark(topic, f)
-	l.config.Logger.LogAttrs(ctx, slog.LevelError, "topic does not take records, what needs it is given up until it does",
+	l.config.Logger.LogAttrs(ctx, slog.LevelError, "topic does not take records, decisions that need it become incidents until it does",
 		slog.String("topic", topic), slog.Duration("for", unwritableFor), slog.Int("from_bytes", f.size), slog.Any("error", f.cause))
 }
 
@@ -226,7 +226,7 @@ func (l *lane) remake(ctx context.Context, t *transaction) map[string]error {
 	}
 	missing, err := l.admin.Missing(ctx, slices.Sorted(maps.Keys(names))...)
 	if err != nil {
-		l.config.Logger.LogAttrs(ctx, slog.LevelWarn, "cannot look which topics are gone", slog.Any("error", err))
+		l.config.Logger.LogAttrs(ctx, slog.LevelWarn, "cannot list the topics that are missing", slog.Any("error", err))
 		return results
 	}
 	ours := specsOf(l.registry, l.config.Names)
@@ -246,7 +246,7 @@ func (l *lane) remakeOne(ctx context.Context, spec topics.Spec) error {
 	if err := l.admin.Provision(ctx, kafka.Replicas(l.config.ReplicationFactor), spec); err != nil {
 		return err
 	}
-	l.config.Logger.LogAttrs(ctx, slog.LevelError, "a topic was gone and is made again; what was in it is lost", slog.String("topic", spec.Name))
+	l.config.Logger.LogAttrs(ctx, slog.LevelError, "a topic was missing and is created again; what was in it is lost", slog.String("topic", spec.Name))
 	l.renew(spec.Name)
 	return nil
 }

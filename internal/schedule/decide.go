@@ -19,7 +19,7 @@ const (
 	Idle      Kind = iota // there is nothing to do; Wake says until when
 	Noted                 // the progress has changed, and there may be more to do
 	Start                 // start the instance of Due, and say what came of it with Started or Refused
-	Interrupt             // tell Instances to make room as Policy says; Ended tells of those that do
+	Interrupt             // end Instances as Policy says; Ended reports those that have
 )
 
 // Action is what the router has to do next for a schedule.
@@ -32,7 +32,7 @@ type Action struct {
 
 // Decide says what is to be done first at now, and the progress once it is. It
 // has to be called again until it is Idle. What waits comes first, then what was
-// asked for by hand, then the dues that have come, in their order.
+// requested by hand, then those that have become due, in their order.
 func (s *Schedule) Decide(p Progress, now time.Time) (Progress, Action) {
 	if len(p.Buffered) > 0 && (!s.Paused || p.Buffered[0].Manual) {
 		if next, action := release(p); action.Kind != Idle {
@@ -54,8 +54,8 @@ func (s *Schedule) Decide(p Progress, now time.Time) (Progress, Action) {
 	return offer(p, events.ScheduledDue{Due: due, Overlap: s.Overlap})
 }
 
-// pending is the first due that is not decided.
-// While a full buffer waits, the dues behind it wait in the schedule itself.
+// pending is the first scheduled time that is not decided.
+// While a full buffer waits, the runs after it wait in the schedule itself.
 func (s *Schedule) pending(p Progress) (time.Time, bool) {
 	if s.Paused || s.Overlap == events.OverlapBufferAll && len(p.Buffered) >= events.MaxScheduleBuffer {
 		return time.Time{}, false
@@ -86,7 +86,7 @@ func (s *Schedule) Wake(p Progress) time.Time {
 
 func busy(p Progress) bool { return len(p.Running) > 0 || len(p.Buffered) > 0 }
 
-// offer lets the overlap policy decide on a due.
+// offer lets the overlap policy decide on a scheduled run.
 func offer(p Progress, d events.ScheduledDue) (Progress, Action) {
 	switch {
 	case d.Overlap == events.OverlapAllowAll || !busy(p):
@@ -103,8 +103,8 @@ func offer(p Progress, d events.ScheduledDue) (Progress, Action) {
 	return p, Action{Kind: Noted}
 }
 
-// release starts the first due that waits, when nothing is at work, or tells
-// what is at work to make room; Idle when it has to wait.
+// release starts the first run that waits when none is running, or interrupts
+// those that are; Idle when it has to wait.
 func release(p Progress) (Progress, Action) {
 	first := p.Buffered[0]
 	if len(p.Running) == 0 {
@@ -117,7 +117,7 @@ func release(p Progress) (Progress, Action) {
 	running := slices.Clone(p.Running)
 	var asked []events.UUID
 	for i := range running {
-		// Who was told to terminate need not be told to cancel.
+		// An instance that was terminated need not be cancelled.
 		if run := &running[i]; run.Asked != first.Overlap && run.Asked != events.OverlapTerminateOther {
 			run.Asked = first.Overlap
 			asked = append(asked, run.InstanceID)
@@ -130,7 +130,7 @@ func release(p Progress) (Progress, Action) {
 	return p, Action{Kind: Interrupt, Instances: asked, Policy: first.Overlap}
 }
 
-// backfill offers the next due of the range that was asked for first.
+// backfill offers the next run of the range that was requested first.
 func (s *Schedule) backfill(p Progress) (Progress, Action) {
 	first := p.Backfills[0]
 	due, some := s.Next(first.After)
@@ -143,8 +143,8 @@ func (s *Schedule) backfill(p Progress) (Progress, Action) {
 	return offer(p, events.ScheduledDue{Due: due, Overlap: first.Overlap, Manual: true})
 }
 
-// Started notes that the instance of a due was started at now; running says
-// whether it is still at work and its end will be seen.
+// Started notes that the instance of a scheduled run was started at now; running says
+// whether it has not ended and its end will be seen.
 func Started(p Progress, run events.ScheduledStart, running bool) Progress {
 	p.Started++
 	p.Error = nil
@@ -157,7 +157,7 @@ func Started(p Progress, run events.ScheduledStart, running bool) Progress {
 }
 
 // Watch notes that an instance which is there already counts as running: it is
-// that of a due which comes a second time, as in a backfill.
+// that of a run which comes a second time, as in a backfill.
 func Watch(p Progress, run events.ScheduledStart) Progress {
 	for _, r := range p.Running {
 		if r.InstanceID == run.InstanceID {
@@ -169,7 +169,7 @@ func Watch(p Progress, run events.ScheduledStart) Progress {
 	return p
 }
 
-// Refused notes that the start of a due was refused. The schedule goes on.
+// Refused notes that the start of a run was rejected. The schedule goes on.
 func Refused(p Progress, why *events.Error) Progress {
 	p.Refused++
 	p.Error = why

@@ -1,5 +1,5 @@
 // Package schedule says when the instances of a schedule begin and what becomes
-// of a due while others are at work. It is pure: records and times come in, what
+// of a run while others are running. It is pure: records and times come in, what
 // is to be done comes out. The router does it; clients show it.
 package schedule
 
@@ -41,7 +41,7 @@ func (s *Schedule) readTimes() (err error) {
 	if s.TimeZone != "" {
 		// "Local" would be another zone on another machine.
 		if s.zone, err = time.LoadLocation(s.TimeZone); err != nil || s.TimeZone == "Local" {
-			return fmt.Errorf("time_zone: %q is no time zone; use an IANA name such as Europe/Berlin", s.TimeZone)
+			return fmt.Errorf("time_zone: %q is not a time zone; use an IANA name such as Europe/Berlin", s.TimeZone)
 		}
 	}
 	for _, text := range s.Cron {
@@ -67,9 +67,9 @@ func (s *Schedule) checkKey() error {
 	case s.Key == "":
 		return nil
 	case s.Overlap != events.OverlapAllowAll:
-		return fmt.Errorf("key: needs overlap %s: the other policies watch the instances, and the schedule makes their keys", events.OverlapAllowAll)
+		return fmt.Errorf("key: needs overlap %s: the other policies watch the instances, whose keys the schedule makes then", events.OverlapAllowAll)
 	case !strings.Contains(s.Key, "{due}") && !strings.Contains(s.Key, "{date}"):
-		return fmt.Errorf("key: %q has neither {due} nor {date}, so that every due would be the same instance", s.Key)
+		return fmt.Errorf("key: %q has neither {due} nor {date}, so that every run would be the same instance", s.Key)
 	}
 	return nil
 }
@@ -77,7 +77,7 @@ func (s *Schedule) checkKey() error {
 // Zone is where the schedule's cron entries are read.
 func (s *Schedule) Zone() *time.Location { return s.zone }
 
-// next is the first due after an instant, of all times together.
+// next is the first scheduled time after an instant, of all entries together.
 func (s *Schedule) next(after time.Time) (due time.Time, some bool) {
 	for _, c := range s.crons {
 		if at, ok := c.next(after, s.zone); ok && (!some || at.Before(due)) {
@@ -92,7 +92,7 @@ func (s *Schedule) next(after time.Time) (due time.Time, some bool) {
 	return due, some
 }
 
-// Next is the first due after an instant within the life of the schedule,
+// Next is the first scheduled time after an instant within the life of the schedule,
 // paused or not; some is false when there is none.
 func (s *Schedule) Next(after time.Time) (due time.Time, some bool) {
 	if !s.StartAt.IsZero() && after.Before(s.StartAt) {
@@ -105,8 +105,8 @@ func (s *Schedule) Next(after time.Time) (due time.Time, some bool) {
 	return due, some
 }
 
-// FireAt is when a due fires: jitter moves it, always by the same amount, and
-// never as far as the due after it.
+// FireAt is when a run fires: jitter moves it, always by the same amount, and never
+// as far as the next scheduled time.
 func (s *Schedule) FireAt(due time.Time) time.Time {
 	if s.Jitter == 0 {
 		return due
@@ -128,7 +128,7 @@ func (s *Schedule) Home(n int32) int32 {
 // their end is seen.
 func (s *Schedule) Watched() bool { return s.Key == "" }
 
-// KeyFor is the business key of the instance that stands for a due, among n
+// KeyFor is the business key of the instance of a scheduled run, among n
 // partitions. A key that the schedule makes leads into its own partition: it
 // gets a number when it would not by itself.
 func (s *Schedule) KeyFor(due time.Time, n int32) string {
@@ -143,7 +143,7 @@ func (s *Schedule) KeyFor(due time.Time, n int32) string {
 	return key
 }
 
-// Start is the command that starts the instance of a due. The same due gives the
+// Start is the command that starts the instance of a run. The same run gives the
 // same command, however often it is asked for.
 func (s *Schedule) Start(due time.Time, n int32) events.Command {
 	c := events.Command{

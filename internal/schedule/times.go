@@ -10,12 +10,12 @@ import (
 )
 
 // cronTime is one cron entry: bits of the values that match. The library reads
-// the text; the arithmetic is ours, because the library leaves a due out in the
+// the text; the arithmetic is ours, because the library leaves a run out in the
 // hour that a zone skips and does it twice in the hour that comes twice.
 type cronTime struct {
 	*cron.SpecSchedule
-	// everyHour says that the hour is not named ("*", "*/2"): dues follow the
-	// clock on the wall through every hour there is. Otherwise a due is at a named
+	// everyHour says that the hour is not named ("*", "*/2"): runs follow the
+	// clock on the wall through every hour there is. Otherwise a run is at a named
 	// time of the day, and each day has it once.
 	everyHour bool
 }
@@ -47,11 +47,11 @@ func parseCron(text string) (cronTime, error) {
 	return cronTime{spec, strings.HasPrefix(hour, "*") || fields[0] == "@hourly"}, nil
 }
 
-// farthest is how far ahead a due is looked for: the 29th of February of a year
+// farthest is how far ahead a run is looked for: the 29th of February of a year
 // that a century leaves out is eight years away.
 const farthest = 9 * 366 * 24 * time.Hour
 
-// next is the first due after an instant. It walks over the stretches in which
+// next is the first scheduled time after an instant. It walks over the stretches in which
 // the zone keeps one offset; within one, the clock on the wall is arithmetic.
 func (c cronTime) next(after time.Time, zone *time.Location) (time.Time, bool) {
 	limit := after.Add(farthest)
@@ -127,7 +127,7 @@ func (c cronTime) day(t time.Time) bool {
 
 func has(bits uint64, n int) bool { return bits&(1<<uint(n)) != 0 }
 
-// interval is a due every so often, counted from 1970 and an offset.
+// interval is a run every so often, counted from 1970 and an offset.
 type interval struct{ every, offset time.Duration }
 
 func (i interval) next(after time.Time) time.Time {

@@ -26,7 +26,7 @@ type Config struct {
 	// take MaxRecords more, or when ctx ends. Partitions can be closed meanwhile,
 	// which they cannot while Process waits.
 	Room func(ctx context.Context)
-	// Renewed, when it is set, is told of a topic that was deleted, before its
+	// Renewed, when it is set, is notified of a topic that was deleted, before its
 	// partitions are opened again.
 	Renewed func(topic string)
 	// Clock is compared with the worker's NextWake; default time.Now.

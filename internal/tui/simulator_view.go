@@ -87,7 +87,7 @@ func (s *simulator) menu(out *strings.Builder) {
 		}
 		fmt.Fprintf(out, "%s%s%s%s  %s%s%s\n", colour, mark, c.label, plain, faint, c.hint, plain)
 	}
-	fmt.Fprintf(out, "\n%s↑ ↓ choose · Enter does it · d with data · u undo · r restart · q quit%s\n", faint, plain)
+	fmt.Fprintf(out, "\n%s↑ ↓ choose · Enter takes it · d with data · u undo · r restart · q quit%s\n", faint, plain)
 }
 
 func section(out *strings.Builder, name string, lines []string) {

@@ -2,14 +2,13 @@ package events
 
 import "time"
 
-// AuditEvent says who asked for what, of what, and what came of it, on topic
-// audit. It is written in the transaction that decided, for every command of
-// those who look after instances: accepted or refused. The names are those of
-// vocabulary.md ("Audit").
+// AuditEvent says which operation was requested, by whom, on what, and its
+// outcome, on topic audit. It is written in the transaction that decided, for
+// every command of operators, accepted or not.
 type AuditEvent struct {
 	EventID   UUID                    `json:"event_id"`
 	EventType string                  `json:"event_type"` // "workflow.command"
-	Actor     string                  `json:"actor"`      // who asked, as the command says; "" for unknown
+	Actor     string                  `json:"actor"`      // who requested it, as the command says; "" for unknown
 	Action    string                  `json:"action"`     // the command
 	Resource  string                  `json:"resource"`   // "type/instance id"; also the record key
 	Outcome   string                  `json:"outcome"`    // accepted, or the status of the command's outcome

@@ -12,7 +12,7 @@ type Parent struct {
 	TaskID       UUID   `json:"task_id"`
 	Attempt      int32  `json:"attempt"`
 	Generation   int32  `json:"generation"` // of the child: 1 below an instance without a parent
-	// Token is that of the attempt: the child's result brings it.
+	// Token is that of the attempt: the child's result carries it.
 	Token string `json:"-" wire:"token"` // no view shows it
 	// Root is the instance at the top of the tree, Nil from earlier versions. How
 	// many below it a partition may have is bounded.
@@ -37,14 +37,14 @@ func (p *Parent) check() error {
 	))
 }
 
-// ParentClose says what becomes of a child workflow that still runs when nobody
-// waits for it any more: its parent left the state, gave the attempt up, or ended.
+// ParentClose says what happens to a child workflow that still runs when it is no
+// longer waited for: its parent left the state, gave the attempt up, or ended.
 type ParentClose string
 
 // The three policies.
 const (
-	CloseCancel    ParentClose = "cancel"    // the child ends in good order
-	CloseTerminate ParentClose = "terminate" // the child ends at once
+	CloseCancel    ParentClose = "cancel"    // the child is cancelled
+	CloseTerminate ParentClose = "terminate" // the child is terminated
 	CloseAbandon   ParentClose = "abandon"   // the child goes on
 )
 

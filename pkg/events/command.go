@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Command asks for something, on topic workflow.<type>.commands. Anyone may
+// Command is a request to a router, on topic workflow.<type>.commands. Anyone may
 // produce one, as Avro or as JSON (see [DecodeCommandJSON]); it is decided
 // exactly once by the router that owns the instance's partition.
 type Command struct {
@@ -20,7 +20,7 @@ type Command struct {
 	Event   string          `json:"event,omitempty"` // signal: its name
 	Payload json.RawMessage `json:"payload,omitempty"`
 	Result  *TaskResult     `json:"result,omitempty"` // claim, heartbeat, result
-	Reason  string          `json:"reason,omitempty"` // of those who look after instances: why, for the history and the audit
+	Reason  string          `json:"reason,omitempty"` // of operators: why, for the history and the audit
 	Skip    bool            `json:"skip,omitempty"`   // retry of an incident: drop what led to it instead
 
 	IdempotencyKey   string                  `json:"idempotency_key,omitempty"`
@@ -31,7 +31,7 @@ type Command struct {
 	ExpectedSequence *int64                  `json:"expected_sequence,omitempty"`
 	Priority         TaskPriority            `json:"priority,omitempty"` // "" is normal
 	Timestamp        time.Time               `json:"timestamp,omitzero"` // producer's clock, for people only
-	Source           string                  `json:"source,omitempty"`   // who asks, for people and the audit
+	Source           string                  `json:"source,omitempty"`   // who requests it, for people and the audit
 	Metadata         map[string]ContextValue `json:"metadata,omitempty"`
 }
 
@@ -84,7 +84,7 @@ func (c *Command) Validate() error {
 	}
 }
 
-// checkPayload gives a reset more room: it brings the inputs of a history along.
+// checkPayload gives a reset more room: it carries the inputs of a history.
 func (c *Command) checkPayload() error {
 	if c.Command != CommandReset {
 		return checkPayload("payload", c.Payload)

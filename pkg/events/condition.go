@@ -36,7 +36,7 @@ type Condition struct {
 func ParseCondition(text string) (Condition, error) {
 	at := strings.IndexAny(text, "=<>^")
 	if at < 0 {
-		return Condition{}, fieldErrorf("where", "%q is no condition: want NAME, then one of = < <= > >= ^=, then a value", clip(text))
+		return Condition{}, fieldErrorf("where", "%q is not a condition: want NAME, then one of = < <= > >= ^=, then a value", clip(text))
 	}
 	c := Condition{Name: strings.TrimSpace(text[:at]), Op: Comparison(text[at : at+1])}
 	rest := text[at+1:]
@@ -63,7 +63,7 @@ func (c Condition) Check(k Kind) error {
 		return nil
 	case KindLong, KindDouble:
 		if f, err := strconv.ParseFloat(c.Value, 64); err != nil || math.IsNaN(f) {
-			return fieldErrorf("where", "%s is a %s and %q is no number", c.Name, k, clip(c.Value))
+			return fieldErrorf("where", "%s is a %s and %q is not a number", c.Name, k, clip(c.Value))
 		}
 	case KindBoolean:
 		if c.Value != "true" && c.Value != "false" || c.Op != Equals {

@@ -1,11 +1,10 @@
 package events
 
-// The closed sets of the seed ("Type Safety First", "Workflow Orchestration
-// Layer"). A value outside its set is refused on encode and on decode, naming
+// The closed sets. A value outside its set is refused on encode and on decode, naming
 // the field. Each set's function returns a new slice in the order in which the
 // schemas list the symbols.
 
-// WorkflowState is where an instance stands in its life.
+// WorkflowState is the state of an instance as a whole, whatever its definition.
 type WorkflowState string
 
 // The 12 workflow states.
@@ -43,7 +42,7 @@ func (s WorkflowState) Finished() bool {
 	}
 }
 
-// TaskState is where a task stands in its life.
+// TaskState is the state of a task.
 type TaskState string
 
 // The 11 task states.
@@ -79,7 +78,7 @@ func (s TaskState) Finished() bool {
 	}
 }
 
-// EventType says what an event records (the seed's WorkflowEventType).
+// EventType says what an event records.
 type EventType string
 
 // The 25 event types.
@@ -139,8 +138,7 @@ func TaskTypes() []TaskType {
 	return []TaskType{TaskCompute, TaskEffect, TaskOrchestrator, TaskReducer}
 }
 
-// NodeType is the kind of worker that a task needs (seed: "Distributed Node
-// Coordination").
+// NodeType is the kind of worker that a task needs.
 type NodeType string
 
 // The four node types.
@@ -217,8 +215,7 @@ func TaskPriorities() []TaskPriority {
 	return []TaskPriority{PriorityLow, PriorityNormal, PriorityHigh, PriorityCritical, PriorityUrgent}
 }
 
-// IsolationLevel says what an instance may see of others (seed: "Workflow
-// Isolation Pattern").
+// IsolationLevel says what an instance may see of others.
 type IsolationLevel string
 
 // The four levels.
@@ -241,15 +238,15 @@ type CommandType string
 // everybody who wants to know where an instance is.
 const (
 	CommandStart     CommandType = "start"     // begin an instance
-	CommandSignal    CommandType = "signal"    // tell a running instance that something happened
+	CommandSignal    CommandType = "signal"    // send an event to a running instance
 	CommandClaim     CommandType = "claim"     // an executor has begun an attempt
 	CommandHeartbeat CommandType = "heartbeat" // an executor is still at it
 	CommandResult    CommandType = "result"    // an attempt has ended
 	CommandPause     CommandType = "pause"     // decide nothing more until resume
-	CommandResume    CommandType = "resume"    // go on, with what came in meanwhile first
-	CommandCancel    CommandType = "cancel"    // end in good order: exit actions, compensation
-	CommandTerminate CommandType = "terminate" // end at once: neither
-	CommandRetry     CommandType = "retry"     // try again what failed or what is an incident
+	CommandResume    CommandType = "resume"    // go on, with what was held first
+	CommandCancel    CommandType = "cancel"    // end, with exit actions and compensation
+	CommandTerminate CommandType = "terminate" // end at once, without either
+	CommandRetry     CommandType = "retry"     // retry what failed, or an incident
 	CommandReset     CommandType = "reset"     // go on from an earlier sequence number
 	CommandMigrate   CommandType = "migrate"   // go on under another version of the definition
 	CommandDescribe  CommandType = "describe"  // answer with the snapshot, and change nothing
@@ -268,11 +265,11 @@ type OutcomeStatus string
 
 // The six outcomes.
 const (
-	OutcomeDuplicate OutcomeStatus = "duplicate" // decided before; the outcome names that decision
+	OutcomeDuplicate OutcomeStatus = "duplicate" // already decided; the outcome names that decision
 	OutcomeConflict  OutcomeStatus = "conflict"  // expected_sequence did not match
 	OutcomeRejected  OutcomeStatus = "rejected"  // cannot be done; code and message say why
 	OutcomeIgnored   OutcomeStatus = "ignored"   // legal, but nothing in the instance reacts to it
-	OutcomeHeld      OutcomeStatus = "held"      // kept until a paused or parked instance goes on
+	OutcomeHeld      OutcomeStatus = "held"      // kept until a paused instance or one with an incident goes on
 	OutcomeDescribed OutcomeStatus = "described" // the answer of a describe: the snapshot
 )
 

@@ -7,7 +7,7 @@ import (
 	"github.com/leat-io/leat/pkg/events"
 )
 
-// The closed sets of the seed, in its words (design/vocabulary.md, 2.1).
+// The closed sets, as the contracts spell them.
 func TestClosedSets(t *testing.T) {
 	for name, c := range map[string]struct{ got, want string }{
 		"workflow states": {join(events.WorkflowStates()), "pending initializing running paused completed failed cancelled timeout retrying " +

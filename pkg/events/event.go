@@ -7,7 +7,7 @@ import (
 )
 
 // MaxCausalDepth bounds [Event.CorrelationChain], so that the size of an event
-// does not grow with the history. A chain that would grow past it starts anew
+// does not grow with the history. A chain that would grow past it starts again
 // with the newest event; that event has a chain of its own, which leads on, so
 // the whole of it can still be followed. A true root has no causation.
 const MaxCausalDepth = 128
@@ -15,7 +15,7 @@ const MaxCausalDepth = 128
 // Metadata keys that the router sets. Other keys are the producer's own.
 const (
 	MetadataCommandID   = "command_id"   // the command that was decided; without one a timer was
-	MetadataCommand     = "command"      // its type, when it is of those who look after instances; with their
+	MetadataCommand     = "command"      // its type, when it is a command of operators; with their
 	MetadataReason      = "reason"       // reason
 	MetadataSkip        = "skip"         // a retry that drops what led to the incident
 	MetadataRequestedBy = "requested_by" // and name
@@ -26,8 +26,7 @@ const (
 )
 
 // Event is one fact in the history of one instance, on topic workflow.<type>.
-// Only the router writes events. Seed: ProtocolWorkflowEvent, "Event Sourcing
-// Architecture".
+// Only the router writes events.
 type Event struct {
 	EventID        UUID      `json:"event_id"`
 	EventType      EventType `json:"event_type"`
@@ -77,8 +76,8 @@ func checkSequence(n int64) error {
 	return nil
 }
 
-// checkChain holds the law of the seed: the last of the chain is the causation,
-// and a root has neither.
+// checkChain checks that the last of the chain is the causation, and that a root
+// has neither.
 func (e *Event) checkChain() error {
 	if len(e.CorrelationChain) == 0 && !e.CausationID.IsNil() {
 		return fieldErrorf("correlation_chain", "is empty although causation_id is %s", e.CausationID)

@@ -18,8 +18,9 @@ type Pause struct {
 	By     string        `json:"by,omitempty"` // who asked
 }
 
-// Incident is what an instance waits for a person with. Nothing else is decided
-// until it is retried, or the instance is ended.
+// Incident is why an instance waits for an operator: an input that could not be
+// decided, or a compensation that failed. Nothing else is decided until it is
+// retried, or the instance is ended.
 type Incident struct {
 	Code    string    `json:"code"` // EXPRESSION, MICROSTEPS or COMPENSATION_FAILED
 	Message string    `json:"message"`

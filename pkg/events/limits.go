@@ -7,14 +7,14 @@ import (
 	"unicode/utf8"
 )
 
-// Bounds of what may be said. A record over them is refused with a FieldError.
+// Bounds of records. One beyond them is refused with a FieldError.
 const (
 	MaxTypeLength    = 100       // bytes of a workflow type
 	MaxKeyLength     = 512       // bytes of a business key or an idempotency key
 	MaxNameLength    = 256       // bytes of a signal, queue or task name
 	MaxReasonLength  = 1024      // bytes of the reason that a command gives
 	MaxPayloadLength = 256 << 10 // bytes of one JSON payload
-	MaxResetLength   = 900 << 10 // bytes of the inputs that a reset brings along
+	MaxResetLength   = 900 << 10 // bytes of the inputs that a reset carries
 	MaxDetailsLength = 64 << 10  // bytes of the JSON details of a heartbeat
 )
 

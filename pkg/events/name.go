@@ -87,7 +87,7 @@ func CheckKey(field, key string) error {
 func isControl(r rune) bool { return r < 0x20 || r >= 0x7f && r < 0xa0 }
 
 // KeyText is a business key in JSON. Reading refuses what encoding/json would
-// replace by U+FFFD, because two keys would become one: bytes that are no UTF-8,
+// replace by U+FFFD, because two keys would become one: bytes that are not UTF-8,
 // and halves of surrogate pairs.
 type KeyText string
 

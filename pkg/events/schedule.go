@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// OverlapPolicy says what becomes of a due of a schedule while an instance that
-// the schedule started is still at work.
+// OverlapPolicy says what happens to a scheduled run while an instance that the
+// schedule started has not ended.
 type OverlapPolicy string
 
 // The six overlap policies.
@@ -15,8 +15,8 @@ const (
 	OverlapSkip           OverlapPolicy = "skip"            // it is left out
 	OverlapBufferOne      OverlapPolicy = "buffer_one"      // it waits; a second one is left out
 	OverlapBufferAll      OverlapPolicy = "buffer_all"      // it waits, behind the others
-	OverlapCancelOther    OverlapPolicy = "cancel_other"    // it waits until the other has ended, which is told to cancel
-	OverlapTerminateOther OverlapPolicy = "terminate_other" // the same, and the other is told to terminate
+	OverlapCancelOther    OverlapPolicy = "cancel_other"    // it waits until the other has ended, which is cancelled
+	OverlapTerminateOther OverlapPolicy = "terminate_other" // the same, and the other is terminated
 	OverlapAllowAll       OverlapPolicy = "allow_all"       // both run
 )
 
@@ -28,30 +28,30 @@ func OverlapPolicies() []OverlapPolicy {
 }
 
 // ScheduleRecord is a schedule, on the compacted topic workflow.schedules under
-// its id: which instances begin by themselves, and when. A tombstone deletes it.
+// its id: which instances start by themselves, and when. A tombstone deletes it.
 // The router that owns the schedule's partition of the type drives it.
 type ScheduleRecord struct {
 	ScheduleID   string `json:"schedule_id"`
 	WorkflowType string `json:"workflow_type"`
 	Version      int32  `json:"version,omitempty"` // of the definition; 0 for the newest deployed
 
-	Cron     []string      `json:"cron,omitempty"` // five fields each; any of them makes a due
+	Cron     []string      `json:"cron,omitempty"` // five fields each; each entry schedules runs
 	Every    time.Duration `json:"every,omitempty"`
 	Offset   time.Duration `json:"offset,omitempty"`    // of Every, from 1970-01-01T00:00:00Z
 	TimeZone string        `json:"time_zone,omitempty"` // of Cron, by its IANA name; "" is UTC
-	Jitter   time.Duration `json:"jitter,omitempty"`    // a due fires up to this much later, always by the same amount
-	StartAt  time.Time     `json:"start_at,omitzero"`   // no due before
-	EndAt    time.Time     `json:"end_at,omitzero"`     // no due after
+	Jitter   time.Duration `json:"jitter,omitempty"`    // a run fires up to this much later, always by the same amount
+	StartAt  time.Time     `json:"start_at,omitzero"`   // no run before
+	EndAt    time.Time     `json:"end_at,omitzero"`     // no run after
 
 	Overlap OverlapPolicy   `json:"overlap"`
-	Catchup time.Duration   `json:"catchup,omitempty"` // a due that could not fire for longer is missed; 0 is DefaultCatchup
+	Catchup time.Duration   `json:"catchup,omitempty"` // a run that could not fire for longer is missed; 0 is DefaultCatchup
 	Paused  bool            `json:"paused,omitempty"`
 	Note    string          `json:"note,omitempty"` // for people
 	Input   json.RawMessage `json:"input,omitempty"`
-	Key     string          `json:"key,omitempty"` // template of the business keys; "" names schedule and due
+	Key     string          `json:"key,omitempty"` // template of the business keys; "" is made of schedule and scheduled time
 
-	// Since is the instant behind which dues count: when the schedule was made,
-	// when its times changed, when it was resumed.
+	// Since is the instant after which runs are scheduled: when the schedule was
+	// created, when its times changed, when it was resumed.
 	Since     time.Time `json:"since"`
 	CreatedAt time.Time `json:"created_at"`
 	UpdatedAt time.Time `json:"updated_at"`
@@ -63,9 +63,9 @@ const (
 	MaxScheduleIDLength = 100
 	MaxCronEntries      = 50
 	MinScheduleEvery    = time.Second
-	// DefaultCatchup forgives any outage that people would call one.
+	// DefaultCatchup is longer than any outage.
 	DefaultCatchup = 365 * 24 * time.Hour
-	// MaxScheduleBuffer is how many dues may wait for an instance to end.
+	// MaxScheduleBuffer is how many scheduled runs may wait for an instance to end.
 	MaxScheduleBuffer = 1000
 	// MaxScheduleRunning is how many of its instances a schedule watches: with
 	// allow_all there may be more, of which the oldest are watched no longer.
@@ -88,8 +88,8 @@ const (
 // ScheduleRequest is the payload of the two signals to a schedule.
 type ScheduleRequest struct {
 	ScheduleID string        `json:"schedule_id"`
-	From       time.Time     `json:"from,omitzero"` // backfill: the first due that is wanted is not before
-	To         time.Time     `json:"to,omitzero"`   // backfill: the last is not after
+	From       time.Time     `json:"from,omitzero"` // backfill: no scheduled time before
+	To         time.Time     `json:"to,omitzero"`   // backfill: none after
 	Overlap    OverlapPolicy `json:"overlap,omitempty"`
 }
 
@@ -171,7 +171,7 @@ func (s *ScheduleRecord) checkDurations() error {
 	return nil
 }
 
-// ScheduleProgressPrefix stands before the schedule's id in the key of a
+// ScheduleProgressPrefix precedes the schedule's id in the key of a
 // [ScheduleProgress] in a state topic.
 const ScheduleProgressPrefix = "!schedule/"
 
@@ -180,27 +180,27 @@ const ScheduleProgressPrefix = "!schedule/"
 // leaves those out.
 func Internal(key string) bool { return strings.HasPrefix(key, "!") }
 
-// ScheduleProgress is how far a schedule is, on workflow.<type>.state. It is
-// written in the transaction that starts the instances, so that each due is
-// decided once.
+// ScheduleProgress is the progress of a schedule, on workflow.<type>.state. It is
+// written in the transaction that starts the instances, so that each scheduled
+// run is decided once.
 type ScheduleProgress struct {
 	ScheduleID string              `json:"schedule_id"`
-	Cursor     time.Time           `json:"cursor,omitzero"`     // the newest due that is decided
+	Cursor     time.Time           `json:"cursor,omitzero"`     // the newest scheduled time that is decided
 	Running    []ScheduledRun      `json:"running,omitempty"`   // instances that have not ended, oldest first
-	Buffered   []ScheduledDue      `json:"buffered,omitempty"`  // dues that wait for them
-	Backfills  []ScheduledBackfill `json:"backfills,omitempty"` // ranges that were asked for and are not done
+	Buffered   []ScheduledDue      `json:"buffered,omitempty"`  // runs that wait for them
+	Backfills  []ScheduledBackfill `json:"backfills,omitempty"` // ranges that are not done
 	Recent     []ScheduledStart    `json:"recent,omitempty"`    // the newest starts, newest last
 	Seen       []UUID              `json:"seen,omitempty"`      // commands that were decided, newest last
 
 	Started   int64     `json:"started"`         // instances
-	Skipped   int64     `json:"skipped"`         // dues left out by the overlap policy
-	Missed    int64     `json:"missed"`          // dues older than the catch-up window
-	Refused   int64     `json:"refused"`         // dues whose start was refused
-	Error     *Error    `json:"error,omitempty"` // of the newest start, when it was refused
+	Skipped   int64     `json:"skipped"`         // runs left out by the overlap policy
+	Missed    int64     `json:"missed"`          // runs older than the catch-up window
+	Refused   int64     `json:"refused"`         // runs whose start was rejected
+	Error     *Error    `json:"error,omitempty"` // of the newest start, when it was rejected
 	UpdatedAt time.Time `json:"updated_at"`
 }
 
-// ScheduledStart is a start in the memory of a schedule.
+// ScheduledStart is a start that a schedule remembers.
 type ScheduledStart struct {
 	Due        time.Time `json:"due"`
 	StartedAt  time.Time `json:"started_at"`
@@ -212,25 +212,26 @@ type ScheduledRun struct {
 	Due        time.Time `json:"due"`
 	StartedAt  time.Time `json:"started_at"`
 	InstanceID UUID      `json:"instance_id"`
-	// Asked is the policy by which it was told to make room, "" while it was not.
+	// Asked is the policy by which it was cancelled or terminated, "" while it was
+	// not.
 	Asked OverlapPolicy `json:"asked,omitempty"`
 }
 
-// ScheduledDue is a due that waits.
+// ScheduledDue is a scheduled run that waits.
 type ScheduledDue struct {
 	Due     time.Time     `json:"due"`
 	Overlap OverlapPolicy `json:"overlap"`
-	Manual  bool          `json:"manual,omitempty"` // asked for by a person: a pause does not hold it
+	Manual  bool          `json:"manual,omitempty"` // requested by a person: a pause does not hold it
 }
 
-// ScheduledBackfill is a range of dues that was asked for.
+// ScheduledBackfill is a past range whose runs were requested.
 type ScheduledBackfill struct {
-	After   time.Time     `json:"after"` // what is left: dues after this,
+	After   time.Time     `json:"after"` // what is left: scheduled times after this,
 	Until   time.Time     `json:"until"` // and not after this
 	Overlap OverlapPolicy `json:"overlap"`
 }
 
-// Validate checks the fields that no other record vouches for.
+// Validate checks the fields that are not checked in another record.
 func (p *ScheduleProgress) Validate() error {
 	return firstError(CheckScheduleID("schedule_id", p.ScheduleID), checkTime("updated_at", p.UpdatedAt))
 }

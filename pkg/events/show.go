@@ -8,7 +8,7 @@ import (
 
 // Show is a text for a terminal, a log line or a page: what a stranger wrote
 // cannot move the cursor, change colours, or turn the order of reading around.
-// Control characters and bytes that are no UTF-8 become \xNN, and characters
+// Control characters and bytes that are not UTF-8 become \xNN, and characters
 // that are not seen but change how others are read become \uXXXX.
 func Show(text string) string { return show(text, "") }
 

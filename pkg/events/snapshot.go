@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// Snapshot is where an instance stands after its newest event, on the compacted
+// Snapshot is the state of an instance after its newest event, on the compacted
 // topic workflow.<type>.state. The router restores from it and decides on it;
-// projectors fold it into views. Seed: WorkflowContext, WorkflowSnapshot.
+// projectors fold it into views.
 type Snapshot struct {
 	WorkflowType   string        `json:"workflow_type"`
 	InstanceID     UUID          `json:"instance_id"`
@@ -37,10 +37,10 @@ type Snapshot struct {
 
 	// ChangedAt is the sequence of the newest event after which the
 	// configuration, the data or a payload was another; 0 when the isolation
-	// level asks for none of that.
+	// level does not need it.
 	ChangedAt int64 `json:"changed_at,omitempty"`
 	// ForgottenAt says that the retention of a finished instance is over: what
-	// is left answers for its id and its sequence, and stands for nothing else.
+	// is left answers for its id and its sequence only.
 	ForgottenAt time.Time `json:"forgotten_at,omitzero"`
 
 	// FirstOffset is where a history begins to be read: in the instance's partition
@@ -78,11 +78,11 @@ type Chart struct {
 	Counter  int64                      `json:"counter"` // ordinals given out, to name tasks and timers
 
 	// Outcome says that the instance was ended from outside, and how: it did not
-	// reach a final state, and Active is where it stood.
+	// reach a final state, and Active has the states that it was in.
 	Outcome      WorkflowState `json:"outcome,omitempty"`
 	OutcomeError *Error        `json:"outcome_error,omitempty"`
-	// Before is where an instance stood before it came to a final state: a retry
-	// enters these states again.
+	// Before has the states that an instance was in before it reached a final
+	// state: a retry enters them again.
 	Before []string `json:"before,omitempty"`
 }
 
@@ -147,7 +147,7 @@ type Timer struct {
 	Cause  []UUID          `json:"cause,omitempty"` // chain to the event that set it; the router's
 }
 
-// Validate checks the fields that no other record vouches for.
+// Validate checks the fields that are not checked in another record.
 func (s *Snapshot) Validate() error {
 	if err := firstError(
 		CheckWorkflowType("workflow_type", s.WorkflowType),

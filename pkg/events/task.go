@@ -7,12 +7,11 @@ import (
 )
 
 // Task is one attempt of work to do, on topic tasks.<queue>. The router issues
-// it in the transaction of the decision that asked for it. Seed: "Workflow
-// Orchestration Layer", TaskConfiguration.
+// it in the transaction of the decision that asked for it.
 type Task struct {
 	TaskID         UUID               `json:"task_id"`   // the same for every attempt
 	TaskName       string             `json:"task_name"` // "queue.task"
-	Queue          string             `json:"queue"`     // what stands before the first dot of TaskName
+	Queue          string             `json:"queue"`     // the part of TaskName before the first dot
 	TaskType       TaskType           `json:"task_type"`
 	NodeType       NodeType           `json:"node_type"`
 	WorkflowType   string             `json:"workflow_type"`
@@ -33,8 +32,8 @@ type Task struct {
 	// HeartbeatDetails is the newest that an earlier attempt has told in its
 	// heartbeats: where this one can go on. nil for none.
 	HeartbeatDetails json.RawMessage `json:"heartbeat_details,omitempty"`
-	// Token is the secret of this attempt: claim, heartbeat and result bring it.
-	// An attempt of before there were tokens has none.
+	// Token is the secret of this attempt: claim, heartbeat and result carry it.
+	// An attempt that was issued before there were tokens has none.
 	Token string `json:"-" wire:"token"` // so that no log shows it
 }
 
@@ -105,7 +104,7 @@ func checkAttempt(field string, n int32) error {
 }
 
 // TaskResult is what an executor says of one attempt: that it has claimed it,
-// is still at it, or how it ended. Seed: TaskResult.
+// is still at it, or how it ended.
 type TaskResult struct {
 	TaskID  UUID      `json:"task_id"`
 	Attempt int32     `json:"attempt"`
@@ -155,8 +154,8 @@ func (r *TaskResult) Validate(command CommandType) error {
 	return nil
 }
 
-// Error is a failure as data (the seed's ErrorInfo): what a task reports, what
-// a final state declares, why a command was rejected. Message is for people and
+// Error is a failure as data: what a task reports, what a final state declares,
+// why a command was rejected. Message is for people and
 // never holds a secret.
 type Error struct {
 	Code      string `json:"code"`    // stable, upper case, such as CARD_DECLINED

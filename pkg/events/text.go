@@ -8,7 +8,7 @@ import (
 )
 
 // Cut is the beginning of a text, at most so many bytes, that can be written:
-// it ends between two characters, and bytes that are no UTF-8 are replaced by
+// it ends between two characters, and bytes that are not UTF-8 are replaced by
 // U+FFFD. Use it on every foreign text that goes into a record under a bound:
 // a text that is cut inside a character makes a record that does not encode.
 func Cut(text string, most int) string {
@@ -62,7 +62,7 @@ func clip(s string) string {
 }
 
 // EncodeJSON writes v as encoding/json does, but leaves <, > and & as they are:
-// their escapes are six bytes each, and make another size of what somebody sent.
+// their escapes take six bytes each, and would change the size of what was sent.
 func EncodeJSON(v any) ([]byte, error) {
 	var text bytes.Buffer
 	encoder := json.NewEncoder(&text)

@@ -33,7 +33,7 @@ func HashToken(token string) string {
 }
 
 // Knows reports whether token is that of the newest attempt. An attempt without
-// one (of people, of child workflows, of before there were tokens) takes any.
+// one (of people, of child workflows, or older than tokens) takes any.
 func (t *TaskStatus) Knows(token string) bool {
 	return t.TokenHash == "" || subtle.ConstantTimeCompare([]byte(t.TokenHash), []byte(HashToken(token))) == 1
 }

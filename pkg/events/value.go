@@ -16,9 +16,9 @@ import (
 // Kind tells which of the six kinds a [ContextValue] holds.
 type Kind uint8
 
-// The six kinds of the seed's ContextValue (str, int, float, bool, list[str],
-// dict[str,str]), under the names that definitions use. The zero Kind is that
-// of the zero ContextValue, which is no value and is refused on encode.
+// The six kinds of a [ContextValue], under the names that definitions use. The
+// zero Kind is that of the zero ContextValue, which is not a value and is refused
+// on encode.
 const (
 	KindNone    Kind = iota
 	KindString       // UTF-8 text
@@ -50,9 +50,8 @@ func (k Kind) String() string {
 }
 
 // ContextValue is one value of instance data: exactly one of six kinds, which
-// it keeps (3 is not 3.0, true is not 1). Seed: "Type Safety First" and "Type
-// Safety as Security". A ContextValue is immutable: the constructors copy what
-// they are given and the accessors copy what they return.
+// it keeps (3 is not 3.0, true is not 1). A ContextValue is immutable: the
+// constructors copy what they are given and the accessors copy what they return.
 type ContextValue struct { //nolint:recvcheck // UnmarshalJSON must have a pointer, everything else is a value
 	kind Kind
 	text string

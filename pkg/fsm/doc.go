@@ -2,9 +2,8 @@
 // interpreter of statecharts with the semantics of the W3C SCXML algorithm
 // (www.w3.org/TR/scxml, appendix D).
 //
-// [Machine.Step] takes where an instance stands ([events.Chart]) and an
-// [Input], and returns where it stands then and the [Effect]s in the order in
-// which they happened. It reads no clock, does no I/O, starts no goroutine and
+// [Machine.Step] takes the state of an instance ([events.Chart]) and an [Input],
+// and returns the new state and the [Effect]s in the order in which they happened. It reads no clock, does no I/O, starts no goroutine and
 // draws no random number: time and identity come in with the input, so the same
 // chart and input give the same answer on every machine and on every replay.
 //

@@ -43,7 +43,7 @@ type StartTask struct {
 	Delivery   events.DeliveryGuarantee
 	Requires   []string
 	Timeouts   events.Timeouts
-	Token      string // of the attempt; "" when nobody has to bring one
+	Token      string // of the attempt; "" when none is needed
 
 	HeartbeatDetails json.RawMessage // the newest of an earlier attempt, nil for none
 }
@@ -128,19 +128,19 @@ type TimerFired struct{ events.Timer }
 // invocations named, in this order. The instance is compensating until Ended.
 type CompensationStarted struct{ Invocations []string }
 
-// CompensationFailed says that a task that undoes has failed for good. Undoing
-// stands still until a person retries or skips it.
+// CompensationFailed says that a compensating task has failed for good.
+// Compensation waits until an operator retries or skips it.
 type CompensationFailed struct {
 	TaskID     events.UUID
 	Invocation string
 	Error      *events.Error
 }
 
-// CompensationEnded says that all is undone.
+// CompensationEnded says that all is compensated.
 type CompensationEnded struct{ GoesOn bool } // the instance was not at its end
 
-// Retried says that an instance left its end and stands again in the states in
-// which it was before.
+// Retried says that an instance left its end and is again in the states that it
+// was in before.
 type Retried struct {
 	Active  []string // atomic and final states, document order
 	Entered []string // in the order in which they were entered
@@ -163,7 +163,7 @@ const (
 	UnhandledEvent = "UNHANDLED_EVENT"
 	ReservedEvent  = "RESERVED_EVENT"
 	StaleAttempt   = "STALE_ATTEMPT"
-	WrongToken     = "WRONG_TOKEN" // the report does not bring the token of the attempt's task record
+	WrongToken     = "WRONG_TOKEN" // the report does not carry the token of the attempt's task record
 	UnknownTask    = "UNKNOWN_TASK"
 	UnknownTimer   = "UNKNOWN_TIMER"
 	Finished       = "FINISHED"

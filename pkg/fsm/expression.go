@@ -149,7 +149,7 @@ func toNumber(value any, kind events.Kind) (events.ContextValue, bool) {
 			return toDouble(v)
 		}
 		return events.Long(v), kind == events.KindLong
-	case json.Number: // such as 9007199254740993.0, which is no double
+	case json.Number: // such as 9007199254740993.0, which is not a double
 		n, whole := events.ParseWhole(string(v))
 		return events.Long(n), whole && kind == events.KindLong
 	case float64:

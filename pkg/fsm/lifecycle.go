@@ -8,7 +8,7 @@ import (
 )
 
 // workflowMoves are the legal transitions of the 12 workflow states. They hold
-// on top of every chart: whatever a definition says, and whoever asks.
+// on top of every chart: whatever a definition says.
 var workflowMoves = map[events.WorkflowState][]events.WorkflowState{
 	events.WorkflowPending:      {events.WorkflowInitializing, events.WorkflowRunning, events.WorkflowCancelled},
 	events.WorkflowInitializing: {events.WorkflowRunning, events.WorkflowFailed, events.WorkflowCancelled, events.WorkflowTimeout},

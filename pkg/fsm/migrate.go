@@ -10,7 +10,7 @@ import (
 	"github.com/leat-io/leat/pkg/events"
 )
 
-// Mapping says which state of the new version stands for a state of the old
+// Mapping says which state of the new version corresponds to a state of the old
 // one, by id. A state that it does not name keeps its id.
 type Mapping map[string]string
 
@@ -25,7 +25,7 @@ func (m Mapping) of(id string) string {
 type Migrated struct {
 	From, To int32
 	Exited   []string // active states that the new version has under another id, or not at all
-	Entered  []string // active states that stand for them
+	Entered  []string // active states that correspond to them
 	Active   []string // after it, document order of the new version
 }
 

@@ -16,7 +16,7 @@ type MigrationFinding struct {
 }
 
 // CheckMigration says, before any instance is touched, what keeps instances of m
-// from going on under to, and what they lose. States that instances stand in are
+// from going on under to, and what they lose. States that instances can be in are
 // all that may be active while an instance is not at its end. A finding that is
 // not fatal is worth a look.
 func (m *Machine) CheckMigration(to *Machine, mapping Mapping) []MigrationFinding {

@@ -8,11 +8,10 @@ import (
 	"github.com/leat-io/leat/pkg/events"
 )
 
-// Reset makes an instance stand again where it stood at an earlier time: past
-// is its chart then, at, and chart is its chart now. What had ended by then are
-// facts, and is not done again. What was open then begins anew, under new task
-// ids, so that nobody takes a late result of the run that is given up for one of
-// the new run; timers have as long to go as they had. The effects begin with the
+// Reset returns an instance to the state that it was in at an earlier time: past
+// is its chart then, at, and chart is its chart now. What had ended by then is
+// kept and not done again. What was open then starts again, under new task ids, so that a late result of the abandoned run is not taken for one of the new run;
+// timers have as long to go as they had. The effects begin with the
 // tasks of the abandoned run that are cancelled. The error is an *[Incident], or
 // says why past is nothing to go back to.
 func (m *Machine) Reset(past, chart events.Chart, at time.Time, in Input) (events.Chart, []Effect, error) {

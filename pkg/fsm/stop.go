@@ -5,7 +5,7 @@ import (
 )
 
 // Stop is how an instance is ended from outside: not by reaching a final state
-// of its definition. The chart keeps the states in which it stood.
+// of its definition. The chart keeps the states that it was in.
 type Stop struct {
 	State  events.WorkflowState // failed, cancelled, timeout
 	Error  *events.Error        // why; nil for none

@@ -1,7 +1,7 @@
-// Package topics says where things are said: every topic of Leat as data, with
-// its key, partitions, cleanup, retention, writers and readers. Creation,
-// verification and the tests read this data; no other place builds a topic name.
-// It imports the standard library only and does no I/O.
+// Package topics describes every topic of Leat as data: its name, key, partitions,
+// cleanup, retention, writers and readers. Creation, verification and the tests
+// read this data; no other place builds a topic name. It imports the standard
+// library only and does no I/O.
 package topics
 
 import (
@@ -42,7 +42,7 @@ type Spec struct {
 	Readers    string        // who reads
 }
 
-// Config is the topic configuration that Spec stands for, in Kafka's names.
+// Config is the topic configuration of Spec, in Kafka's names.
 func (s Spec) Config() map[string]string {
 	c := map[string]string{"cleanup.policy": string(s.Cleanup)}
 	switch {
@@ -70,13 +70,13 @@ func (s Spec) Verified() []string {
 
 func millis(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
 
-// Names builds topic names. The zero value has no prefix, so that the seed's
-// workflow.<type> is literal; Prefix, when set, stands before every name.
+// Names builds topic names. The zero value has no prefix; Prefix, when
+// set, begins every name.
 type Names struct {
 	Prefix string
 }
 
-// Commands is where anyone asks.
+// Commands takes the commands of anyone.
 func (n Names) Commands(workflowType string) string { return n.Events(workflowType) + ".commands" }
 
 // Events is the event store of a type.
@@ -99,7 +99,7 @@ func (n Names) DeadLetters(source string) string {
 // Definitions holds every deployed version of every definition.
 func (n Names) Definitions() string { return n.Prefix + "workflow.definitions" }
 
-// Audit keeps who asked for what.
+// Audit keeps every operation that was requested.
 func (n Names) Audit() string { return n.Prefix + "audit" }
 
 // Schedules holds every schedule.
@@ -176,7 +176,7 @@ func (n Names) Shared() []Spec {
 	}
 }
 
-// QueueOf is the queue of a task name: what stands before the first dot.
+// QueueOf is the queue of a task name: the part before the first dot.
 func QueueOf(taskName string) string {
 	queue, _, _ := strings.Cut(taskName, ".")
 	return queue

@@ -19,15 +19,15 @@ import (
 func (a *app) deployCommand() *cobra.Command {
 	var partitions int32
 	cmd := &cobra.Command{
-		Use: "deploy FILE...", Short: "Check definitions, make their topics and publish them", Args: cobra.MinimumNArgs(1),
-		Long: "Check definitions, make the topics of their types and task queues, and publish them. A deployed version never\n" +
+		Use: "deploy FILE...", Short: "Check definitions, create their topics and publish them", Args: cobra.MinimumNArgs(1),
+		Long: "Check definitions, create the topics of their types and task queues, and publish them. A deployed version never\n" +
 			"changes: deploying the same file again does nothing, other content needs a new `version`.",
 		Example: "  leat def deploy order.yaml\n  leat def deploy order.yaml payment.yaml --partitions 64\n  cat order.yaml | leat def deploy -",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.With(cmd.Context(), session.Kafka, false, func(ctx context.Context, c *client.Client) error { return a.deploy(ctx, c, args, partitions) })
 		},
 	}
-	cmd.Flags().Int32Var(&partitions, "partitions", 0, "partitions of the type, fixed for life (default: 32; on `leat dev` 8; at most 512)")
+	cmd.Flags().Int32Var(&partitions, "partitions", 0, "partitions of the type, fixed for life (default: 32, on leat dev 8; at most 512)")
 	return cmd
 }
 

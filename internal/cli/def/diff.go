@@ -21,8 +21,8 @@ import (
 func (a *app) diffCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "diff A B", Short: "Show how two definitions differ", Args: cobra.ExactArgs(2),
-		Long: "Show how two definitions differ in meaning, and what that means for workflows that run on the first and are moved\n" +
-			"to the second. A and B are files, - for standard input, or TYPE@VERSION of what is deployed. The exit code is 0 when\n" +
+		Long: "Show how two definitions differ in meaning, and what that means for running workflows that are moved from the\n" +
+			"first to the second. A and B are files, - for standard input, or TYPE@VERSION of what is deployed. The exit code is 0 when\n" +
 			"they mean the same, 1 when they differ.",
 		Example: "  leat def diff order.yaml order-new.yaml\n  leat def diff order@1 order@2\n  leat def diff order@2 order.yaml -o json",
 		RunE: func(cmd *cobra.Command, args []string) error {

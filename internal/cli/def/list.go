@@ -97,7 +97,7 @@ func splitVersion(arg string) (workflowType string, version int32, err error) {
 	}
 	n, err := strconv.ParseInt(text, 10, 32)
 	if err != nil || n < 1 {
-		return "", 0, problem.New(problem.Usage, fmt.Sprintf("%q is no version", text), "versions are 1, 2, 3, …", "leat def get "+workflowType+"@1")
+		return "", 0, problem.New(problem.Usage, fmt.Sprintf("%q is not a version", text), "versions are 1, 2, 3, …", "leat def get "+workflowType+"@1")
 	}
 	return workflowType, int32(n), nil
 }

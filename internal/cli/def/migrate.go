@@ -50,10 +50,10 @@ func (a *app) migrateCommand() *cobra.Command {
 	var file, state, key string
 	cmd := &cobra.Command{
 		Use: "migrate TYPE --from VERSION --to VERSION", Short: "Move running workflows to another version", Args: cobra.ExactArgs(1),
-		Long: "Move running workflows to another version of their definition. The mapping of states is checked first: every state in\n" +
-			"which a workflow can stand needs a state in the new version (by default the one of the same name). Tasks and timers\n" +
-			"that the new version has too go on, others are cancelled, new ones begin. Each workflow is moved by one command of\n" +
-			"its own, and what cannot be moved stays where it is.",
+		Long: "Move running workflows to another version of their definition. The mapping of states is checked first: every state that\n" +
+			"a workflow can be in needs a state in the new version (by default the one of the same name). Tasks and timers that the\n" +
+			"new version also has go on, others are cancelled, new ones begin. Each workflow is moved by a command of its own, and\n" +
+			"one that cannot be moved stays on its version.",
 		Example: "  leat def migrate order --from 1 --to 2 --dry-run\n  leat def migrate order --from 1 --to 2 --map charging=paying --map packing=warehouse\n" +
 			"  leat def migrate order --from 1 --to 2 --map-file states.json --state packing -o json",
 		ValidArgsFunction: a.CompleteType,
@@ -73,12 +73,12 @@ func (a *app) migrateCommand() *cobra.Command {
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	flags.Int32Var(&m.From, "from", 0, "version that the workflows run on")
-	flags.Int32Var(&m.To, "to", 0, "version that they go on under")
-	flags.StringArrayVar(&pairs, "map", nil, "OLD=NEW: the state that stands for another; may be repeated")
+	flags.Int32Var(&m.To, "to", 0, "version to move them to")
+	flags.StringArrayVar(&pairs, "map", nil, "OLD=NEW: the new state for an old one; may be repeated")
 	flags.StringVar(&file, "map-file", "", "JSON object of old to new states, - for standard input")
-	flags.StringVar(&state, "state", "", "only workflows that stand in this state")
+	flags.StringVar(&state, "state", "", "only workflows in this state")
 	flags.StringVar(&key, "key", "", "only the workflow with this business key or id")
-	flags.StringVar(&m.reason, "reason", "", "why, for the history and the audit")
+	flags.StringVar(&m.reason, "reason", "", "reason, for the history and the audit")
 	flags.BoolVar(&m.DryRun, "dry-run", false, "check the mapping and count, and change nothing")
 	flags.IntVar(&m.atOnce, "parallel", 32, "how many are moved at once")
 	return cmd
@@ -140,7 +140,7 @@ func (a *app) migrate(ctx context.Context, c *client.Client, m *migration, state
 	if err := a.Print.Value(m, func(w io.Writer) { showMigration(w, m) }); err != nil || len(m.Refused) == 0 {
 		return err
 	}
-	return problem.New(problem.CommandRejected, fmt.Sprintf("%d of %d workflows were not moved", len(m.Refused), m.Found), "", "they go on as before; see the reasons above")
+	return problem.New(problem.CommandRejected, fmt.Sprintf("%d of %d workflows were not moved", len(m.Refused), m.Found), "", "they stay on their version; see the reasons above")
 }
 
 // running lists the instances to move.

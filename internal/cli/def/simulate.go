@@ -29,8 +29,8 @@ func (a *app) simulateCommand() *cobra.Command {
 			return a.simulate(args[0], happens, start)
 		},
 	}
-	cmd.Flags().BoolVar(&interactive, "interactive", false, "choose what happens with the arrow keys; prints it as EVENTS.json at the end")
-	cmd.Flags().StringVar(&happens, "events", "", "JSON file of what happens, - for standard input (default: nothing happens)")
+	cmd.Flags().BoolVar(&interactive, "interactive", false, "choose the events with the arrow keys; prints them as EVENTS.json at the end")
+	cmd.Flags().StringVar(&happens, "events", "", "JSON file of events, - for standard input (default: none)")
 	cmd.Flags().StringVar(&start, "input", "", "start payload: JSON, @file, or - for standard input")
 	return cmd
 }

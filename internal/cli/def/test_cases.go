@@ -12,7 +12,7 @@ import (
 func (a *app) testCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "test CASES.json...", Short: "Run test cases of definitions", Args: cobra.MinimumNArgs(1),
-		Long:    "Run test cases of definitions, without a broker: what goes in, and the configuration that is expected after each\nevent. A line is printed for each case that fails.",
+		Long:    "Run test cases of definitions, without a broker: the input, and the states that are expected after each event.\nA line is printed for each case that fails.",
 		Example: "  leat def test order_cases.json\n  leat def test examples/*/cases.json",
 		RunE: func(_ *cobra.Command, args []string) error {
 			failed, err := definition.TestCases(a.Out, args...)

@@ -11,14 +11,14 @@ import (
 	"github.com/leat-io/leat/pkg/events"
 )
 
-// walk simulates a definition on the terminal and prints what was done there.
+// walk simulates a definition on the terminal and prints the events that were chosen.
 func (a *app) walk(ctx context.Context, path, happens, start string) error {
 	if happens != "" {
 		return problem.New(problem.Usage, "--interactive and --events exclude each other", "", "leave one of them out")
 	}
 	if !boot.IsTerminal(a.In) || !boot.IsTerminal(a.Err) {
 		return problem.New(problem.Usage, "--interactive needs a terminal", "standard input or standard error is a file or a pipe",
-			"run it in a terminal, or give what happens with --events")
+			"run it in a terminal, or give the events with --events")
 	}
 	machine, err := input.Definition(a.In, path)
 	if err != nil {

@@ -17,9 +17,9 @@ func (a *app) auditCommand() *cobra.Command {
 	var r client.AuditRequest
 	var since string
 	cmd := &cobra.Command{
-		Use: "audit", Short: "Show who asked for what", Args: cobra.NoArgs,
-		Long: "Show every pause, resume, cancel, terminate, retry, reset and migrate that was asked for: by whom, why, and what\n" +
-			"came of it, also when it was refused. Oldest first.",
+		Use: "audit", Short: "Show which operations were requested, by whom", Args: cobra.NoArgs,
+		Long: "Show every pause, resume, cancel, terminate, retry, reset and migrate that was requested: by whom, why, and with which\n" +
+			"outcome, refused ones too. Oldest first.",
 		Example: "  leat audit\n  leat audit --type order --instance order-42\n  leat audit --since 24h -o jsonl | jq .action",
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if since != "" {
@@ -36,7 +36,7 @@ func (a *app) auditCommand() *cobra.Command {
 					return err
 				}
 				if a.Print.Format == "table" && len(found) == 0 {
-					a.Print.Say("nothing was asked for")
+					a.Print.Say("no operation was requested")
 				}
 				return nil
 			})
@@ -46,7 +46,7 @@ func (a *app) auditCommand() *cobra.Command {
 	flags.SortFlags = false
 	flags.StringVar(&r.Type, "type", "", "workflow type (default: all)")
 	flags.StringVar(&r.Instance, "instance", "", "key or id of one instance; needs --type")
-	flags.StringVar(&since, "since", "", "not older than: a duration such as 24h, or a time such as 2026-09-21T10:00:00Z")
+	flags.StringVar(&since, "since", "", "not before: a duration ago such as 24h, or a time such as 2026-09-21T10:00:00Z")
 	flags.IntVar(&r.Limit, "limit", 0, "only the newest; 0 for all")
 	_ = cmd.RegisterFlagCompletionFunc("type", a.CompleteType)
 	return cmd

@@ -30,7 +30,7 @@ func (a *app) countCommand() *cobra.Command {
 				}
 				a.Print.Table(countRows(n))
 				if n.Partial {
-					a.Print.Say("there are more than conditions are checked for: these are some of them")
+					a.Print.Say("there are more instances than a condition is checked on: only some of them were counted")
 				}
 				return nil
 			})

@@ -21,9 +21,9 @@ func (a *app) historyCommand() *cobra.Command {
 	var r client.HistoryRequest
 	var follow bool
 	cmd := &cobra.Command{
-		Use: "history TYPE KEY|ID", Short: "Show how a workflow came to where it stands", Args: cobra.ExactArgs(2),
+		Use: "history TYPE KEY|ID", Short: "Show the events of a workflow", Args: cobra.ExactArgs(2),
 		Long: "Show every event of a workflow. CAUSE is the sequence number of the event that led to it, - for none.\n" +
-			"With --follow, what comes is shown as it is committed, until the workflow is finished.",
+			"With --follow, new events are shown as they are committed, until the workflow is finished.",
 		Example:           "  leat history order order-42\n  leat history order order-42 --follow\n  leat history order order-42 -o jsonl | jq .event_type",
 		ValidArgsFunction: a.CompleteInstance,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -37,7 +37,7 @@ func (a *app) historyCommand() *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.BoolVarP(&follow, "follow", "f", false, "go on with what comes, until the workflow is finished")
+	flags.BoolVarP(&follow, "follow", "f", false, "keep showing new events until the workflow is finished")
 	flags.Int64Var(&r.From, "from", 1, "first sequence number")
 	flags.IntVar(&r.Limit, "limit", 0, "how many events at most; 0 for all")
 	return cmd
@@ -84,7 +84,7 @@ func (a *app) follow(ctx context.Context, c *client.Client, workflowType, name s
 	return ctx.Err()
 }
 
-// eventDetail is what one line of a history tells beside the event's type.
+// eventDetail is what one line of a history says beside the event's type.
 func eventDetail(e *events.Event) string {
 	var parts []string
 	for _, name := range slices.Sorted(maps.Keys(e.Data)) {

@@ -10,7 +10,7 @@ import (
 	"github.com/leat-io/leat/pkg/events"
 )
 
-// incident says where a workflow failed, "" when none waits.
+// incident says where a workflow failed, "" for no incident.
 func incident(s *events.Snapshot) string {
 	i := s.Incident
 	switch {
@@ -43,23 +43,23 @@ func held(s *events.Snapshot) string {
 	if len(s.Held) == 0 {
 		return ""
 	}
-	return strconv.Itoa(len(s.Held)) + " of signals and results"
+	return strconv.Itoa(len(s.Held)) + " signals and results"
 }
 
-// whatToDo is the next command for a workflow that waits for a person.
+// whatToDo is the next command for a workflow that waits for an operator.
 func whatToDo(s *events.Snapshot) string {
 	at := s.WorkflowType + " " + nameOf(s)
 	switch {
 	case s.State == events.WorkflowPaused:
 		return "leat resume " + at
 	case s.Incident != nil:
-		return "repair the cause, then leat retry " + at + "; --skip leaves out what failed"
+		return "repair the cause, then leat retry " + at + "; --skip drops the input that failed"
 	default:
 		return ""
 	}
 }
 
-// listIncidents lists the workflows that wait for a person.
+// listIncidents lists the workflows that wait for an operator.
 func (a *app) listIncidents(ctx context.Context, c *client.Client, r client.ListRequest) error {
 	limit := r.Limit
 	var items []*client.Instance

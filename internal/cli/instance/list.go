@@ -39,9 +39,9 @@ func (a *app) listCommand() *cobra.Command {
 	flags.SortFlags = false
 	flags.StringVar(&r.Type, "type", "", "workflow type (default: all)")
 	flags.StringVar(&r.State, "state", "", "active state of the definition")
-	flags.StringVar(&workflow, "workflow-state", "", "state of life: running, completed, failed, …")
+	flags.StringVar(&workflow, "workflow-state", "", "workflow state: running, completed, failed, …")
 	flags.StringArrayVar(&r.Where, "where", nil, whereHelp)
-	flags.BoolVar(&incidents, "incidents", false, "only what waits for a person: where it failed and what to do")
+	flags.BoolVar(&incidents, "incidents", false, "only workflows with an incident: where each failed")
 	flags.IntVar(&r.Limit, "limit", 100, "how many at most; 0 for all")
 	_ = cmd.RegisterFlagCompletionFunc("type", a.CompleteType)
 	_ = cmd.RegisterFlagCompletionFunc("workflow-state", cobra.FixedCompletions(workflowStates(), cobra.ShellCompDirectiveNoFileComp))
@@ -59,7 +59,7 @@ func workflowStates() []string {
 }
 
 func unknownState(asked string) error {
-	p := problem.New(problem.Usage, fmt.Sprintf("--workflow-state %q is no workflow state", asked), fmt.Sprintf("there are: %v", events.WorkflowStates()), "--state takes the states of the definition")
+	p := problem.New(problem.Usage, fmt.Sprintf("--workflow-state %q is not a workflow state", asked), fmt.Sprintf("the states are %v", events.WorkflowStates()), "--state takes the states of the definition")
 	if near := problem.Suggest(asked, workflowStates()); near != "" {
 		p.Fix = "did you mean " + near + "?"
 	}
@@ -95,7 +95,7 @@ func (a *app) listAll(ctx context.Context, c *client.Client, r client.ListReques
 	case len(items) == 0:
 		a.Print.Say("no workflows; leat start TYPE --key KEY starts one")
 	case r.Cursor != "":
-		a.Print.Say("the newest %d; there are more: --limit 0 shows all", len(items))
+		a.Print.Say("these are the newest %d; --limit 0 shows all", len(items))
 	}
 	return nil
 }

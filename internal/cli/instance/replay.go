@@ -36,10 +36,10 @@ func (a *app) replayCommand() *cobra.Command {
 	var version int32
 	var file string
 	cmd := &cobra.Command{
-		Use: "replay TYPE KEY|ID", Short: "Decide a recorded history again and compare", Args: cobra.ExactArgs(2),
-		Long: "Decide a recorded history again, without changing anything, and say where, if anywhere, it would differ: the\n" +
-			"sequence, the event that was recorded, the one that would be now, and the fields. With --version or --file, all of\n" +
-			"it is decided under that definition. The exit code is 0 when nothing differs, 1 when something does.",
+		Use: "replay TYPE KEY|ID", Short: "Replay a history and compare", Args: cobra.ExactArgs(2),
+		Long: "Decide a recorded history again, without changing anything, and say whether and where it would differ: the sequence,\n" +
+			"the recorded event, the event that would follow now, and the fields. With --version or --file, all of it is decided\n" +
+			"under that definition. The exit code is 0 when nothing differs, 1 when something does.",
 		Example: "  leat replay order order-42\n  leat replay order order-42 --version 4     # would version 4 have done the same?\n" +
 			"  leat replay order order-42 --file order.yaml -o json",
 		ValidArgsFunction: a.CompleteInstance,
@@ -53,7 +53,7 @@ func (a *app) replayCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().SortFlags = false
-	cmd.Flags().Int32Var(&version, "version", 0, "decide under this version (default: those that decided)")
+	cmd.Flags().Int32Var(&version, "version", 0, "decide under this version (default: the recorded versions)")
 	cmd.Flags().StringVar(&file, "file", "", "decide under the definition in this file, - for standard input")
 	return cmd
 }

@@ -23,11 +23,11 @@ func (a *app) resetCommand() *cobra.Command {
 	var dry bool
 	var w waiting
 	cmd := &cobra.Command{
-		Use: "reset TYPE KEY|ID --to SEQUENCE", Short: "Go on from an earlier point of the history", Args: cobra.ExactArgs(2),
-		Long: "Make a workflow stand again where it stood after event SEQUENCE, and go on from there. What had ended by then are\n" +
-			"facts and is not done again; tasks that were open then begin anew, under new ids; timers have as long to go as they\n" +
-			"had. The history is kept: the reset is an event in it. SEQUENCE has to be the last event of a decision.",
-		Example: "  leat history order order-42                   # find the sequence\n  leat reset order order-42 --to 7 --dry-run    # where would it stand?\n" +
+		Use: "reset TYPE KEY|ID --to SEQUENCE", Short: "Go back to an earlier point of the history", Args: cobra.ExactArgs(2),
+		Long: "Return a workflow to the state that it was in after event SEQUENCE, and go on from there. What had ended by then is\n" +
+			"kept and not done again; tasks that were open then start again, under new ids; timers have as long to go as they had\n" +
+			"then. The history is kept: the reset is an event in it. SEQUENCE has to be the last event of a decision.",
+		Example: "  leat history order order-42                   # find the sequence\n  leat reset order order-42 --to 7 --dry-run    # which state would it be in?\n" +
 			"  leat reset order order-42 --to 7 --reason 'the carrier lost it' --wait",
 		ValidArgsFunction: a.CompleteInstance,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -48,17 +48,17 @@ func (a *app) resetCommand() *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.Int64Var(&r.To, "to", 0, "the last sequence that counts")
-	flags.StringVar(&r.Reason, "reason", "", "why, for the history and the audit")
-	flags.BoolVar(&dry, "dry-run", false, "show where it would stand, and change nothing")
-	flags.Int64Var(&expected, "expect", 0, "refuse unless this is the sequence of the instance's newest event")
-	flags.StringVar(&r.IdempotencyKey, "idempotency-key", "", "the same command again is a duplicate")
+	flags.Int64Var(&r.To, "to", 0, "sequence of the last event that counts")
+	flags.StringVar(&r.Reason, "reason", "", "reason, for the history and the audit")
+	flags.BoolVar(&dry, "dry-run", false, "show the state that it would be in, and change nothing")
+	flags.Int64Var(&expected, "expect", 0, "a conflict unless this is the sequence of the instance's newest event")
+	flags.StringVar(&r.IdempotencyKey, "idempotency-key", "", "a second command with this key is a duplicate")
 	w.flags(cmd)
 	return cmd
 }
 
 // recall reads the history, checks that it can be gone back to, and with dry
-// shows where the workflow would stand.
+// shows the state that the workflow would be in.
 func (a *app) recall(ctx context.Context, c *client.Client, r *client.ResetRequest, name string, dry bool) error {
 	history, err := c.History(ctx, r.Type, name, client.HistoryRequest{})
 	if err != nil {
@@ -83,13 +83,13 @@ func (a *app) recall(ctx context.Context, c *client.Client, r *client.ResetReque
 		return nil
 	}
 	return a.Print.Value(found.Snapshot, func(w io.Writer) {
-		_, _ = fmt.Fprintf(w, "it would stand as after sequence %d\n", r.To)
+		_, _ = fmt.Fprintf(w, "it would be in its state after sequence %d\n", r.To)
 		var again []string
 		for i := range found.Snapshot.Chart.Tasks {
 			if t := &found.Snapshot.Chart.Tasks[i]; !t.State.Finished() && t.Attempt > 0 {
 				again = append(again, t.Invocation+" ("+t.Name+")")
 			}
 		}
-		output.Fields(w, "  state", FullState(found.Snapshot), "  version", strconv.Itoa(int(found.Snapshot.Version)), "  tasks that begin anew", strings.Join(again, ", "))
+		output.Fields(w, "  state", FullState(found.Snapshot), "  version", strconv.Itoa(int(found.Snapshot.Version)), "  tasks that start again", strings.Join(again, ", "))
 	})
 }

@@ -29,7 +29,7 @@ type waiting struct {
 }
 
 func (w *waiting) flags(cmd *cobra.Command) {
-	cmd.Flags().BoolVar(&w.wait, "wait", false, "wait until the router has decided, and show what followed")
+	cmd.Flags().BoolVar(&w.wait, "wait", false, "wait until the router has decided, and show the result")
 	cmd.Flags().StringVar(&w.goal, "wait-for", "", "decided or finished; finished waits for the end of the workflow")
 	_ = cmd.RegisterFlagCompletionFunc("wait-for", cobra.FixedCompletions([]string{waitDecided, waitFinished}, cobra.ShellCompDirectiveNoFileComp))
 }
@@ -39,7 +39,7 @@ func (w *waiting) until() (string, error) {
 		return waitDecided, nil
 	}
 	if !slices.Contains([]string{waitNot, waitDecided, waitFinished}, w.goal) {
-		return "", problem.New(problem.Usage, fmt.Sprintf("--wait-for %q is not understood", w.goal), "", "use --wait-for decided, or --wait-for finished")
+		return "", problem.New(problem.Usage, fmt.Sprintf("--wait-for %q is neither decided nor finished", w.goal), "", "use --wait-for decided, or --wait-for finished")
 	}
 	return w.goal, nil
 }
@@ -63,18 +63,7 @@ func (a *app) command(ctx context.Context, r client.Request, w *waiting) error {
 }
 
 func (a *app) send(ctx context.Context, c *client.Client, r client.Request) error {
-	var receipt client.Receipt
-	var err error
-	switch r := r.(type) {
-	case client.StartRequest:
-		receipt, err = c.Start(ctx, r)
-	case client.SignalRequest:
-		receipt, err = c.Signal(ctx, r)
-	case client.LifeRequest:
-		receipt, err = c.Change(ctx, r)
-	case client.ResetRequest:
-		receipt, err = c.Reset(ctx, r)
-	}
+	receipt, err := c.Send(ctx, r)
 	if err != nil {
 		return err
 	}
@@ -84,7 +73,7 @@ func (a *app) send(ctx context.Context, c *client.Client, r client.Request) erro
 	})
 }
 
-// decided shows what a command led to, and for how the instance stands.
+// decided shows what a command led to, and the state that the instance is in.
 func (a *app) decided(ctx context.Context, c *client.Client, d client.Decision, until string, wantsEnd bool) error {
 	id := events.Ref{ID: d.Receipt.InstanceID}.String()
 	if o := d.Outcome; o != nil {
@@ -104,7 +93,7 @@ func (a *app) decided(ctx context.Context, c *client.Client, d client.Decision, 
 		return err
 	}
 	if wantsEnd && (s.State == events.WorkflowCancelled || s.State == events.WorkflowCompensated) {
-		return nil // as it was asked for
+		return nil // as was requested
 	}
 	return ended(&s)
 }
@@ -120,14 +109,17 @@ func ended(s *client.Instance) error {
 	}
 	name := nameOf(s)
 	return problem.New(problem.WorkflowFailed, fmt.Sprintf("%s %s ended %s", s.WorkflowType, name, FullState(s)), why,
-		fmt.Sprintf("leat history %s %s shows how it came to that", s.WorkflowType, name))
+		fmt.Sprintf("leat history %s %s shows what led to it", s.WorkflowType, name))
 }
 
 // OutcomeText says why a command led to no event.
 func OutcomeText(o *events.Outcome) string {
 	switch o.Status {
 	case events.OutcomeDuplicate:
-		return "nothing new: this had been decided before"
+		if o.SequenceNumber > 0 {
+			return fmt.Sprintf("duplicate: already decided at sequence %d", o.SequenceNumber)
+		}
+		return "duplicate: already decided"
 	case events.OutcomeIgnored:
 		why := ""
 		if o.Error != nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/leat-io/leat/pkg/events"
 )
 
-// showInstance prints where one instance stands.
+// showInstance prints the state of one instance.
 func (a *app) showInstance(s *events.Snapshot) error {
 	return a.Print.Value(s, func(w io.Writer) {
 		failure := ""

@@ -13,10 +13,10 @@ func (a *app) signalCommand() *cobra.Command {
 	var expected int64
 	var w waiting
 	cmd := &cobra.Command{
-		Use: "signal TYPE KEY|ID EVENT", Short: "Tell a workflow that something happened", Args: cobra.ExactArgs(3),
+		Use: "signal TYPE KEY|ID EVENT", Short: "Send an event to a workflow", Args: cobra.ExactArgs(3),
 		Example: "  leat signal quake ci37868143 reviewed\n" +
 			"  leat signal order order-42 delivered --data '{\"by\": \"drone\"}' --wait\n" +
-			"  leat signal order order-42 cancel --expect 7   # only if nothing happened since event 7",
+			"  leat signal order order-42 cancel --expect 7   # only if event 7 is still the newest",
 		ValidArgsFunction: a.CompleteInstance,
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			r.Type, r.Event = args[0], args[2]
@@ -34,9 +34,9 @@ func (a *app) signalCommand() *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.StringVar(&data, "data", "", "what comes with the event: JSON, @file, or - for standard input")
-	flags.Int64Var(&expected, "expect", 0, "refuse unless this is the sequence of the instance's newest event")
-	flags.StringVar(&r.IdempotencyKey, "idempotency-key", "", "the same command again is a duplicate")
+	flags.StringVar(&data, "data", "", "data of the event: JSON, @file, or - for standard input")
+	flags.Int64Var(&expected, "expect", 0, "a conflict unless this is the sequence of the instance's newest event")
+	flags.StringVar(&r.IdempotencyKey, "idempotency-key", "", "a second command with this key is a duplicate")
 	w.flags(cmd)
 	return cmd
 }

@@ -42,7 +42,7 @@ func (a *app) startCommand() *cobra.Command {
 	flags.StringVar(&payload, "input", "", "start payload: JSON, @file, or - for standard input")
 	flags.Int32Var(&r.Version, "version", 0, "version of the definition (default: the newest)")
 	flags.StringVar(&id, "id", "", "instance id, a UUID (default: derived from --key, or new)")
-	flags.StringVar(&r.IdempotencyKey, "idempotency-key", "", "the same command again is a duplicate")
+	flags.StringVar(&r.IdempotencyKey, "idempotency-key", "", "a second command with this key is a duplicate")
 	w.flags(cmd)
 	return cmd
 }

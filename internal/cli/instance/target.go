@@ -15,7 +15,7 @@ import (
 // whose id it is, the id is meant.
 func (a *app) target(ctx context.Context, workflowType, name string) (id events.UUID, key string, err error) {
 	if name == "" {
-		return events.Nil, "", problem.New(problem.Usage, "the name of the workflow is empty", "is a variable empty?", "give its key, or id:UUID")
+		return events.Nil, "", problem.New(problem.Usage, "the key of the workflow is empty", "is a variable empty?", "give its key, or id:UUID")
 	}
 	ref := events.ParseRef(name)
 	if _, err := events.ParseUUID(name); err != nil {
@@ -27,7 +27,7 @@ func (a *app) target(ctx context.Context, workflowType, name string) (id events.
 		return err
 	})
 	if err != nil || id == ref.InstanceID(workflowType) { // it may have been started just now
-		return events.Nil, name, nil //nolint:nilerr // whoever takes the command says what is wrong
+		return events.Nil, name, nil //nolint:nilerr // the router says what is wrong
 	}
 	return id, "", nil
 }

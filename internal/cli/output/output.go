@@ -46,7 +46,7 @@ func (p *Printer) Check(special string, given bool) error {
 	}
 	asked := p.Format
 	p.Format = "table"
-	return problem.New(problem.Usage, fmt.Sprintf("%q is no output format", asked), "", "use -o "+strings.Join(known, ", -o "))
+	return problem.New(problem.Usage, fmt.Sprintf("%q is not an output format", asked), "", "use -o "+strings.Join(known, ", -o "))
 }
 
 // Say talks to the person, not to the program that reads the data.

@@ -1,5 +1,4 @@
-// Package schedule has the commands for schedules, which start workflows by the
-// clock.
+// Package schedule has the commands for schedules.
 package schedule
 
 import (
@@ -24,8 +23,8 @@ type app struct{ *session.Session }
 func Command(s *session.Session) *cobra.Command {
 	a := &app{s}
 	cmd := &cobra.Command{
-		Use: "schedule", Aliases: []string{"schedules"}, Short: "Start workflows by the clock",
-		Long: "Start workflows by the clock. A router starts one instance for each due of a schedule, exactly once: over restarts,\n" +
+		Use: "schedule", Aliases: []string{"schedules"}, Short: "Start workflows on a schedule",
+		Long: "Start workflows on a schedule. A router starts one instance for each scheduled run, exactly once, across restarts,\n" +
 			"rebalances and outages.",
 		Example: "  leat schedule create nightly --type report --cron '0 3 * * *' --tz Europe/Berlin\n" +
 			"  leat schedule next nightly -n 5\n" +
@@ -41,12 +40,12 @@ func Command(s *session.Session) *cobra.Command {
 func (a *app) createCommand() *cobra.Command {
 	var f documentFlags
 	cmd := &cobra.Command{
-		Use: "create ID", Short: "Make a schedule", Args: cobra.ExactArgs(1),
-		Long: "Make a schedule. Its dues count from now on.\n\n" +
-			"--overlap says what becomes of a due while an instance of the schedule is still at work: skip leaves it out,\n" +
-			"buffer_one lets one wait and buffer_all every one, cancel_other and terminate_other end the other first,\n" +
+		Use: "create ID", Short: "Create a schedule", Args: cobra.ExactArgs(1),
+		Long: "Create a schedule. Its runs are scheduled from now on.\n\n" +
+			"--overlap says what happens to a scheduled run while an instance of the schedule is still running: skip leaves it out,\n" +
+			"buffer_one lets one run wait and buffer_all every run, cancel_other and terminate_other end the other first,\n" +
 			"allow_all runs both.\n\n" +
-			"In --input and --key, {schedule}, {due} and {date} are replaced.",
+			"In --input and --key, {schedule}, {due} and {date} stand for the id of the schedule, the scheduled time and its date.",
 		Example: "  leat schedule create nightly --type report --cron '0 3 * * *' --tz Europe/Berlin --input '{\"day\": \"{date}\"}'\n" +
 			"  leat schedule create poll --type sync --every 10m --jitter 1m --overlap skip\n" +
 			"  leat schedule create office --type digest --cron '0 9,17 * * mon-fri' --overlap allow_all --key 'digest-{due}'",
@@ -73,9 +72,9 @@ func (a *app) createCommand() *cobra.Command {
 
 func (a *app) applyCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "apply FILE...", Short: "Make schedules what files say", Args: cobra.MinimumNArgs(1),
-		Long: "Make schedules what YAML or JSON files say, whether they are there or not. A file may hold several documents.\n" +
-			"Applying the same file again changes nothing. When the times of a schedule change, its dues count from then on.",
+		Use: "apply FILE...", Short: "Create or update schedules from files", Args: cobra.MinimumNArgs(1),
+		Long: "Create or update schedules from YAML or JSON files. A file may hold several documents.\n" +
+			"Applying the same file again changes nothing. When the times of a schedule change, its runs are scheduled from then on.",
 		Example: "  leat schedule apply nightly.yaml\n  cat *.yaml | leat schedule apply -",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var all []client.Schedule
@@ -117,15 +116,15 @@ func (a *app) wrote(s *client.Schedule, what string) error {
 
 func (a *app) pauseCommand() *cobra.Command {
 	return a.changeCommand(&cobra.Command{
-		Use: "pause ID", Short: "Leave the dues of a schedule out until it is resumed",
+		Use: "pause ID", Short: "Pause a schedule: it starts nothing until it is resumed",
 		Example: "  leat schedule pause nightly --note 'the warehouse is moving'",
 	}, "paused", (*client.Client).PauseSchedule)
 }
 
 func (a *app) resumeCommand() *cobra.Command {
 	return a.changeCommand(&cobra.Command{
-		Use: "resume ID", Short: "Go on with a paused schedule",
-		Long:    "Go on with a paused schedule. The dues of the pause are not made up for; `leat schedule backfill` does that.",
+		Use: "resume ID", Short: "Resume a paused schedule",
+		Long:    "Resume a paused schedule. Runs that were scheduled during the pause are left out; `leat schedule backfill` starts them.",
 		Example: "  leat schedule resume nightly",
 	}, "resumed", (*client.Client).ResumeSchedule)
 }
@@ -142,14 +141,14 @@ func (a *app) changeCommand(cmd *cobra.Command, what string, change func(*client
 			return a.wrote(&s, what)
 		})
 	}
-	cmd.Flags().StringVar(&note, "note", "", "why, for people")
+	cmd.Flags().StringVar(&note, "note", "", "a note for people: why")
 	return cmd
 }
 
 func (a *app) deleteCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "delete ID...", Short: "End schedules", Args: cobra.MinimumNArgs(1), ValidArgsFunction: a.completeSchedule,
-		Long:    "End schedules. The instances that they started go on.",
+		Use: "delete ID...", Short: "Delete schedules", Args: cobra.MinimumNArgs(1), ValidArgsFunction: a.completeSchedule,
+		Long:    "Delete schedules. The workflows that they started go on.",
 		Example: "  leat schedule delete nightly",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.With(cmd.Context(), session.Kafka, false, func(ctx context.Context, c *client.Client) error {
@@ -172,10 +171,10 @@ func (a *app) triggerCommand() *cobra.Command {
 	var overlap, id string
 	cmd := &cobra.Command{
 		Use: "trigger ID", Short: "Start one workflow of a schedule now", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeSchedule,
-		Long: "Start one workflow of a schedule now, also while it is paused. The overlap policy holds.",
+		Long: "Start one workflow of a schedule now, also while it is paused. The overlap policy applies.",
 		Example: "  leat schedule trigger nightly\n" +
 			"  leat schedule trigger nightly --overlap allow_all\n" +
-			"  leat schedule trigger nightly --command-id 0198c0de-0000-7000-8000-000000000001   # again, it is a duplicate",
+			"  leat schedule trigger nightly --command-id 0198c0de-0000-7000-8000-000000000001   # a second time it is a duplicate",
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			action.ScheduleID, action.Overlap = args[0], events.OverlapPolicy(overlap)
 			if action.CommandID, err = commandID(id); err != nil {
@@ -187,7 +186,7 @@ func (a *app) triggerCommand() *cobra.Command {
 		},
 	}
 	overlapFlag(cmd, &overlap, "", "overlap policy of this start (default: the schedule's)")
-	cmd.Flags().StringVar(&id, "command-id", "", "id of the command, a UUID: the same one again is a duplicate (default: new)")
+	cmd.Flags().StringVar(&id, "command-id", "", "id of the command, a UUID: a second command with this id is a duplicate (default: new)")
 	return cmd
 }
 
@@ -196,14 +195,14 @@ func (a *app) backfillCommand() *cobra.Command {
 	var overlap, id, from, to string
 	cmd := &cobra.Command{
 		Use: "backfill ID", Short: "Start the workflows of a past range", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeSchedule,
-		Long: "Start the workflows that a schedule would have started in a past range, also while it is paused. A due whose\n" +
-			"workflow is there is not started again. With buffer_all, the default, they run one after the other.",
+		Long: "Start the workflows that a schedule would have started in a past range, also while it is paused. A run whose\n" +
+			"workflow exists is not started again. With buffer_all, the default, they run one after the other.",
 		Example: "  leat schedule backfill nightly --from 2026-11-01 --to 2026-11-07T12:00:00Z\n" +
 			"  leat schedule backfill nightly --from 2026-11-01 --to 2026-11-07 --overlap allow_all",
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			action.ScheduleID, action.Overlap = args[0], events.OverlapPolicy(overlap)
 			if from == "" || to == "" {
-				return problem.New(problem.Usage, "--from and --to are missing", "a backfill is of a range", "leat schedule backfill "+args[0]+" --from 2026-11-01 --to 2026-11-07")
+				return problem.New(problem.Usage, "--from and --to are missing", "a backfill needs a range", "leat schedule backfill "+args[0]+" --from 2026-11-01 --to 2026-11-07")
 			}
 			if action.CommandID, err = commandID(id); err != nil {
 				return err
@@ -229,20 +228,20 @@ func (a *app) backfillCommand() *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().StringVar(&from, "from", "", "first due: a date, or a time such as 2026-11-01T09:00:00Z; without an offset in the schedule's zone")
-	cmd.Flags().StringVar(&to, "to", "", "last due, in the same form")
+	cmd.Flags().StringVar(&from, "from", "", "first scheduled time: a date, or a time such as 2026-11-01T09:00:00Z; without an offset in the schedule's zone")
+	cmd.Flags().StringVar(&to, "to", "", "last scheduled time, in the same form")
 	overlapFlag(cmd, &overlap, "", "overlap policy of these starts (default: buffer_all, one after the other)")
-	cmd.Flags().StringVar(&id, "command-id", "", "id of the command, a UUID: the same one again is a duplicate (default: new)")
+	cmd.Flags().StringVar(&id, "command-id", "", "id of the command, a UUID: a second command with this id is a duplicate (default: new)")
 	return cmd
 }
 
-// asked shows that a schedule was asked for something.
+// asked shows that a request was accepted.
 func (a *app) asked(receipt client.Receipt, err error) error {
 	if err != nil {
 		return err
 	}
 	return a.Print.Value(receipt, func(w io.Writer) {
-		_, _ = fmt.Fprintln(w, "accepted; leat schedule get shows what comes of it")
+		_, _ = fmt.Fprintln(w, "accepted; leat schedule get shows its progress")
 		output.Fields(w, "  command", receipt.CommandID.String(), "  record", fmt.Sprintf("%s/%d@%d", receipt.Topic, receipt.Partition, receipt.Offset))
 	})
 }
@@ -258,7 +257,7 @@ func commandID(text string) (events.UUID, error) {
 	return id, nil
 }
 
-// completeSchedule offers the schedules that there are.
+// completeSchedule offers the existing schedules.
 func (a *app) completeSchedule(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
 	var ids []string
 	a.Complete(cmd, func(ctx context.Context, c *client.Client) {

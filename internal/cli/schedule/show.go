@@ -18,7 +18,7 @@ import (
 	"github.com/leat-io/leat/pkg/events"
 )
 
-// view is a schedule with its next dues.
+// view is a schedule with its next runs.
 type view struct {
 	document
 	Since     time.Time                `json:"since"`
@@ -29,7 +29,7 @@ type view struct {
 	zone      *time.Location
 }
 
-// fire is one due of a schedule.
+// fire is one scheduled run.
 type fire struct {
 	Due     time.Time `json:"due"`
 	FiresAt time.Time `json:"fires_at"` // later by the jitter
@@ -51,8 +51,8 @@ func viewOf(s *client.Schedule, now time.Time, n int) view {
 	return v
 }
 
-// nextFires lists the dues after an instant. A pause does not change them: they
-// are those that the schedule would have.
+// nextFires lists the runs that are scheduled after an instant. A pause does not
+// change them: they are those that the schedule would have.
 func nextFires(s *schedule.Schedule, after time.Time, n int) []fire {
 	list := []fire{}
 	for len(list) < n {
@@ -87,7 +87,7 @@ func instantText(t time.Time) string {
 	return t.UTC().Format(time.RFC3339)
 }
 
-// times is when the schedule is due, in one line.
+// times says when the schedule starts workflows, in one line.
 func (v *view) times() string {
 	list := append([]string{}, v.Cron...)
 	if v.Every != "" {
@@ -107,7 +107,7 @@ func (v *view) state() string {
 	return "active"
 }
 
-// next is the next due in the schedule's zone, "" while it is paused.
+// next is the next scheduled time in the schedule's zone, "" while it is paused.
 func (v *view) next() string {
 	if v.Paused || len(v.Next) == 0 {
 		return ""
@@ -137,7 +137,7 @@ func (a *app) listCommand() *cobra.Command {
 					return err
 				}
 				if len(views) == 0 && a.Print.Format == "table" {
-					a.Print.Say("no schedules; leat schedule create ID --type TYPE --cron '0 3 * * *' makes one")
+					a.Print.Say("no schedules; leat schedule create ID --type TYPE --cron '0 3 * * *' creates one")
 				}
 				return nil
 			})
@@ -156,7 +156,7 @@ func viewRows(views []view) output.Rows {
 
 func (a *app) getCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "get ID", Short: "Show a schedule and how far it is", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeSchedule,
+		Use: "get ID", Short: "Show a schedule and its progress", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeSchedule,
 		Example: "  leat schedule get nightly\n  leat schedule get nightly -o json | jq .progress.recent",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.With(cmd.Context(), session.Kafka, false, func(ctx context.Context, c *client.Client) error {
@@ -192,15 +192,15 @@ func (v *view) show(w io.Writer) {
 	if p := v.Progress; p != nil {
 		waiting := ""
 		if n := len(p.Buffered); n > 0 {
-			waiting = fmt.Sprintf("%d, the first of %s", n, inZone(p.Buffered[0].Due, v.zone))
+			waiting = fmt.Sprintf("%d, the first scheduled for %s", n, inZone(p.Buffered[0].Due, v.zone))
 		}
 		pairs = append(pairs, "started", strconv.FormatInt(p.Started, 10), "skipped", strconv.FormatInt(p.Skipped, 10), "missed", strconv.FormatInt(p.Missed, 10),
 			"refused", strconv.FormatInt(p.Refused, 10), "waiting", waiting, "error", strings.TrimPrefix(output.Because(p.Error), ": "))
 		for _, run := range p.Running {
-			pairs = append(pairs, "at work", run.InstanceID.String()+"  due "+inZone(run.Due, v.zone))
+			pairs = append(pairs, "running", run.InstanceID.String()+"  scheduled for "+inZone(run.Due, v.zone))
 		}
 		for _, run := range p.Recent {
-			pairs = append(pairs, "recent", run.InstanceID.String()+"  due "+inZone(run.Due, v.zone))
+			pairs = append(pairs, "recent", run.InstanceID.String()+"  scheduled for "+inZone(run.Due, v.zone))
 		}
 	}
 	for _, f := range v.Next {
@@ -216,10 +216,10 @@ func (a *app) nextCommand() *cobra.Command {
 	var n int
 	var after string
 	cmd := &cobra.Command{
-		Use: "next [ID]", Short: "Show when a schedule is due next", Args: cobra.MaximumNArgs(1), ValidArgsFunction: a.completeSchedule,
-		Long: "Show when a schedule is due next: one that is there, or one that the flags describe. FIRES is later than DUE by the jitter.\n" +
-			"When the clocks go forward, a due at a time that they jump over fires at the jump; when they go back, a due at a\n" +
-			"time that comes twice fires the first time. Entries whose hour is * follow every hour that there is.",
+		Use: "next [ID]", Short: "Show the next runs of a schedule", Args: cobra.MaximumNArgs(1), ValidArgsFunction: a.completeSchedule,
+		Long: "Show the next runs of a schedule: one that exists, or one that the flags describe. FIRES is later than DUE, the scheduled\n" +
+			"time, by the jitter. When the clocks go forward, a run at a time that is skipped fires at the jump; when they go back, a\n" +
+			"run at a time that occurs twice fires the first time. Entries whose hour is * follow every hour of the zone.",
 		Example: "  leat schedule next nightly -n 10\n" +
 			"  leat schedule next --cron '30 2 * * *' --tz Europe/Berlin --after 2026-03-28 -n 3\n" +
 			"  leat schedule next --every 90m --jitter 5m -o json",
@@ -248,7 +248,7 @@ func (a *app) nextCommand() *cobra.Command {
 	}
 	cmd.Flags().SortFlags = false
 	cmd.Flags().IntVarP(&n, "number", "n", 5, "how many")
-	cmd.Flags().StringVar(&after, "after", "", "begin behind this time (default: now)")
+	cmd.Flags().StringVar(&after, "after", "", "begin after this time (default: now)")
 	f.timeFlags(cmd)
 	return cmd
 }
@@ -279,7 +279,7 @@ func (a *app) showNext(s *client.Schedule, n int, after string) error {
 		return err
 	}
 	if s.Paused && a.Print.Format == "table" {
-		a.Print.Say("the schedule is paused: these are left out; leat schedule resume %s goes on", s.ScheduleID)
+		a.Print.Say("the schedule is paused: these runs will not start; leat schedule resume %s resumes it", s.ScheduleID)
 	}
 	return nil
 }

@@ -61,7 +61,7 @@ func (f *document) record(name func(field string) string) (client.Schedule, erro
 		}
 		value, err := time.ParseDuration(d.text)
 		if err != nil || value%time.Millisecond != 0 {
-			return s, problem.New(problem.ScheduleInvalid, fmt.Sprintf("%s %q is no duration", name(d.field), d.text), "", "durations are such as 90s, 15m or 24h")
+			return s, problem.New(problem.ScheduleInvalid, fmt.Sprintf("%s %q is not a duration", name(d.field), d.text), "", "write a duration such as 90s, 15m or 24h")
 		}
 		*d.into = value
 	}
@@ -84,7 +84,7 @@ func unknownOverlap(field, asked string) error {
 	for _, p := range events.OverlapPolicies() {
 		known = append(known, string(p))
 	}
-	p := problem.New(problem.ScheduleInvalid, fmt.Sprintf("%s %q is no overlap policy", field, asked), fmt.Sprintf("there are: %v", known), "")
+	p := problem.New(problem.ScheduleInvalid, fmt.Sprintf("%s %q is not an overlap policy", field, asked), fmt.Sprintf("the policies are %v", known), "")
 	if near := problem.Suggest(asked, known); near != "" {
 		p.Fix = "did you mean " + near + "?"
 	}
@@ -98,14 +98,14 @@ func instantFlag(name, text, zone string) (time.Time, error) {
 	}
 	where, err := time.LoadLocation(zone)
 	if err != nil {
-		return time.Time{}, problem.New(problem.ScheduleInvalid, fmt.Sprintf("%q is no time zone", zone), err.Error(), "use an IANA name such as Europe/Berlin")
+		return time.Time{}, problem.New(problem.ScheduleInvalid, fmt.Sprintf("%q is not a time zone", zone), err.Error(), "use an IANA name such as Europe/Berlin")
 	}
 	for _, layout := range []string{time.DateOnly, "2006-01-02T15:04", "2006-01-02T15:04:05", "2006-01-02 15:04", time.DateTime} {
 		if at, err := time.ParseInLocation(layout, text, where); err == nil {
 			return at.UTC(), nil
 		}
 	}
-	return time.Time{}, problem.New(problem.ScheduleInvalid, fmt.Sprintf("%s %q is no time", name, text), "", "use 2026-11-24, 2026-11-24T09:30 or 2026-11-24T09:30:00Z")
+	return time.Time{}, problem.New(problem.ScheduleInvalid, fmt.Sprintf("%s %q is not a time", name, text), "", "use 2026-11-24, 2026-11-24T09:30 or 2026-11-24T09:30:00Z")
 }
 
 // readSchedules reads a file of schedules, one a document.
@@ -127,7 +127,7 @@ func (a *app) readSchedules(path string) ([]client.Schedule, error) {
 		case errors.Is(err, io.EOF) && n > 1:
 			return all, nil
 		case err != nil:
-			return nil, problem.New(problem.ScheduleInvalid, path+" is no schedule", err.Error(), "leat schedule create --help names the fields")
+			return nil, problem.New(problem.ScheduleInvalid, path+" is not a schedule", err.Error(), "leat schedule create --help names the fields")
 		}
 		s, err := f.record(func(field string) string { return fmt.Sprintf("%s, schedule %q: %s", path, f.Schedule, field) })
 		if err != nil {
@@ -149,25 +149,25 @@ func (f *documentFlags) flags(a *app, cmd *cobra.Command) {
 	flags.StringVar(&f.file.Type, "type", "", "workflow type to start")
 	f.timeFlags(cmd)
 	overlapFlag(cmd, &f.file.Overlap, "skip", "skip, buffer_one, buffer_all, cancel_other, terminate_other or allow_all")
-	flags.StringVar(&f.file.Catchup, "catchup", "", "a due that could not fire for longer is missed (default: a year)")
+	flags.StringVar(&f.file.Catchup, "catchup", "", "a run that could not fire for longer than this is missed (default: a year)")
 	flags.StringVar(&f.input, "input", "", "start payload: JSON, @file, or - for standard input")
 	flags.StringVar((*string)(&f.file.Key), "key", "", "business key of the workflows; needs {due} or {date}, and --overlap allow_all (default: ID/{due})")
 	flags.Int32Var(&f.file.Version, "version", 0, "version of the definition (default: the newest at the time)")
-	flags.BoolVar(&f.file.Paused, "paused", false, "make it paused")
-	flags.StringVar(&f.file.Note, "note", "", "for people")
+	flags.BoolVar(&f.file.Paused, "paused", false, "create it paused")
+	flags.StringVar(&f.file.Note, "note", "", "a note for people")
 	_ = cmd.RegisterFlagCompletionFunc("type", a.CompleteType)
 }
 
 // timeFlags are those that say when.
 func (f *documentFlags) timeFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringArrayVar(&f.file.Cron, "cron", nil, "five fields: minute, hour, day of month, month, day of week; may be given again")
+	flags.StringArrayVar(&f.file.Cron, "cron", nil, "five fields: minute, hour, day of month, month, day of week; may be repeated")
 	flags.StringVar(&f.file.Every, "every", "", "an interval, such as 10m, counted from 1970")
-	flags.StringVar(&f.file.Offset, "offset", "", "of --every")
+	flags.StringVar(&f.file.Offset, "offset", "", "shift of --every")
 	flags.StringVar(&f.file.TimeZone, "tz", "", "time zone of --cron, such as Europe/Berlin (default: UTC)")
-	flags.StringVar(&f.file.Jitter, "jitter", "", "spread the starts over this long after each due")
-	flags.StringVar(&f.file.StartAt, "start", "", "no due before")
-	flags.StringVar(&f.file.EndAt, "end", "", "no due after")
+	flags.StringVar(&f.file.Jitter, "jitter", "", "spread the starts over this long after each scheduled time")
+	flags.StringVar(&f.file.StartAt, "start", "", "no run before this time")
+	flags.StringVar(&f.file.EndAt, "end", "", "no run after this time")
 }
 
 func (f *documentFlags) record(a *app, id string) (client.Schedule, error) {

@@ -23,10 +23,10 @@ func (a *app) endCommand(what, short, example string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: what + " TYPE KEY|ID TASK", Short: short, Example: example, Args: cobra.ExactArgs(3), ValidArgsFunction: a.CompleteInstance,
 		Long: short + ". TASK is the id of the invocation in the definition, or the id of the task.\n" +
-			"Only one end of a task is accepted; whoever comes later is told so, with exit code 4.",
+			"A task ends once; a second attempt to end it is refused, with exit code 4.",
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			if r.By == "" {
-				return problem.New(problem.Usage, "--as is missing", "it has to be known who says so", "leat task "+what+" "+args[0]+" "+args[1]+" "+args[2]+" --as NAME")
+				return problem.New(problem.Usage, "--as is missing", "the history records who did it", "leat task "+what+" "+args[0]+" "+args[1]+" "+args[2]+" --as NAME")
 			}
 			r.Claim = what == "claim"
 			switch what {
@@ -36,7 +36,7 @@ func (a *app) endCommand(what, short, example string) *cobra.Command {
 				}
 			case "fail":
 				if r.Error = (&events.Error{Code: code, Message: message, Retryable: again}); code == "" {
-					return problem.New(problem.Usage, "--code is missing", "the definition decides by it what follows", "--code NOT_POSSIBLE")
+					return problem.New(problem.Usage, "--code is missing", "the definition chooses by it what follows", "--code NOT_POSSIBLE")
 				}
 			}
 			return a.With(cmd.Context(), session.Kafka, false, func(ctx context.Context, c *client.Client) error {
@@ -46,19 +46,19 @@ func (a *app) endCommand(what, short, example string) *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.StringVar(&r.By, "as", "", "who says so (required)")
+	flags.StringVar(&r.By, "as", "", "your name, for the history (required)")
 	switch what {
 	case "complete":
-		flags.StringVar(&result, "result", "", "what was done: JSON, @file, or - for standard input")
+		flags.StringVar(&result, "result", "", "result of the task: JSON, @file, or - for standard input")
 	case "fail":
-		flags.StringVar(&code, "code", "", "why, as a code such as NO_COVER (required)")
-		flags.StringVar(&message, "message", "", "why, for people")
+		flags.StringVar(&code, "code", "", "error code, such as NO_COVER (required)")
+		flags.StringVar(&message, "message", "", "error message, for people")
 		flags.BoolVar(&again, "retryable", false, "another attempt may succeed")
 	}
 	return cmd
 }
 
-// endTask says what became of a task, and shows where its instance stands then.
+// endTask claims or ends a task, and shows the state that its instance is in then.
 func (a *app) endTask(ctx context.Context, c *client.Client, r client.TaskRequest, workflowType, name, task string) error {
 	s, err := c.Get(ctx, workflowType, name, client.GetOptions{})
 	if err != nil {
@@ -82,7 +82,7 @@ func (a *app) endTask(ctx context.Context, c *client.Client, r client.TaskReques
 		case fsm.StaleAttempt, fsm.UnknownTask, fsm.Finished:
 			return taskGone(o.Error.Message)
 		case fsm.WrongToken:
-			return problem.New(problem.CommandConflict, "The task is not one for people",
+			return problem.New(problem.CommandConflict, "The task is not for people",
 				"an executor of its queue works on it, and only that one can end it", "leat task list shows what waits for a person")
 		}
 		a.Print.Say("%s", instance.OutcomeText(o))
@@ -91,7 +91,7 @@ func (a *app) endTask(ctx context.Context, c *client.Client, r client.TaskReques
 		return err
 	}
 	return a.Print.Value(&s, func(w io.Writer) {
-		_, _ = fmt.Fprintf(w, "%s of %s %s is told; it is %s\n", task, workflowType, name, instance.FullState(&s))
+		_, _ = fmt.Fprintf(w, "accepted: %s of %s %s, which is now %s\n", task, workflowType, name, instance.FullState(&s))
 	})
 }
 

@@ -44,7 +44,7 @@ func (a *app) listCommand() *cobra.Command {
 		Example: "  leat task list --state waiting_for_input\n  leat task list --assignee ann -o jsonl\n  leat task list --type order --state retrying",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if state != "" && !contains(taskStates(), state) {
-				return problem.New(problem.Usage, fmt.Sprintf("--state %q is no task state", state), fmt.Sprintf("there are: %v", taskStates()), "did you mean "+problem.Suggest(state, taskStates())+"?")
+				return problem.New(problem.Usage, fmt.Sprintf("--state %q is not a task state", state), fmt.Sprintf("the states are %v", taskStates()), "did you mean "+problem.Suggest(state, taskStates())+"?")
 			}
 			return a.With(cmd.Context(), session.Reader, false, func(ctx context.Context, c *client.Client) error {
 				found, err := openTasks(ctx, c, workflowType, limit, func(t *openTask) bool {
@@ -61,7 +61,7 @@ func (a *app) listCommand() *cobra.Command {
 	flags.SortFlags = false
 	flags.StringVar(&workflowType, "type", "", "workflow type (default: all)")
 	flags.StringVar(&state, "state", "", "task state: waiting_for_input, scheduled, running, retrying, blocked, …")
-	flags.StringVar(&assignee, "assignee", "", "only what waits for this person or group")
+	flags.StringVar(&assignee, "assignee", "", "only tasks of this person or group")
 	flags.IntVar(&limit, "limit", 100, "how many at most; 0 for all")
 	_ = cmd.RegisterFlagCompletionFunc("type", a.CompleteType)
 	_ = cmd.RegisterFlagCompletionFunc("state", cobra.FixedCompletions(taskStates(), cobra.ShellCompDirectiveNoFileComp))

@@ -15,17 +15,17 @@ type app struct{ *session.Session }
 func Command(s *session.Session) *cobra.Command {
 	a := &app{s}
 	cmd := &cobra.Command{
-		Use: "task", Short: "Tasks: what waits for people, and for executors",
-		Long: "Tasks that are asked for and have not ended. What a person has to do waits as waiting_for_input until somebody\n" +
-			"completes it; what an executor does can be looked at.",
+		Use: "task", Short: "List open tasks, and end those of people",
+		Long: "Open tasks: those that were scheduled and have not ended. A task for a person is waiting_for_input until somebody\n" +
+			"completes or fails it; the tasks of executors can be listed.",
 		Example: "  leat task list --assignee ann\n  leat task complete leave l-1 approve --result '{\"ok\": true}' --as ann",
 	}
 	cmd.AddCommand(a.listCommand(),
-		a.endCommand("claim", "Take a task, so that nobody else can end it",
+		a.endCommand("claim", "Claim a task, so that nobody else can end it",
 			"  leat task claim leave l-1 approve --as ann"),
-		a.endCommand("complete", "Say that a task is done",
+		a.endCommand("complete", "Complete a task",
 			"  leat task complete leave l-1 approve --result '{\"ok\": true}' --as ann\n  leat task complete leave l-1 approve --result @form.json --as ann"),
-		a.endCommand("fail", "Say that a task cannot be done",
+		a.endCommand("fail", "Fail a task",
 			"  leat task fail leave l-1 approve --code NO_COVER --message 'nobody can stand in' --as ann"))
 	return cmd
 }

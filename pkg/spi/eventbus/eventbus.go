@@ -1,16 +1,15 @@
 // Package eventbus is the contract of a bus that carries messages on topics, for
-// groups of consumers. Seed: "Event Bus Layer", "Async-First Design"
-// (ProtocolEventBus, EventMessage).
+// groups of consumers.
 //
 // Two implementations keep it: internal/bus on Kafka and internal/memory. What
 // they promise is what the suite TestEventBus of pkg/spi/spitest checks; anyone
 // who writes a third runs that suite.
 //
 // It is not the way to change a workflow: topics that only the router writes are
-// refused ([RouterOnly]); ask with pkg/spi/workflow or pkg/client. Left out until
+// refused ([RouterOnly]); send commands with pkg/spi/workflow or pkg/client. Left out until
 // a second implementation would do something with them: closing (a concern of
 // who made the bus), topic administration, transactions, seeking, and the
-// broadcast and group commands of the original contracts.
+// broadcast and group commands of the ONEX SPI.
 package eventbus
 
 import (
@@ -28,7 +27,7 @@ var (
 	ErrClosed     = errors.New("the bus is closed")
 )
 
-// Message is what a bus carries. Seed: EventMessage.
+// Message is what a bus carries.
 //
 // Its slices are shared: nobody changes them once the message is published.
 type Message struct {

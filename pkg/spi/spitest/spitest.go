@@ -5,7 +5,7 @@
 //		spitest.TestEventBus(t, func(t *testing.T) spitest.EventBusSetup { … })
 //	}
 //
-// Seed: "Protocol Compliance Testing". A case is a func that returns an error,
+// A case is a func that returns an error,
 // so that a suite can also be run outside of a test, and so that the suites
 // themselves are tested: this package's own tests break an implementation in
 // many ways and expect the right case to fail.

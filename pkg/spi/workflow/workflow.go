@@ -1,12 +1,9 @@
-// Package workflow is the contract of a workflow engine as its users see it: ask
-// with commands, read back what was decided. Seed: "Event Sourcing Architecture"
-// (ProtocolWorkflowEventBus), "Workflow Orchestration Layer" and "Async-First
-// Design" (ProtocolWorkflowPersistence).
+// Package workflow is the contract of a workflow engine as its users see it: send
+// commands, read back what was decided.
 //
-// Only the router writes events. So the seed's publish_workflow_event(event) is
-// here a command that the router decides on, and whose [Ack] names the sequenced
-// and committed event that it led to; whatever order and number the events have
-// is the router's to say.
+// Only the router writes events. To publish is to send a command that the router
+// decides; its [Ack] names the sequenced and committed event that it led to. The
+// router alone gives events their order and number.
 //
 // Two implementations keep the contract: internal/bus over Kafka and a router,
 // and internal/memory. Both pass the suite TestWorkflow of pkg/spi/spitest.
@@ -39,7 +36,7 @@ var (
 )
 
 // DefaultStreamLimit is how many events [Persistence.EventsStream] yields at
-// most when it is given no limit. Seed: get_events_stream(limit=1000).
+// most when it is given no limit.
 const DefaultStreamLimit = 1000
 
 // Ack says what a command led to.
@@ -50,8 +47,8 @@ type Ack struct {
 	// a duplicate, that of the first decision. They are zero when there is none.
 	EventID        events.UUID
 	SequenceNumber int64
-	// Status is "" when the command was decided now; duplicate when it had been
-	// decided before; ignored when nothing in the instance reacts to it; conflict
+	// Status is "" when the command was decided now; duplicate when it was
+	// already decided; ignored when nothing in the instance reacts to it; conflict
 	// or rejected, next to the error that says so.
 	Status events.OutcomeStatus
 }
@@ -80,7 +77,7 @@ type Handler func(ctx context.Context, e events.Event) error
 // the same end. A handler that calls it would wait for itself.
 type Unsubscribe func(ctx context.Context) error
 
-// EventBus is how to ask and to hear. All methods may be called from many
+// EventBus sends commands and reads events. All methods may be called from many
 // goroutines at once.
 type EventBus interface {
 	// PublishCommand asks for a start or a signal, and does not wait: it returns
@@ -98,8 +95,6 @@ type EventBus interface {
 	// again with the same CommandID or IdempotencyKey, which is a duplicate then.
 	// done is called from a goroutine that all publishers share: it must be quick
 	// and must not publish.
-	//
-	// Seed: publish_workflow_event.
 	PublishCommand(ctx context.Context, c events.Command, done func(Ack, error))
 
 	// ReplayEvents lists the events of one instance from a sequence number on,
@@ -110,8 +105,6 @@ type EventBus interface {
 	// The error is ErrTooLarge when there are more than the implementation lists
 	// (then EventsStream has them), ErrInvalid (fromSequence below 1, nil
 	// instance), ErrUnknownType, ErrClosed, ctx's, or what the broker says.
-	//
-	// Seed: replay_events.
 	ReplayEvents(ctx context.Context, workflowType string, instance events.UUID, fromSequence int64) ([]events.Event, error)
 
 	// SubscribeEvents delivers the events of a type to handle. A new group begins
@@ -121,33 +114,27 @@ type EventBus interface {
 	//
 	// The error is ErrUnknownType, ErrInvalid (no group, no handler, no such event
 	// type), ErrClosed, ctx's, or what the broker says.
-	//
-	// Seed: "Event handlers and side effects", subscribe_to_workflow_events.
 	SubscribeEvents(ctx context.Context, s Subscription, handle Handler) (Unsubscribe, error)
 }
 
 // Persistence reads histories that may be long.
 type Persistence interface {
 	// EventsStream yields the events of one instance in order, from the first on,
-	// at most limit of them; 0 stands for DefaultStreamLimit. Nothing is read
+	// at most limit of them; 0 means DefaultStreamLimit. Nothing is read
 	// before the loop begins, and memory does not grow with the history. Each loop
 	// reads anew, up to what was committed when it began. Leaving the loop ends the
 	// reading. An error is yielded once, last, next to the zero event: ErrInvalid
 	// (limit below 0, nil instance), ErrUnknownType, ErrClosed, ctx's before the
 	// next event when ctx ends, or what the broker says. An instance that is not
 	// there yields nothing.
-	//
-	// Seed: get_events_stream.
 	EventsStream(ctx context.Context, workflowType string, instance events.UUID, limit int) iter.Seq2[events.Event, error]
 }
 
-// Snapshots reads where instances stand.
+// Snapshots reads the state of instances.
 type Snapshots interface {
-	// LoadSnapshot is where an instance stands after its newest event. It reflects
+	// LoadSnapshot is the state of an instance after its newest event. It reflects
 	// everything that was acknowledged before the call. The error is ErrNotFound,
 	// ErrUnknownType, ErrInvalid (nil instance), ErrClosed, ctx's, or what the
 	// broker says.
-	//
-	// Seed: ProtocolWorkflowPersistence (snapshots).
 	LoadSnapshot(ctx context.Context, workflowType string, instance events.UUID) (events.Snapshot, error)
 }
