@@ -19,15 +19,15 @@ type line struct {
 	// because of the time.
 	byItself func(time.Time) bool
 
-	mu    sync.Mutex
-	head  []byte // of the request that is being written: size, key, version, correlation id
-	left  int    // bytes of it that come behind its head
-	asked map[uint32]question
+	mu     sync.Mutex
+	head   []byte // of the request that is being written: size, key, version, correlation id
+	left   int    // bytes of it that come behind its head
+	asked  map[uint32]question
+	giveUp chan struct{} // closed when the client gives its request up
+	given  bool          // it is closed
 
 	answer []byte        // what is left of the one that is being read; the reader's own
 	next   chan struct{} // one token: another request was written
-	cutOff sync.Once
-	cut    chan struct{} // closed when nobody wants an answer any more
 }
 
 type question struct {
@@ -54,9 +54,10 @@ func (l *line) Write(text []byte) (int, error) {
 	return l.Conn.Write(text)
 }
 
-// idle reports whether nothing happens by a request of this kind, now.
+// idle reports whether nothing happens by a request of this kind, now. A client
+// whose question for metadata has waited asks again.
 func (l *line) idle(key kmsg.Key) bool {
-	return key == kmsg.Fetch || key == kmsg.Heartbeat || key == kmsg.Metadata && l.byItself(time.Now())
+	return key == kmsg.Fetch || key == kmsg.Heartbeat || key == kmsg.Metadata && (l.byItself(time.Now()) || l.network.justLapsed())
 }
 
 // release lets an answer go that others wait behind.
@@ -120,9 +121,9 @@ func (l *line) hold(answer []byte) {
 	l.mu.Lock()
 	q := l.asked[id]
 	delete(l.asked, id)
-	empty := len(l.asked) == 0
+	alone, giveUp := len(l.asked) == 0, l.giveUp
 	l.mu.Unlock()
-	if !empty || !q.idle || q.key == kmsg.Fetch && time.Since(q.at) < settling/20 {
+	if !alone || !q.idle || q.key == kmsg.Fetch && time.Since(q.at) < settling/10 {
 		return // a fetch that did not wait at the broker found something
 	}
 	moved := l.network.still()
@@ -135,29 +136,50 @@ func (l *line) hold(answer []byte) {
 	case <-moved:
 	case <-l.next:
 	case <-timer.C:
-	case <-l.cut:
+		l.network.lapse()
+	case <-giveUp:
 	}
 }
 
-// Close cuts the line.
+// Close ends the wait for an answer too.
 func (l *line) Close() error {
-	l.cutOff.Do(func() { close(l.cut) })
+	l.interrupt()
 	return l.Conn.Close()
 }
 
 // SetDeadline, SetReadDeadline and SetWriteDeadline take only a deadline that is
-// over: that is how the client gives a request up.
+// over: that is how the client gives a request up. It may go on with the connection
+// when the answer was faster.
 func (l *line) SetDeadline(t time.Time) error      { return l.expire(t, l.Conn.SetDeadline) }
 func (l *line) SetReadDeadline(t time.Time) error  { return l.expire(t, l.Conn.SetReadDeadline) }
 func (l *line) SetWriteDeadline(t time.Time) error { return l.expire(t, l.Conn.SetWriteDeadline) }
 
 func (l *line) expire(t time.Time, set func(time.Time) error) error {
-	if t.IsZero() {
-		return set(t)
-	}
-	if t.After(time.Now()) {
+	switch {
+	case t.IsZero():
+		l.resume()
+	case t.After(time.Now()):
 		return nil
+	default:
+		l.interrupt()
 	}
-	l.cutOff.Do(func() { close(l.cut) })
 	return set(t)
+}
+
+// interrupt gives the answer out that is waited with, and those that come before resume.
+func (l *line) interrupt() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.given {
+		close(l.giveUp)
+		l.given = true
+	}
+}
+
+func (l *line) resume() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.given {
+		l.giveUp, l.given = make(chan struct{}), false
+	}
 }

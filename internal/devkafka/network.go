@@ -25,17 +25,21 @@ type Network struct {
 	listeners map[string]*inner
 	last      time.Time     // when somebody asked for something last
 	moved     chan struct{} // closed then, and replaced
+	lapsed    time.Time     // when an answer that waited was given out, because it had waited for so long
 	asked     atomic.Int64  // requests
 }
 
 const (
 	// settling is how long after the last request answers come as they do from any
-	// broker. Partitions that a client adds because of that request are in the
-	// fetch after the next one, which takes half a second each.
-	settling = 2 * time.Second
-	// stillFor is the longest that an answer waits. A group waits longer for a
-	// member (20 days).
-	stillFor = 10 * 24 * time.Hour
+	// broker. A client that adds partitions says so first ([Network.Move]), and they
+	// are in the fetch after the one that it has begun then; a fetch takes half a
+	// second.
+	settling = 600 * time.Millisecond
+	// asksAgain is longer than a client waits between two questions for metadata.
+	asksAgain = 6 * time.Second
+	// stillFor is the longest that an answer waits. A group waits longer for a member
+	// (20 days), whose sign of life may wait for one answer after another.
+	stillFor = 5 * 24 * time.Hour
 )
 
 // Listen is [Options.Listen].
@@ -72,7 +76,7 @@ func (n *Network) dial(ctx context.Context, address string, byItself func(time.T
 	select {
 	case l.calls <- theirs:
 		return &line{
-			Conn: ours, network: n, byItself: byItself, asked: make(map[uint32]question), cut: make(chan struct{}), next: make(chan struct{}, 1),
+			Conn: ours, network: n, byItself: byItself, asked: make(map[uint32]question), giveUp: make(chan struct{}), next: make(chan struct{}, 1),
 		}, nil
 	case <-l.ended:
 	case <-ctx.Done():
@@ -97,6 +101,19 @@ func (n *Network) Moved() time.Time {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.last
+}
+
+// lapse says that it is time for an answer that has waited.
+func (n *Network) lapse() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.lapsed = time.Now()
+}
+
+func (n *Network) justLapsed() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return time.Since(n.lapsed) < asksAgain
 }
 
 // Asked counts all requests. It may be called from outside of the bubble.

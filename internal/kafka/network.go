@@ -55,7 +55,7 @@ func (c Config) move() {
 const (
 	longestIdle    = 15 * time.Minute    // the client library's bound
 	longestSession = 20 * 24 * time.Hour // the protocol counts milliseconds in 31 bits
-	seldom         = 365 * 24 * time.Hour
+	seldom         = 200 * 365 * 24 * time.Hour
 	// refresh is odd, and just below the client library's bound: no test happens to
 	// ask for something at such a time.
 	refresh = 58*time.Minute + 27*time.Second + 182818284*time.Nanosecond

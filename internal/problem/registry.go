@@ -58,6 +58,8 @@ const (
 	CommandConflict   Code = "LEAT-W004"
 	CommandInvalid    Code = "LEAT-W005"
 	InstanceForgotten Code = "LEAT-W006"
+	ResultMisfit      Code = "LEAT-W007"
+	RouterAway        Code = "LEAT-W008"
 	ReplayDiffers     Code = "LEAT-W020"
 
 	ScheduleMissing Code = "LEAT-S001"
@@ -123,6 +125,8 @@ var registry = map[Code]Kind{
 	InstanceMissing:   {ExitNotFound, "There is no such instance", "leat list --type TYPE shows the instances"},
 	InstanceForgotten: {ExitNotFound, "The instance is past its retention and was forgotten", "leat history TYPE KEY --brokers ADDRESS reads its events from the topic"},
 	WorkflowFailed:    {ExitWorkflow, "The workflow ended in failure", "leat history TYPE KEY shows what led to it"},
+	ResultMisfit:      {ExitError, "The result does not fit the type that it is read into", "read it into json.RawMessage to see the whole, and correct the type or the definition's output"},
+	RouterAway:        {ExitUnavailable, "No router answers", "check that a router runs and keeps up; leat get TYPE KEY --scan reads the state topic instead, which takes longer the more instances there are"},
 	CommandRejected:   {ExitError, "The router rejected the command", "see the reason"},
 	CommandConflict:   {ExitConflict, "The instance is not in the state that the command expects", "read the instance again, then decide whether to send the command"},
 	ReplayDiffers:     {ExitError, "A replay differs from the history", "see the difference above"},

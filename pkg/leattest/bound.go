@@ -9,12 +9,12 @@ import (
 
 const (
 	// longest is how long nothing may happen in virtual time while a test waits.
-	longest = 2 * 365 * 24 * time.Hour
+	longest = 365 * 24 * time.Hour
 	// longestCall is how long a handler may run in virtual time: while it does, the
 	// executor says six times a minute that it lives.
-	longestCall = 3 * 24 * time.Hour
+	longestCall = 24 * time.Hour
 	// lookEvery is how often that is looked at.
-	lookEvery = 24 * time.Hour
+	lookEvery = time.Hour
 )
 
 // bound ends the wait of a test for what will never be: it says what the test waits

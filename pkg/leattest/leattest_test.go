@@ -27,7 +27,7 @@ version: 1
 initial: greeting
 states:
   greeting:
-    invoke: {task: mail.greet, input: '{"to": input.to}', onDone: waiting, onError: failed}
+    invoke: {task: mail.greet, input: input, onDone: waiting, onError: failed}
   waiting:
     after: {720h: reminding}
     on: {answer: done}
@@ -233,12 +233,12 @@ var failing = map[string]struct {
 	}, []string{"handler panicked", "out of stamps", "leattest_test.go", "PANIC", "will never be in state waiting"}},
 	"a handler that waits for ever": {func(t *testing.T) {
 		leattest.Virtual(t, func(t *testing.T, env *leattest.Env) {
-			prepare(env)
+			env.DeploySource(strings.Replace(trial, "onDone: waiting", "timeout: {heartbeat: 1h}, onDone: waiting", 1))
 			env.Handle("mail.greet", func(ctx context.Context, _ mail) (string, error) { <-ctx.Done(); return "", ctx.Err() })
 			start(t, env, "a", `{"to": "ada"}`)
 			env.WaitState("trial", "a", "waiting")
 		})
-	}, []string{"after 3d0s of virtual time a handler has not returned: mail.greet of trial a (attempt 1)", "task mail.greet is running (attempt 1)"}},
+	}, []string{"after 24h0m0s of virtual time a handler has not returned: mail.greet of trial a (attempt 1)", "task mail.greet is running (attempt 1)"}},
 	"a handler that ignores its end": {func(t *testing.T) {
 		leattest.Virtual(t, func(t *testing.T, env *leattest.Env) {
 			prepare(env)
@@ -254,7 +254,7 @@ var failing = map[string]struct {
 			start(t, env, "a", `{"to": "ada"}`)
 			env.WaitFinished("trial", "a")
 		})
-	}, []string{"nothing has happened for 730d0s of virtual time, and nothing will", "trial a: it is running, in state waiting"}},
+	}, []string{"nothing has happened for 365d0s of virtual time, and nothing will", "trial a: it is running, in state waiting"}},
 	"no handler": {func(t *testing.T) {
 		leattest.Start(t).Handle("mail.greet", func(string) {})
 	}, []string{"leattest: handle mail.greet: func(string) is not a handler: want func(ctx context.Context, in In) (Out, error)"}},

@@ -47,6 +47,8 @@ func (e *Env) wait(workflowType, key, what string, ok func(*client.Instance) boo
 			e.t.Fatalf("leattest: wait for %s %s: %v", workflowType, key, err)
 		case ok(&last):
 			return last
+		case last.Incident != nil:
+			e.t.Fatalf("leattest: %s %s is not %s and waits for an operator: %s", workflowType, key, what, standing(&last))
 		}
 	}
 	e.t.Fatalf("leattest: %s %s will never be %s: %s", workflowType, key, what, standing(&last))
