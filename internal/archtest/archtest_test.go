@@ -233,12 +233,12 @@ func TestRulesRefuse(t *testing.T) {
 		{"internal/devkafka", "github.com/twmb/franz-go/pkg/kfake", true},
 		{"internal/devkafka", "github.com/twmb/franz-go/pkg/kgo", false},
 		{"cmd/router", module + "/internal/router", false},
-		{"pkg/spi/workflow", module + "/pkg/events", true},
-		{"pkg/spi/workflow", "os", false},
-		{"pkg/spi/eventbus", "net/http", false},
-		{"pkg/spi/eventbus", "log/slog", false},
-		{"pkg/spi/eventbus", module + "/pkg/topics", false},
-		{"pkg/spi/spitest", module + "/pkg/client", false},
+		{"internal/spi/workflow", module + "/pkg/events", true},
+		{"internal/spi/workflow", "os", false},
+		{"internal/spi/eventbus", "net/http", false},
+		{"internal/spi/eventbus", "log/slog", false},
+		{"internal/spi/eventbus", module + "/pkg/topics", false},
+		{"internal/spi/spitest", module + "/pkg/client", false},
 		{"pkg/client", module + "/pkg/executor", false},
 		{"pkg/executor", module + "/pkg/client", false},
 		{"internal/kafka", module + "/pkg/client", false},
@@ -258,7 +258,7 @@ func TestRulesRefuse(t *testing.T) {
 			t.Errorf("%s imports %s: allowed should be %v; said %q", c.pkg, c.imp, c.ok, why)
 		}
 	}
-	for _, newcomer := range []string{"internal/kafkaesque", "pkg/leaf", "pkg/events/deeper", "pkg/spi/newcomer", "internal/cli/newcomer", "cmd/newcomer"} {
+	for _, newcomer := range []string{"internal/kafkaesque", "pkg/leaf", "pkg/events/deeper", "internal/spi/newcomer", "internal/cli/newcomer", "cmd/newcomer"} {
 		if row, ok := find(newcomer); ok {
 			t.Errorf("the new package %s got the row %s", newcomer, row)
 		}

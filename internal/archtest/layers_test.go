@@ -20,18 +20,16 @@ const (
 
 // rooms are trees in which every package has a row of its own, so that a new one
 // is a decision. Elsewhere a row also speaks for the packages below it.
-const rooms = "pkg internal/cli"
+const rooms = "pkg internal/cli internal/spi"
 
 // Arrows point down: what stands higher may import what stands lower, never the
 // other way. A path that ends in /... stands for a whole tree; the longest match wins.
 var layers = map[string]layer{
 	// What people import. It decides and describes; it does no I/O.
-	"pkg/events":       {pure: true},
-	"pkg/topics":       {pure: true, inside: "pkg/events"},
-	"pkg/fsm":          {pure: true, inside: "pkg/events"},
-	"pkg/spi/eventbus": {pure: true},
-	"pkg/spi/workflow": {pure: true, inside: "pkg/events"},
-	"pkg/spi/spitest":  {inside: words + " pkg/spi/eventbus pkg/spi/workflow"}, // tests, with a clock and random names
+	"pkg/events":     {pure: true},
+	"pkg/topics":     {pure: true, inside: "pkg/events"},
+	"pkg/fsm":        {pure: true, inside: "pkg/events"},
+	"pkg/definition": {inside: rules + " internal/definition"}, // what a definition says, as a machine of pkg/fsm
 
 	// What people import and that talks to Kafka.
 	"pkg/client":   {inside: rules + " internal/facts internal/kafka internal/avro internal/definition internal/problem internal/schedule"},
@@ -49,8 +47,13 @@ var layers = map[string]layer{
 	"internal/devkafka":   {outside: "github.com/twmb/franz-go/pkg/kfake github.com/twmb/franz-go/pkg/kmsg"},
 	"internal/httpcall":   {inside: words, outside: "code.dny.dev/ssrf"}, // the calls of definitions
 	"internal/mcp":        {inside: words, outside: "github.com/modelcontextprotocol/go-sdk"},
-	"internal/memory":     {inside: words + " pkg/spi"},
-	"internal/bus":        {inside: words + " pkg/spi internal/kafka internal/avro"}, // the contracts on Kafka
+
+	// Contracts that two implementations keep, and the suite that both run.
+	"internal/spi/eventbus": {pure: true},
+	"internal/spi/workflow": {pure: true, inside: "pkg/events"},
+	"internal/spi/spitest":  {inside: words + " internal/spi/eventbus internal/spi/workflow"}, // tests, with a clock and random names
+	"internal/memory":       {inside: words + " internal/spi"},
+	"internal/bus":          {inside: words + " internal/spi internal/kafka internal/avro"}, // the contracts on Kafka
 
 	// Services: each one job over the homes above.
 	"internal/schedule": {inside: words, outside: "github.com/robfig/cron/v3", pure: true},
@@ -59,7 +62,7 @@ var layers = map[string]layer{
 	"internal/draw":     {inside: rules},
 	"internal/problem":  {inside: words},
 	"internal/facts":    {pure: true, inside: "pkg/events"},
-	"internal/jsonfit":  {pure: true}, // why JSON does not fit a Go type
+	"internal/jsonfit":  {pure: true},                                                         // why JSON does not fit a Go type
 	"internal/decide":   {pure: true, inside: "pkg/events pkg/fsm pkg/topics internal/facts"}, // what follows from an input
 
 	// The three workers and what they share. They reach a library only through its home.
