@@ -123,14 +123,10 @@ func answer(ctx context.Context, c *client.Client, i *client.Instance, t *events
 	if strings.HasPrefix(asked.Input.Email, doubt) {
 		f = form{Reason: "nobody has heard of " + asked.Input.Name}
 	}
-	result, err := json.Marshal(f)
-	if err != nil {
-		return err
-	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	_, err = c.Do(ctx, client.TaskRequest{
-		Type: i.WorkflowType, InstanceID: i.InstanceID, TaskID: t.TaskID, Attempt: t.Attempt, By: "sales", Result: result,
+	_, err := c.Do(ctx, client.TaskRequest{
+		Type: i.WorkflowType, InstanceID: i.InstanceID, TaskID: t.TaskID, Attempt: t.Attempt, By: "sales", Result: f,
 		CommandID: events.DeriveUUID(t.TaskID, fmt.Sprint("sales/", t.Attempt)),
 	})
 	if errors.Is(err, client.ErrConflict) {

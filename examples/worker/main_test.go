@@ -1,6 +1,8 @@
 package main
 
 import (
+	"encoding/json"
+	"os"
 	"strings"
 	"testing"
 
@@ -42,6 +44,22 @@ func TestWorker(t *testing.T) {
 			t.Errorf("retried after %s", got)
 		}
 	})
+}
+
+// workers.json is what `leat def validate order.yaml --workers workers.json`
+// compares the definition with.
+func TestWorkersFileIsOfTheHandlers(t *testing.T) {
+	w, err := worker([]string{"localhost:9092"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := json.MarshalIndent(w.Schemas(), "", "  ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := os.ReadFile("workers.json"); strings.TrimSpace(string(got)) != string(want) {
+		t.Errorf("workers.json is not of these handlers; it should hold\n%s", want)
+	}
 }
 
 // A handler is a function: a test calls it.

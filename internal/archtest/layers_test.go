@@ -61,6 +61,7 @@ var layers = map[string]layer{
 	"internal/tui":      {inside: rules + " internal/definition", outside: "charm.land/bubbletea/v2"},
 	"internal/draw":     {inside: rules},
 	"internal/problem":  {inside: words},
+	"internal/rest":     {inside: words + " internal/problem", outside: "github.com/danielgtaylor/huma/v2"},
 	"internal/facts":    {pure: true, inside: "pkg/events"},
 	"internal/jsonfit":  {pure: true},                                                         // why JSON does not fit a Go type
 	"internal/decide":   {pure: true, inside: "pkg/events pkg/fsm pkg/topics internal/facts"}, // what follows from an input
@@ -68,8 +69,9 @@ var layers = map[string]layer{
 	// The three workers and what they share. They reach a library only through its home.
 	"internal/shard":     {inside: words + " internal/kafka"},
 	"internal/router":    {inside: rules + " internal/decide internal/shard internal/kafka internal/store internal/avro internal/registry internal/schedule", outside: "golang.org/x/sync/errgroup"},
-	"internal/projector": {inside: rules + " internal/shard internal/kafka internal/store internal/avro internal/definition internal/registry internal/problem", outside: "github.com/danielgtaylor/huma/v2"},
+	"internal/projector": {inside: rules + " internal/shard internal/kafka internal/store internal/avro internal/definition internal/registry internal/problem internal/rest", outside: "github.com/danielgtaylor/huma/v2"},
 	"internal/executor":  {inside: rules + " internal/kafka internal/avro internal/shard internal/problem", outside: "golang.org/x/time/rate"},
+	"internal/gateway":   {inside: words + " internal/executor internal/kafka internal/problem internal/rest", outside: "github.com/danielgtaylor/huma/v2"},
 	"internal/console":   {},
 
 	// The composition root: the only place that knows all of the above.

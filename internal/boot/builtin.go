@@ -24,8 +24,8 @@ func (s *Settings) HTTPCalls() httpcall.Config {
 // addHandlers gives an executor its programs and what comes with it.
 func addHandlers(w *executor.Executor, running *executor.Programs, programs []string, calls httpcall.Config) error {
 	if len(programs) == 0 && len(calls.Allow) == 0 {
-		return problem.New(problem.Usage, "the executor has nothing to run", "neither --exec nor --http-allow is given",
-			"executor --exec 'queue.task=program arg…', executor --http-allow api.example.com, or write one in Go with pkg/executor")
+		return problem.New(problem.Usage, "the executor has nothing to run", "none of --exec, --http and --http-allow is given",
+			"executor --exec 'queue.task=program arg…', executor --http 127.0.0.1:8474 for workers in any language, executor --http-allow api.example.com, or write one in Go with pkg/executor")
 	}
 	if err := addPrograms(w, running, programs); err != nil {
 		return err

@@ -1,6 +1,7 @@
 package boot
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"github.com/leat-io/leat/internal/console"
 	"github.com/leat-io/leat/internal/devkafka"
 	"github.com/leat-io/leat/internal/executor"
+	"github.com/leat-io/leat/internal/gateway"
 	"github.com/leat-io/leat/internal/httpcall"
 	"github.com/leat-io/leat/internal/kafka"
 	"github.com/leat-io/leat/internal/problem"
@@ -26,6 +28,8 @@ type DevOptions struct {
 	HTTP       string // default 127.0.0.1:8470
 	HTTPRemote bool   // allow an HTTP that is not a loopback address: the API has no authentication
 	HTTPHosts  []string
+	Workers    string // where workers poll for tasks; default GatewayAddr, or a free port when that is taken
+	Token      string // bearer token of workers, "" for none
 	Kafka      string // default 127.0.0.1:9092
 	Partitions int    // of topics without a count of their own; default topics.DevPartitions
 	Exec       []string
@@ -37,11 +41,12 @@ type DevOptions struct {
 // DevHTTP is where `leat dev` serves when nothing is said.
 const DevHTTP = "127.0.0.1:8470"
 
-// Dev is Leat in one process: an embedded broker, a router, a projector and an
-// executor.
+// Dev is Leat in one process: an embedded broker, a router, a projector, an
+// executor and a gateway for workers.
 type Dev struct {
 	Broker string   // host:port for Kafka clients
 	URL    string   // of the API
+	Worker string   // where workers poll for tasks
 	Data   string   // "" in memory
 	Queues []string // that its executor serves
 	health Health
@@ -90,6 +95,9 @@ func (o DevOptions) withDefaults() (DevOptions, error) {
 		return o, problem.New(problem.AddressRefused, "cannot serve the API on "+o.HTTP,
 			"it is not a loopback address, and the API has no authentication: anybody who reaches it can start, signal and end workflows",
 			"leat dev --http 127.0.0.1:0, or say that it is meant: --http-remote")
+	}
+	if err := checkGateway(o.Workers, o.Token); o.Workers != "" && err != nil {
+		return o, err
 	}
 	if o.Memory {
 		o.Data = ""
@@ -145,6 +153,15 @@ func (d *Dev) startWorkers(o DevOptions) (err error) {
 	if err != nil {
 		return err
 	}
+	g, workers, err := d.newGateway(o, config, metrics)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_ = workers.listener.Close()
+		}
+	}()
 	viewing := projector.Config{
 		Kafka: config, Dir: o.path("projector"), Logger: o.Logger.With("part", "projector"), Metrics: metrics.projector(),
 		Page: console.Handler(),
@@ -178,6 +195,7 @@ func (d *Dev) startWorkers(o DevOptions) (err error) {
 	// It is no part of Ready: it waits for queues that are there only once a
 	// definition that uses them is deployed.
 	d.run("executor", e)
+	d.runGateway(g, workers)
 	return nil
 }
 
@@ -195,6 +213,45 @@ func (d *Dev) newExecutor(o DevOptions, config kafka.Config, metrics *metricSet)
 	}
 	d.Queues = e.Queues()
 	return e, nil
+}
+
+// devDrain is how long workers may go on with their tasks when everything stops.
+const devDrain = 3 * time.Second
+
+// newGateway hands the tasks of all other queues to workers. Without an address
+// of its own it gives way to a second `leat dev`.
+func (d *Dev) newGateway(o DevOptions, config kafka.Config, metrics *metricSet) (*gateway.Gateway, *httpServer, error) {
+	w, err := gateway.New(gateway.Config{
+		Kafka: config, Token: o.Token, Served: d.Queues, DrainTimeout: devDrain, Logger: o.Logger.With("part", "gateway"),
+		Tasks: metrics.lentTasks(), Metrics: metrics.gateway(),
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	addr := cmp.Or(o.Workers, GatewayAddr)
+	server, err := listenHTTP(context.Background(), addr, w.Handler(), o.HTTPHosts...)
+	if err != nil && o.Workers == "" && Explain("", err).Code == problem.AddressTaken {
+		server, err = listenHTTP(context.Background(), "127.0.0.1:0", w.Handler(), o.HTTPHosts...)
+	}
+	if err != nil {
+		if known := Explain("", err); known.Code == problem.AddressTaken {
+			known.Fix = "stop the program that listens on " + addr + ", or: leat dev --workers 127.0.0.1:0 (another port)"
+		}
+		return nil, nil, err
+	}
+	d.Worker = server.url()
+	return w, server, nil
+}
+
+// runGateway serves the gateway until it has stopped.
+func (d *Dev) runGateway(w *gateway.Gateway, server *httpServer) {
+	d.health.Add("gateway", w.Ready)
+	serving, stop := context.WithCancel(context.WithoutCancel(d.group.ctx))
+	d.group.Go(func(context.Context) error { return server.serve(serving) })
+	d.group.Go(func(ctx context.Context) error {
+		defer stop()
+		return w.Run(ctx)
+	})
 }
 
 // run keeps one worker; when it ends by itself, everything ends.

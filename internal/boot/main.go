@@ -43,8 +43,10 @@ type process struct {
 	logger   *slog.Logger
 	health   *Health
 	servers  []*httpServer // the operators' first
+	late     []*httpServer // that are served until the worker has stopped
 	programs *executor.Programs
 	api      *current // nil when there is none
+	gateway  *current // nil when there is none
 }
 
 // Main runs a worker as a program and never returns.
@@ -150,7 +152,15 @@ func serve(role Role, s *Settings, stderr io.Writer) (err error) {
 	for _, server := range p.servers {
 		g.Go(server.serve)
 	}
-	g.Go(func(ctx context.Context) error { return p.supervise(ctx, w) })
+	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopServing()
+	for _, server := range p.late {
+		g.Go(func(context.Context) error { return server.serve(serving) })
+	}
+	g.Go(func(ctx context.Context) error {
+		defer stopServing()
+		return p.supervise(ctx, w)
+	})
 	err = g.Wait()
 	logger.Info("stopped")
 	return err

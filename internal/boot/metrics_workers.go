@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/leat-io/leat/internal/executor"
+	"github.com/leat-io/leat/internal/gateway"
 	"github.com/leat-io/leat/internal/projector"
 	"github.com/leat-io/leat/internal/shard"
 	"github.com/leat-io/leat/pkg/events"
@@ -35,7 +36,9 @@ func (s *metricSet) projector() projector.Metrics {
 		skipped := m.counter("leat_projector_skipped_total", "Records on workflow topics that no router wrote")
 		rebuilt := m.counter("leat_projector_rebuilt_total", "Times that the local copy was thrown away")
 		followers := m.gauge("leat_projector_followers", "Open live streams")
+		waits := m.gauge("leat_projector_waits", "Requests that wait for an instance to finish")
 		return projector.Metrics{
+			Waits: func(change int) { waits.WithLabelValues().Add(float64(change)) },
 			Folded: func(records, stale int, d time.Duration) {
 				folded.WithLabelValues("folded").Add(float64(records - stale))
 				folded.WithLabelValues("stale").Add(float64(stale))
@@ -97,6 +100,31 @@ func (s *metricSet) executor() executor.Metrics {
 				slots.WithLabelValues("used").Set(float64(used))
 				slots.WithLabelValues("all").Set(float64(of))
 			},
+		}
+	})
+}
+
+// lentTasks is executor for tasks that workers elsewhere run. There are no slots
+// of this process then.
+func (s *metricSet) lentTasks() executor.Metrics {
+	m := s.executor()
+	m.SlotsUsed = nil
+	return m
+}
+
+func (s *metricSet) gateway() gateway.Metrics {
+	return once(s, "gateway", func(m meters) gateway.Metrics {
+		polls := m.gauge("leat_gateway_polls", "Polls of workers that wait")
+		leases := m.gauge("leat_gateway_leases", "Tasks that workers have")
+		queues := m.gauge("leat_gateway_queues", "Queues that are read for workers")
+		expired := m.counter("leat_gateway_expired_total", "Leases that ended without their worker: silent, overdue or drained", "why")
+		refused := m.counter("leat_gateway_refused_total", "Requests that were answered with a problem", "code")
+		return gateway.Metrics{
+			Polls:   func(change int) { polls.WithLabelValues().Add(float64(change)) },
+			Leases:  func(change int) { leases.WithLabelValues().Add(float64(change)) },
+			Queues:  func(change int) { queues.WithLabelValues().Add(float64(change)) },
+			Expired: func(why string) { expired.WithLabelValues(why).Inc() },
+			Refused: func(code string) { refused.WithLabelValues(code).Inc() },
 		}
 	})
 }

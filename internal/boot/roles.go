@@ -82,28 +82,52 @@ func Projector() Role {
 	}
 }
 
-// Executor is the role that runs tasks with the programs of --exec. Handlers in
-// Go are programs of their own: see pkg/executor.
+// Executor is the role that runs tasks with the programs of --exec, and hands them
+// to workers over HTTP. Handlers in Go are programs of their own: see pkg/executor.
 func Executor() Role {
 	return Role{
 		Name: "executor", Short: "runs the tasks of workflows", OpsAddr: executorOps,
 		Example: "  executor --brokers kafka:9092 --exec 'mail.send=/usr/local/bin/send-mail --html' --exec 'pdf.*=./render'\n" +
 			"  KAFKA_BROKERS=kafka:9092 LEAT_CONCURRENCY=64 executor --exec 'quakes.classify=./classify.py'\n" +
-			"  executor --brokers kafka:9092 --http-allow 'api.example.com,*.partner.example'    # the http calls of definitions\n\n" +
+			"  executor --brokers kafka:9092 --http-allow 'api.example.com,*.partner.example'    # the http calls of definitions\n" +
+			"  executor --brokers kafka:9092 --http 127.0.0.1:8474    # workers in any language poll for tasks\n\n" +
 			"A program reads the task's input as JSON on standard input and writes the result as JSON on standard output.\n" +
 			"Exit code 0 is success, 65 a failure for good, any other a failure that may be retried.",
-		start: func(p *process) (worker, error) {
-			w, err := executor.New(executor.Config{
-				Kafka: p.kafka, Names: p.settings.Names(), Group: p.settings.Text("group"),
-				Concurrency: p.settings.Int("concurrency"), DrainTimeout: p.settings.Duration("drain-timeout"),
-				Logger: p.logger, Metrics: p.metrics.executor(),
-			})
-			if err != nil {
-				return nil, err
-			}
-			return w, addHandlers(w, p.programs, p.settings.List("exec"), p.settings.HTTPCalls())
-		},
+		start: startExecutor,
 	}
+}
+
+// startExecutor runs programs, hands tasks to workers elsewhere, or both.
+func startExecutor(p *process) (worker, error) {
+	addr, programs, calls := p.settings.Text("gateway.http"), p.settings.List("exec"), p.settings.HTTPCalls()
+	var all together
+	var served []string
+	if addr == "" || len(programs) > 0 || len(calls.Allow) > 0 {
+		w, err := executor.New(executor.Config{
+			Kafka: p.kafka, Names: p.settings.Names(), Group: p.settings.Text("group"),
+			Concurrency: p.settings.Int("concurrency"), DrainTimeout: p.settings.Duration("drain-timeout"),
+			Logger: p.logger, Metrics: p.metrics.executor(),
+		})
+		if err != nil {
+			return nil, err
+		}
+		if err := addHandlers(w, p.programs, programs, calls); err != nil {
+			return nil, err
+		}
+		all, served = append(all, w), w.Queues()
+	}
+	token, err := p.settings.GatewayToken()
+	if err != nil {
+		return nil, err
+	}
+	if addr != "" {
+		w, err := p.serveGateway(addr, token, served)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, w)
+	}
+	return all, nil
 }
 
 // addPrograms adds a handler for each 'queue.task=program arg…'.

@@ -21,9 +21,10 @@ type job struct {
 	urgency int
 	arrival int64
 	bounds  []*bound
+	lease   *Lease // nil: a handler runs it
 
 	over  chan struct{}  // closed when the handler has returned
-	news  chan struct{}  // has an element when there are details that nobody has been told
+	news  chan struct{}  // has an element when the handler, or the borrower, wants a heartbeat to be sent
 	beats sync.WaitGroup // the claim and the heartbeats
 
 	// guarded by the executor's lock
@@ -32,6 +33,8 @@ type job struct {
 	ended   bool
 	kept    bool            // its partition is given up, and it runs here all the same
 	details json.RawMessage // the newest of the handler's heartbeats, nil for none
+
+	claimDurable bool // or the result is
 }
 
 // begin arms the claim. The executor's lock is held.
@@ -84,6 +87,7 @@ func (e *Executor) attempt(j *job) {
 	if j.task.Delivery == events.AtMostOnce && !e.onlyHere(j) {
 		e.end(j)
 		j.beats.Wait()
+		j.lease.lost()
 		return // the partition's next owner runs it
 	}
 	began := time.Now()
@@ -93,6 +97,11 @@ func (e *Executor) attempt(j *job) {
 	value, failure := e.call(j)
 	ran := time.Since(began)
 	e.end(j)
+	if j.lease.unspoken() {
+		if value, failure = nil, e.putBack(j); failure == nil {
+			return
+		}
+	}
 	state := events.TaskCompleted
 	if failure != nil {
 		state = events.TaskFailed
@@ -105,9 +114,11 @@ func (e *Executor) attempt(j *job) {
 	if failure != nil {
 		failure.details = e.detailsOf(j)
 	}
-	if err := e.report.write(&j.task, e.report.result(&j.task, value, failure, ran), nil); err == nil {
+	err := e.report.write(&j.task, e.report.result(&j.task, value, failure, ran), nil)
+	if err == nil {
 		e.handedOver(j)
 	}
+	j.lease.settle(err)
 	j.beats.Wait()
 }
 
@@ -145,12 +156,16 @@ func (e *Executor) forget(j *job) {
 // call runs the handler. A panic is a failure of the task, not of the process.
 func (e *Executor) call(j *job) (value json.RawMessage, failure *failed) {
 	h := e.handler(&j.task)
+	if j.lease != nil {
+		h = j.lease.hold
+	}
 	if h == nil {
 		return nil, &failed{Error: &events.Error{Code: CodeNoHandler, Retryable: true, Message: events.Cut(fmt.Sprintf(
 			"executor %s reads queue %s and has no handler for %s; deploy one on every executor of the queue",
 			e.config.NodeID, j.task.Queue, j.task.TaskName), events.MaxMessageLength)}}
 	}
-	if e.handling.Err() != nil {
+	if e.handling.Err() != nil || e.lending != nil && j.lease == nil {
+		j.lease.lost()
 		return nil, &failed{Error: &events.Error{Code: CodeDrained, Retryable: true, Message: "the executor stopped before the task began"}}
 	}
 	task := j.task

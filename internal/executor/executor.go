@@ -17,6 +17,8 @@
 // is one queue's [shard.Worker], attempt.go runs one task, context.go is what its
 // handler can ask, report.go writes commands, limits.go, offsets.go and queue.go
 // are the data structures, failure.go says what an error means, exec.go runs programs.
+// An executor that lends its tasks (lease.go is what borrowers see, lend.go the
+// rest) has the same life, without handlers.
 package executor
 
 import (
@@ -139,6 +141,7 @@ type Executor struct {
 	handling context.Context //nolint:containedctx // the parent of every handler's context: it ends when draining takes too long
 	abandon  context.CancelCauseFunc
 	attempts sync.WaitGroup
+	lending  *lending // nil: its handlers run the tasks
 
 	mu      sync.Mutex // guards what follows, and the intakes' partitions
 	queue   queue
@@ -254,6 +257,7 @@ func (e *Executor) serve(ctx context.Context) error {
 		})
 	}
 	running.Wait()
+	e.closeLending()
 	e.setState(errors.New("executor is stopping"))
 	return errors.Join(errs...)
 }

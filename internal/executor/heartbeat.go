@@ -33,6 +33,10 @@ func (e *Executor) detailsOf(j *job) json.RawMessage {
 // heartbeat gives signs of life until the handler has returned: every now and
 // then, and soon after the handler has something to tell.
 func (j *job) heartbeat() {
+	if j.lease != nil {
+		j.relay()
+		return
+	}
 	e := j.in.e
 	every := e.heartbeatEvery(&j.task)
 	ticker := time.NewTicker(every)

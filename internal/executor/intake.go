@@ -62,7 +62,7 @@ func (in *intake) run(ctx context.Context) error {
 	defer reader.Close()
 	s := shard.New(shard.Config{
 		Kafka: in.e.config.Kafka, Topics: []string{in.topic}, Group: shard.Group{Name: in.group},
-		MaxRecords: in.e.config.Concurrency, Room: in.room, Logger: in.e.config.Logger,
+		MaxRecords: in.e.ahead(), Room: in.room, Logger: in.e.config.Logger,
 	}, in)
 	in.e.mu.Lock()
 	in.reader, in.shard = reader, s
@@ -126,8 +126,7 @@ func (in *intake) ready() error {
 // are slots, as many more are read: those that wait for a bound of their own
 // should not hold back the rest of the queue, and must not pile up either.
 func (in *intake) room(ctx context.Context) {
-	most := in.e.config.Concurrency
-	in.e.await(ctx, func() bool { return in.queued == 0 || in.queued < most && len(in.e.running) < most })
+	in.e.await(ctx, func() bool { return in.queued == 0 || in.queued < in.e.ahead() && in.e.canStart() })
 }
 
 // Open goes on from the group's offset, or from the log's start when there is

@@ -9,18 +9,25 @@ import (
 // e.mu is held.
 func (e *Executor) dispatch() {
 	var wait time.Duration
-	for len(e.running) < e.config.Concurrency {
+	for e.canStart() {
 		var j *job
 		if j, wait = e.next(); j == nil {
 			break
 		}
 		e.start(j)
 	}
+	e.lending.endRound()
 	e.wakeIn(wait)
 	if e.config.Metrics.SlotsUsed != nil {
 		e.config.Metrics.SlotsUsed(len(e.running), e.config.Concurrency)
 	}
 	e.broadcast()
+}
+
+// canStart reports whether there is a slot, and somebody to run what starts. e.mu
+// is held.
+func (e *Executor) canStart() bool {
+	return len(e.running) < e.config.Concurrency && e.lending.wants()
 }
 
 // next takes a task out of the queue. When the executor gives up, bounds bound
@@ -37,6 +44,7 @@ func (e *Executor) start(j *job) {
 	take(j.bounds, time.Now())
 	e.running[j] = true
 	j.in.queued--
+	e.lending.give(j)
 	j.begin()
 	if !j.kept {
 		e.attempts.Add(1)
@@ -84,6 +92,7 @@ func (e *Executor) handedOver(j *job) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	j.part.offsets.done(j.offset)
+	j.claimDurable = true
 	e.broadcast()
 }
 

@@ -55,15 +55,11 @@ func (r *Reader) ranges(ctx context.Context, topic string) (map[TopicPartition]R
 	if err != nil {
 		return nil, fmt.Errorf("start offsets of %s: %w", topic, err)
 	}
-	ends, err := r.admin.ListEndOffsets(ctx, topic)
-	if err != nil {
-		return nil, fmt.Errorf("end offsets of %s: %w", topic, err)
-	}
 	from, err := offsetsOf(topic, starts)
 	if err != nil {
 		return nil, err
 	}
-	to, err := offsetsOf(topic, ends)
+	to, err := r.ends(ctx, topic)
 	if err != nil {
 		return nil, err
 	}
@@ -72,6 +68,26 @@ func (r *Reader) ranges(ctx context.Context, topic string) (map[TopicPartition]R
 		all[p] = Range{Start: start, End: to[p]}
 	}
 	return all, nil
+}
+
+// Ends is the end of every partition of a topic, with the errors of [Reader.Ranges].
+func (r *Reader) Ends(ctx context.Context, topic string) (map[TopicPartition]int64, error) {
+	ends, err := r.ends(ctx, topic)
+	if !errors.Is(err, ErrNoTopic) {
+		return ends, err
+	}
+	if Pause(ctx, staleMetadata); ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	return r.ends(ctx, topic)
+}
+
+func (r *Reader) ends(ctx context.Context, topic string) (map[TopicPartition]int64, error) {
+	listed, err := r.admin.ListEndOffsets(ctx, topic)
+	if err != nil {
+		return nil, fmt.Errorf("end offsets of %s: %w", topic, err)
+	}
+	return offsetsOf(topic, listed)
 }
 
 // OffsetsAt lists, for every partition of a topic, the first offset whose record

@@ -22,6 +22,7 @@ var areas = []struct{ letter, title string }{
 	{"W", "Workflows"},
 	{"S", "Schedules"},
 	{"A", "The projector's API"},
+	{"G", "The gateway for workers"},
 	{"X", "Everything else"},
 }
 

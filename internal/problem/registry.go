@@ -22,8 +22,8 @@ const (
 )
 
 // The codes. The letter says where to look: U usage, C configuration, K Kafka,
-// D data directory, F definition file, W workflow, A the projector's API,
-// S schedule, X everything else.
+// D data directory, F definition file, W workflow, A the projector's API, G the
+// gateway for workers, S schedule, X everything else.
 const (
 	Usage          Code = "LEAT-U001"
 	UnknownCommand Code = "LEAT-U002"
@@ -58,6 +58,8 @@ const (
 	CommandConflict   Code = "LEAT-W004"
 	CommandInvalid    Code = "LEAT-W005"
 	InstanceForgotten Code = "LEAT-W006"
+	ResultMisfit      Code = "LEAT-W007"
+	RouterAway        Code = "LEAT-W008"
 	ReplayDiffers     Code = "LEAT-W020"
 
 	ScheduleMissing Code = "LEAT-S001"
@@ -69,6 +71,15 @@ const (
 	BadRequest    Code = "LEAT-A003"
 	TooManyFollow Code = "LEAT-A004"
 	ForeignHost   Code = "LEAT-A005"
+
+	LeaseForged   Code = "LEAT-G001"
+	LeaseOver     Code = "LEAT-G002"
+	QueueMissing  Code = "LEAT-G003"
+	TooManyPolls  Code = "LEAT-G004"
+	TokenWrong    Code = "LEAT-G005"
+	QueueServed   Code = "LEAT-G006"
+	GatewayAway   Code = "LEAT-G007"
+	ResultRefused Code = "LEAT-G008"
 
 	TimedOut    Code = "LEAT-X001"
 	Interrupted Code = "LEAT-X002"
@@ -114,6 +125,8 @@ var registry = map[Code]Kind{
 	InstanceMissing:   {ExitNotFound, "There is no such instance", "leat list --type TYPE shows the instances"},
 	InstanceForgotten: {ExitNotFound, "The instance is past its retention and was forgotten", "leat history TYPE KEY --brokers ADDRESS reads its events from the topic"},
 	WorkflowFailed:    {ExitWorkflow, "The workflow ended in failure", "leat history TYPE KEY shows what led to it"},
+	ResultMisfit:      {ExitError, "The result does not fit the type that it is read into", "read it into json.RawMessage to see the whole, and correct the type or the definition's output"},
+	RouterAway:        {ExitUnavailable, "No router answers", "check that a router runs and keeps up; leat get TYPE KEY --scan reads the state topic instead, which takes longer the more instances there are"},
 	CommandRejected:   {ExitError, "The router rejected the command", "see the reason"},
 	CommandConflict:   {ExitConflict, "The instance is not in the state that the command expects", "read the instance again, then decide whether to send the command"},
 	ReplayDiffers:     {ExitError, "A replay differs from the history", "see the difference above"},
@@ -125,9 +138,18 @@ var registry = map[Code]Kind{
 
 	ProjectorAway: {ExitUnavailable, "The projector does not answer", "start one (`leat dev`, or bin/projector), or name yours with --api"},
 	BadAnswer:     {ExitError, "The projector gave an invalid answer", "check that --api points to a projector of this version"},
-	BadRequest:    {ExitUsage, "The projector cannot understand the request", "/openapi.json describes the requests"},
-	TooManyFollow: {ExitUnavailable, "Too many live streams are open", "poll the history instead, or ask another projector"},
+	BadRequest:    {ExitUsage, "The request is not valid", "/openapi.json describes the requests"},
+	TooManyFollow: {ExitUnavailable, "Too many live streams are open, or too many requests wait", "poll instead, or ask another projector"},
 	ForeignHost:   {ExitUsage, "The request is for another host", "use http://127.0.0.1 or http://localhost, or name the host with --http-host"},
+
+	LeaseForged:   {ExitAuth, "The gateway has not issued this lease", "send the lease exactly as the poll returned it, to the queue that was polled"},
+	LeaseOver:     {ExitConflict, "The lease is over", "drop the work: the task is done, or is given to another worker with the same idempotency key; poll for another"},
+	QueueMissing:  {ExitNotFound, "There is no such queue", "check its name, or deploy the definition first (leat def deploy FILE) and poll again"},
+	TooManyPolls:  {ExitUnavailable, "Too many polls are waiting, or too many queues are polled", "wait for an answer before the next poll"},
+	TokenWrong:    {ExitAuth, "The gateway requires a bearer token", "send the header: Authorization: Bearer TOKEN, with the token of --http-token-file"},
+	QueueServed:   {ExitConflict, "The process itself runs the tasks of the queue", "poll another executor --http, or give the tasks another queue"},
+	GatewayAway:   {ExitUnavailable, "The gateway is starting or stopping", "poll again in a moment"},
+	ResultRefused: {ExitError, "The result of a task cannot be recorded", "keep large content elsewhere and return a reference"},
 
 	TimedOut:    {ExitUnavailable, "Timed out", "raise --timeout, and check that the workers run"},
 	Interrupted: {ExitInterrupted, "Stopped by the user", ""},

@@ -2,86 +2,40 @@ package projector
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
-	"reflect"
-
-	"github.com/danielgtaylor/huma/v2"
-	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"github.com/leat-io/leat/internal/problem"
+	"github.com/leat-io/leat/internal/rest"
 	"github.com/leat-io/leat/internal/store"
 	"github.com/leat-io/leat/pkg/events"
 )
 
-// maxBody bounds a request's body. How long it may take is bounded by huma (5 s).
-const maxBody = 1 << 20
+const maxBody = rest.MaxBody
 
-// newHandler builds the routes. Browsers may only use it from its own origin:
-// there is no CORS, and what changes something is refused from elsewhere.
+// newHandler builds the routes.
 func newHandler(p *Projector) (http.Handler, error) {
-	config := huma.DefaultConfig("Leat projector", "1")
-	config.Info.Description = "The state and history of workflow instances, and the commands for them."
-	config.CreateHooks = nil // no $schema in answers
-	config.DocsPath, config.SchemasPath, config.OpenAPIPath = "", "", ""
-	config.Transformers = []huma.Transformer{problems}
-	schemas := config.Components.Schemas
-	schemas.RegisterTypeAlias(reflect.TypeFor[events.ContextValue](), reflect.TypeFor[any]())
-	schemas.RegisterTypeAlias(reflect.TypeFor[json.RawMessage](), reflect.TypeFor[any]())
-	schemas.RegisterTypeAlias(reflect.TypeFor[huma.ErrorModel](), reflect.TypeFor[Problem]())
-
 	mux := http.NewServeMux()
-	api := humago.New(mux, config)
+	api := rest.API(mux, "Leat projector", "The state and history of workflow instances, and the commands for them.")
 	p.routeInstances(api)
 	p.routeHistory(api)
 	p.routeStream(api)
 	p.routeCounts(api)
 	p.routeStatus(api)
 	p.routeCommands(api)
-
-	description, err := events.EncodeJSON(api.OpenAPI())
-	if err != nil {
-		return nil, fmt.Errorf("describe the API: %w", err)
+	if err := rest.Describe(mux, api); err != nil {
+		return nil, err
 	}
-	mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/openapi+json")
-		_, _ = w.Write(description)
-	})
-	mux.HandleFunc("/api/", notFound)
+	mux.HandleFunc("/api/", rest.NotFound)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		if p.config.Page == nil || r.Method != http.MethodGet && r.Method != http.MethodHead {
-			notFound(w, r)
+			rest.NotFound(w, r)
 			return
 		}
 		p.config.Page.ServeHTTP(w, r)
 	})
-	return guard(http.NewCrossOriginProtection().Handler(wholeKey(mux))), nil
-}
-
-// guard bounds bodies and keeps browsers from guessing or caching.
-func guard(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-		w.Header().Set("X-Content-Type-Options", "nosniff")
-		w.Header().Set("Cache-Control", "no-store")
-		next.ServeHTTP(w, r)
-	})
-}
-
-func notFound(w http.ResponseWriter, r *http.Request) {
-	writeProblem(w, newProblem(http.StatusNotFound, codeRequest, "There is no such route",
-		r.Method+" "+r.URL.Path+" is not a route", "/openapi.json lists the routes"))
-}
-
-func writeProblem(w http.ResponseWriter, p *Problem) {
-	w.Header().Set("Content-Type", p.ContentType(""))
-	w.WriteHeader(p.Status)
-	if text, err := events.EncodeJSON(p); err == nil {
-		_, _ = w.Write(text) //nolint:gosec // it is JSON, whose type is said
-	}
+	return rest.Guard(wholeKey(mux)), nil
 }
 
 // read gives visit the store. It answers 503 while there is none.

@@ -39,7 +39,8 @@ type listOutput struct {
 
 type getInput struct {
 	InstancePath
-	Freshness
+	MinSequence int64  `query:"min_sequence" minimum:"0" doc:"Answer only with this sequence or a newer one: read your writes."`
+	Wait        string `query:"wait" doc:"Without min_sequence: wait for the instance to be finished, for at most this long; the answer is where it stands then, finished or not, and 404 if it is not there. With min_sequence: how long to wait for that, 10s when absent. A duration such as 500ms or 30s, at most 60s."`
 }
 
 type getOutput struct {
@@ -54,7 +55,7 @@ func (p *Projector) routeInstances(api huma.API) {
 	}, p.list)
 	huma.Register(api, huma.Operation{
 		OperationID: "get-instance", Method: http.MethodGet, Path: "/api/v1/instances/{type}/{id}", Summary: "Get the state of an instance",
-		Errors: []int{http.StatusBadRequest, http.StatusNotFound, http.StatusGatewayTimeout},
+		Errors: []int{http.StatusBadRequest, http.StatusNotFound, http.StatusGatewayTimeout, http.StatusServiceUnavailable},
 	}, p.get)
 }
 
@@ -100,13 +101,8 @@ func (p *Projector) get(ctx context.Context, in *getInput) (*getOutput, error) {
 	if err != nil {
 		return nil, err
 	}
-	var found *instance
-	if err := p.await(ctx, r, in.Freshness, func(_ *store.DB, _ events.UUID, i *instance) (sequence, known int64, err error) {
-		if found = i; found != nil {
-			sequence = found.sequence
-		}
-		return sequence, 0, nil
-	}); err != nil {
+	found, err := p.find(ctx, r, in)
+	if err != nil {
 		return nil, err
 	}
 	if found == nil {
@@ -114,4 +110,18 @@ func (p *Projector) get(ctx context.Context, in *getInput) (*getOutput, error) {
 	}
 	s, err := found.snapshot()
 	return &getOutput{Sequence: found.sequence, Body: s}, p.judge(err)
+}
+
+// find gives the instance as in asks for it, nil when it is not there.
+func (p *Projector) find(ctx context.Context, r ref, in *getInput) (found *instance, err error) {
+	if in.MinSequence == 0 && in.Wait != "" {
+		return p.finished(ctx, r, in.Wait)
+	}
+	err = p.await(ctx, r, Freshness{in.MinSequence, in.Wait}, func(_ *store.DB, _ events.UUID, i *instance) (sequence, known int64, err error) {
+		if found = i; found != nil {
+			sequence = found.sequence
+		}
+		return sequence, 0, nil
+	})
+	return found, err
 }

@@ -82,8 +82,8 @@ func (p *Projector) stream(_ context.Context, in *streamInput) (*huma.StreamResp
 // queue: it holds one page in memory and reads on at its own pace.
 func (p *Projector) follow(ctx context.Context, writer http.ResponseWriter, of name, from int64) {
 	if !p.enter() {
-		writeProblem(writer, newProblem(http.StatusServiceUnavailable, codeStreams, "Too many live streams are open",
-			fmt.Sprintf("this projector serves %d", p.config.MaxFollowers), "poll the history instead, or ask another projector"))
+		newProblem(http.StatusServiceUnavailable, problem.TooManyFollow, "Too many live streams are open",
+			fmt.Sprintf("this projector serves %d", p.config.MaxFollowers), "poll the history instead, or ask another projector").Write(writer)
 		return
 	}
 	defer p.leave()

@@ -28,6 +28,8 @@ type Config struct {
 	Metrics Metrics
 	// MaxFollowers bounds the live streams that are open at once; default 1000.
 	MaxFollowers int
+	// MaxWaits bounds the requests that wait for an instance to finish; default 2000.
+	MaxWaits int
 	// Page is served where there is no route of the API, at / for one: the
 	// console. Default: nothing is there.
 	Page http.Handler
@@ -39,6 +41,7 @@ type Metrics struct {
 	Skipped   func(topic string)                           // a record that is not a router's
 	Rebuilt   func()                                       // the store was wiped because it was ahead of the log
 	Followers func(change int)                             // a live stream began (1) or ended (-1)
+	Waits     func(change int)                             // a request began to wait for the end of an instance (1) or ended (-1)
 	Shard     shard.Metrics
 }
 
@@ -68,6 +71,7 @@ type Projector struct {
 	positions map[shard.Partition]position
 	pending   map[shard.Partition]bool // still to be read up to the end seen at start
 	followers int
+	waits     int
 	ends      ends
 }
 
@@ -81,6 +85,9 @@ func New(c Config) (*Projector, error) {
 	}
 	if c.MaxFollowers == 0 {
 		c.MaxFollowers = 1000
+	}
+	if c.MaxWaits == 0 {
+		c.MaxWaits = 2000
 	}
 	p := &Projector{
 		config:    c,

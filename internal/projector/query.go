@@ -65,10 +65,14 @@ type Freshness struct {
 }
 
 func (f Freshness) timeout() (time.Duration, error) {
-	d, err := time.ParseDuration(f.Wait)
 	if f.Wait == "" {
-		d, err = 10*time.Second, nil
+		return 10 * time.Second, nil
 	}
+	return waitOf(f.Wait)
+}
+
+func waitOf(text string) (time.Duration, error) {
+	d, err := time.ParseDuration(text)
 	if err == nil && (d < 0 || d > maxWait) {
 		err = fmt.Errorf("%s is not between 0s and %s", d, maxWait)
 	}
@@ -82,48 +86,57 @@ func (f Freshness) timeout() (time.Duration, error) {
 // reflects, and the one that another view is known to have reached.
 type look func(db *store.DB, id events.UUID, found *instance) (sequence, known int64, err error)
 
-// await looks until the answer is as new as f asks for and as the other view is,
-// at first and whenever there is news of r. It answers 504 when that takes too
-// long, but is content with what there is when only the other view is newer.
+// await looks until the answer is as new as f asks for and as the other view is.
+// It answers 504 when that takes too long, but is content with what there is when
+// only the other view is newer.
 func (p *Projector) await(ctx context.Context, r ref, f Freshness, at look) error {
 	timeout, err := f.timeout()
 	if err != nil {
 		return err
 	}
+	var sequence, wanted int64
+	inTime, err := p.lookUntil(ctx, r, timeout, func(db *store.DB, id events.UUID, found *instance) (bool, error) {
+		var known int64
+		var err error
+		sequence, known, err = at(db, id, found)
+		wanted = max(f.MinSequence, known)
+		return sequence >= wanted, err
+	})
+	if err != nil || inTime || sequence > 0 && sequence >= f.MinSequence {
+		return err
+	}
+	return tooLate(r, wanted, timeout, sequence)
+}
+
+// lookUntil looks at r until that is enough, at first and whenever there is news of
+// r, and reports whether it was in time. An instance that is forgotten is an error.
+func (p *Projector) lookUntil(ctx context.Context, r ref, timeout time.Duration, enough func(*store.DB, events.UUID, *instance) (bool, error)) (inTime bool, err error) {
 	w := p.hub.watch(r.names()...)
 	defer w.close()
 	timer := time.NewTimer(timeout)
 	defer timer.Stop()
 	for {
-		var sequence, known int64
 		if err := p.read(func(db *store.DB) error {
 			id, found, err := r.resolve(db)
 			if err != nil {
 				return err
 			}
 			w.also(name{r.workflowType, id}) // a key may stand for another id than the one it derives
-			if sequence, known, err = at(db, id, found); err != nil || found != nil {
+			if inTime, err = enough(db, id, found); err != nil || found != nil {
 				return err
 			}
 			return r.notForgotten(db, id)
-		}); err != nil {
-			return err
-		}
-		wanted := max(f.MinSequence, known)
-		if sequence >= wanted {
-			return nil
+		}); err != nil || inTime {
+			return inTime, err
 		}
 		select {
 		case <-w.news:
 		case <-timer.C:
-			if sequence > 0 && sequence >= f.MinSequence {
-				return nil
-			}
-			return tooLate(r, wanted, timeout, sequence)
+			return false, nil
 		case <-p.stopping:
-			return p.away()
+			return false, p.away()
 		case <-ctx.Done():
-			return ctx.Err()
+			return false, ctx.Err()
 		}
 	}
 }

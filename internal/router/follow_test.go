@@ -1,6 +1,7 @@
 package router
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -80,6 +81,26 @@ states:
 	for _, task := range e.cur.Chart.Tasks {
 		if !task.State.Finished() {
 			t.Errorf("task %s is %s after the resume", task.Invocation, task.State)
+		}
+	}
+}
+
+// TestNobodyIsToldWhatTheRouterAsksItself is about commands of the router's own:
+// it sees how they are answered, and no client does.
+func TestNobodyIsToldWhatTheRouterAsksItself(t *testing.T) {
+	tx, e, _ := followWorld(t, "leat: v1\ntype: bad\nversion: 1\nstates:\n  a: {}\n")
+	for _, own := range []bool{true, false} {
+		c := events.Command{Command: events.CommandCancel, WorkflowType: "bad", Key: "k"}
+		c.Resolve(events.Namespace)
+		in := tx.input()
+		in.Command, tx.records = &c, nil
+		f, err := tx.decide(t.Context(), request{at: instance{id: c.InstanceID}, entry: e, in: in, own: own})
+		if err != nil || f.Outcome == nil || f.Outcome.Error.Code != decide.CodeNotFound {
+			t.Fatalf("%+v, %v", f.Outcome, err)
+		}
+		told := slices.ContainsFunc(tx.records, func(r *kafka.Record) bool { return r.Topic == tx.lane.config.Names.Outcomes("bad") })
+		if told == own {
+			t.Errorf("the router's own: %v, and clients are told: %v", own, told)
 		}
 	}
 }

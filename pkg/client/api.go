@@ -183,7 +183,7 @@ func (c *Client) sendAPI(ctx context.Context, r Request) (Receipt, error) {
 	if err != nil {
 		return Receipt{}, invalid(err)
 	}
-	path, body, err := apiCall(r, command)
+	call, err := r.call(command)
 	if err != nil {
 		return Receipt{}, invalid(err)
 	}
@@ -192,48 +192,6 @@ func (c *Client) sendAPI(ctx context.Context, r Request) (Receipt, error) {
 		header.Set("Idempotency-Key", command.IdempotencyKey)
 	}
 	receipt := Receipt{Type: command.WorkflowType, At: command.Timestamp}
-	err = c.call(ctx, http.MethodPost, path, nil, header, body, &receipt)
+	err = c.call(ctx, http.MethodPost, "/api/v1/instances/"+url.PathEscape(command.WorkflowType)+call.path, nil, header, call.body, &receipt)
 	return receipt, err
-}
-
-// apiCall is where the projector takes a request, and in what form. What it
-// cannot take needs Brokers.
-func apiCall(r Request, command *events.Command) (path string, body map[string]any, err error) {
-	path = "/api/v1/instances/" + url.PathEscape(command.WorkflowType)
-	body = map[string]any{}
-	switch s := r.(type) {
-	case StartRequest:
-		if s.ExpectedSequence != nil || len(s.Metadata) > 0 || s.Priority != "" || !s.CorrelationID.IsNil() || !s.CommandID.IsNil() {
-			return "", nil, errors.New("a start with ExpectedSequence, Metadata, Priority, CorrelationID or CommandID needs Brokers")
-		}
-		set(body, "key", s.Key, s.Key != "")
-		set(body, "instance_id", s.InstanceID, !s.InstanceID.IsNil())
-		set(body, "version", s.Version, s.Version != 0)
-		set(body, "input", s.Input, s.Input != nil)
-	case SignalRequest:
-		if len(s.Metadata) > 0 || !s.CorrelationID.IsNil() || !s.CommandID.IsNil() {
-			return "", nil, errors.New("a signal with Metadata, CorrelationID or CommandID needs Brokers")
-		}
-		path += "/" + events.Ref{ID: command.InstanceID}.String() + "/signals"
-		body["event"] = s.Event
-		set(body, "data", s.Data, s.Data != nil)
-		set(body, "expected_sequence", s.ExpectedSequence, s.ExpectedSequence != nil)
-	case LifeRequest:
-		if len(s.Metadata) > 0 || !s.CommandID.IsNil() {
-			return "", nil, errors.New("a change with Metadata or CommandID needs Brokers")
-		}
-		path += "/" + events.Ref{ID: command.InstanceID}.String() + "/" + string(s.Command)
-		set(body, "reason", s.Reason, s.Reason != "")
-		set(body, "skip", s.Skip, s.Skip)
-		set(body, "expected_sequence", s.ExpectedSequence, s.ExpectedSequence != nil)
-	default:
-		return "", nil, fmt.Errorf("a %s needs Brokers", command.Command)
-	}
-	return path, body, nil
-}
-
-func set(body map[string]any, name string, value any, given bool) {
-	if given {
-		body[name] = value
-	}
 }

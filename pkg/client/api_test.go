@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -106,7 +107,11 @@ func TestWithoutKafkaTheProjectorWrites(t *testing.T) {
 	c := withOrder(t)
 	ctx := within(t, 60*time.Second)
 	api := withProjector(t, c, false)
-	r, err := api.Start(ctx, StartRequest{Type: "order", Key: "1", Input: []byte(`{"n":1}`)})
+	run, err := api.Start(ctx, StartRequest{Type: "order", Key: "1", Input: map[string]int{"n": 1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := run.Receipt()
 	if err != nil || r.InstanceID != events.InstanceIDForKey("order", "1") || r.Topic != c.names.Commands("order") || r.Type != "order" {
 		t.Fatalf("got %+v, %v", r, err)
 	}
@@ -130,12 +135,17 @@ func TestWithoutKafkaTheProjectorWrites(t *testing.T) {
 	if fmt.Sprint(got) != "[1 2 3 4]" {
 		t.Fatalf("got %v", got)
 	}
+	if err := run.Result(ctx, nil); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := api.WaitFinished(ctx, "order", "1"); err != nil || s.SequenceNumber != 4 {
+		t.Fatalf("got %+v, %v", s, err)
+	}
 	if _, err := api.Start(ctx, StartRequest{Type: "ordr", Key: "1"}); !errors.Is(err, ErrUnknownType) {
 		t.Fatalf("got %v", err)
 	}
 	for name, err := range map[string]error{
 		"do":     second(api.Do(ctx, StartRequest{Type: "order"})),
-		"finish": second(api.WaitFinished(ctx, "order", "1")),
 		"deploy": second(api.Deploy(ctx, DeployRequest{Name: "order.yaml", Source: []byte(order)})),
 	} {
 		if !errors.Is(err, ErrUnavailable) {
@@ -185,4 +195,70 @@ func TestAnswersThatAreNoAnswers(t *testing.T) {
 	if _, err := api.Counts(t.Context(), "order"); !errors.Is(err, ErrProjector) {
 		t.Fatalf("got %v", err)
 	}
+}
+
+// counter passes requests on and counts them.
+type counter struct {
+	http.RoundTripper
+	n atomic.Int32
+}
+
+func (c *counter) RoundTrip(r *http.Request) (*http.Response, error) {
+	c.n.Add(1)
+	return c.RoundTripper.RoundTrip(r)
+}
+
+// Waiting with a projector alone is one request that is answered at the end, for all
+// who wait for a run, and none when nobody does.
+func TestWaitingWithAProjectorAlone(t *testing.T) {
+	c := withOrder(t)
+	ctx := within(t, 60*time.Second)
+	api := withProjector(t, c, false)
+	requests := &counter{RoundTripper: api.config.HTTP.Transport}
+	api.config.HTTP.Transport = requests
+	run, err := api.Start(ctx, StartRequest{Type: "order", Key: "1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := run.Result(within(t, 50*time.Millisecond), nil); !errors.Is(err, ErrTimeout) {
+		t.Fatalf("got %v", err)
+	}
+	if _, err := api.Get(ctx, "order", "1", GetOptions{MinSequence: 2}); err != nil {
+		t.Fatal(err)
+	}
+	before := requests.n.Load()
+	done := make(chan error, 3)
+	run.AfterFunc(func() { done <- run.Result(ctx, nil) })
+	for range 2 {
+		go func() { done <- run.Result(ctx, nil) }()
+	}
+	kafka.Pause(ctx, 300*time.Millisecond)
+	if err := run.Signal(ctx, "finish", 7); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := requests.n.Load() - before; n != 2 { // the signal, and the one that waited
+		t.Errorf("%d requests", n)
+	}
+	attached, err := api.Attach(ctx, "order", "1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := Result[int](ctx, attached); err != nil || got != 7 {
+		t.Fatalf("got %d, %v", got, err)
+	}
+	if _, err := api.Attach(ctx, "order", "none"); !errors.Is(err, ErrNotFound) {
+		t.Fatalf("got %v", err)
+	}
+	open, err := api.Start(ctx, StartRequest{Type: "order", Key: "2"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := open.Done()
+	api.Close()
+	<-ended
 }

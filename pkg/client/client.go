@@ -1,22 +1,30 @@
-// Package client starts workflow instances, signals them, waits for what comes
-// of it and reads where they stand. It is the library behind the CLI.
+// Package client starts workflow instances, signals them, waits for their results
+// and reads their state. It is the library behind the CLI.
 //
 //	c, err := client.New(client.Config{Brokers: []string{"localhost:9092"}})
 //	defer c.Close()
-//	r, err := c.Start(ctx, client.StartRequest{Type: "order", Key: "order-42", Input: input})
+//	run, err := c.Start(ctx, client.StartRequest{Type: "order", Key: "order-42", Input: Order{Amount: 12}})
+//	err = run.Signal(ctx, "shipped", Parcel{Carrier: "drone"})
+//	paid, err := client.Result[Paid](ctx, run)
 //
 // Commands go straight to Kafka: when Start or Signal returns without an error,
 // the command is durable and will be decided exactly once, whatever runs at the
-// moment. Reading goes to a projector when Config.API names one, and to the topics
-// themselves otherwise, which needs no projector and takes longer the more there
-// is. Errors are *[Error] with a code, and what to do about it.
+// moment. A [Run] is watched before its start is produced; all runs of a type
+// share one reader, so that waiting costs no request and no goroutine.
+//
+// Reads go to a projector when Config.API names one. Without it the router that
+// decides for an instance is asked, and lists are read from the topics themselves,
+// which takes longer the more there is. Errors are *[Error] with a code, and what
+// to do about it; a workflow that did not complete is a *[WorkflowError].
 //
 // # Organization
 //
-// client.go makes commands durable, request.go says what can be asked, wait.go
-// and follower.go wait for decisions, read.go is the front of all reading,
-// direct.go reads topics and api.go asks a projector, deploy.go deploys,
-// schedule.go is about schedules.
+// client.go makes commands durable, request.go says what can be asked. run.go and
+// ending.go wait for the end of an instance, wait.go for the decision on a command,
+// follower.go reads topics for both, polling.go asks a projector. describe.go asks
+// a router, get.go, history.go and follow.go read one instance, direct.go reads
+// whole topics and api.go a projector; read.go is the front of all reading.
+// deploy.go deploys, schedule.go is about schedules.
 package client
 
 import (
@@ -51,7 +59,10 @@ type Config struct {
 	// Timeout bounds a read whose context has no deadline; default 30 s. Waiting
 	// and following are bounded by their contexts alone, writing by 30 s as well.
 	Timeout time.Duration
-	Logger  *slog.Logger // default: none
+	// RouterTimeout bounds how long a read without a projector waits for the answer
+	// of a router; default 1 s.
+	RouterTimeout time.Duration
+	Logger        *slog.Logger // default: none
 	// Skipped counts the records of an event topic that no router wrote and that
 	// are passed over, each time that they are read; default: nobody counts. It may
 	// be called by several goroutines at once.
@@ -73,13 +84,17 @@ type Client struct {
 	names  topics.Names
 	life   context.Context //nolint:containedctx // ends with Close, and with it every follower
 	end    context.CancelFunc
+	// idleFor is how long a topic is read on when nobody waits.
+	idleFor time.Duration
 
 	mu        sync.Mutex
 	closed    bool
 	producer  *kafka.Producer
 	reader    *kafka.Reader
 	admin     *kafka.Admin
-	followers map[string]*starting
+	followers map[string]*starting // by topic
+
+	background sync.WaitGroup // what ends with the client; nothing is added when it is closed
 }
 
 // New makes a client. The error says what is wrong with c.
@@ -96,6 +111,9 @@ func New(c Config) (*Client, error) {
 	if c.Timeout == 0 {
 		c.Timeout = 30 * time.Second
 	}
+	if c.RouterTimeout == 0 {
+		c.RouterTimeout = time.Second
+	}
 	if c.HTTP == nil {
 		c.HTTP = &http.Client{Transport: http.DefaultTransport.(*http.Transport).Clone()}
 	}
@@ -104,7 +122,7 @@ func New(c Config) (*Client, error) {
 	}
 	c.API = strings.TrimRight(c.API, "/")
 	client := &Client{
-		config: c, names: topics.Names{Prefix: c.Prefix}, followers: make(map[string]*starting),
+		config: c, names: topics.Names{Prefix: c.Prefix}, followers: make(map[string]*starting), idleFor: idleFor,
 		kafka: kafka.Config{Brokers: c.Brokers, ClientID: c.ClientID, TLS: c.TLS, SASL: kafka.SASL(c.SASL), Logger: c.Logger},
 	}
 	client.life, client.end = context.WithCancel(context.Background())
@@ -125,6 +143,7 @@ func (c *Client) Close() {
 	c.producer, c.reader, c.admin, c.followers = nil, nil, nil, nil
 	c.mu.Unlock()
 	var closing sync.WaitGroup
+	closing.Go(c.background.Wait)
 	for _, s := range followers {
 		closing.Go(func() {
 			<-s.made
@@ -153,33 +172,49 @@ func (c *Client) Close() {
 	c.config.HTTP.CloseIdleConnections()
 }
 
-// Start begins an instance. With a Key, starting is idempotent: there is one
-// instance for each key of a type, and a second start of it is a duplicate that
-// changes nothing. The error is [ErrUnknownType], [ErrInvalid] or [ErrUnavailable];
-// after the last the command may or may not be durable: start again with the same
-// Key or IdempotencyKey.
-func (c *Client) Start(ctx context.Context, r StartRequest) (Receipt, error) { return c.send(ctx, r) }
-
-// Signal tells an instance that something happened. The error is as of [Client.Start].
-func (c *Client) Signal(ctx context.Context, r SignalRequest) (Receipt, error) { return c.send(ctx, r) }
-
-// send makes one command durable.
-func (c *Client) send(ctx context.Context, r Request) (Receipt, error) {
+// Send makes any request durable and waits for nothing else: [Client.Do] also
+// waits for what it leads to, and says why when it is refused. The error is as of
+// [Client.Start].
+func (c *Client) Send(ctx context.Context, r Request) (Receipt, error) {
 	if len(c.config.Brokers) == 0 {
 		return c.sendAPI(ctx, r)
 	}
+	command, err := r.command(c.config.Source, time.Now())
+	if err != nil {
+		return Receipt{}, invalid(err)
+	}
+	return c.sendCommand(ctx, command)
+}
+
+// Signal is [Client.Send] for a signal; a program that has a [Run] can use [Run.Signal].
+func (c *Client) Signal(ctx context.Context, r SignalRequest) (Receipt, error) { return c.Send(ctx, r) }
+
+// sendCommand makes one command durable.
+func (c *Client) sendCommand(ctx context.Context, command *events.Command) (Receipt, error) {
 	type answer struct {
 		receipt Receipt
 		err     error
 	}
+	ctx, cancel := c.living(ctx)
+	defer cancel()
+	ctx, late := context.WithTimeout(ctx, writeWithin)
+	defer late()
 	done := make(chan answer, 1)
-	c.Go(ctx, r, func(receipt Receipt, err error) { done <- answer{receipt, err} })
-	a := <-done
-	if a.err != nil {
-		return Receipt{}, c.explain(ctx, a.receipt.Type, a.err)
+	c.produce(ctx, command, func(receipt Receipt, err error) { done <- answer{receipt, err} })
+	select {
+	case a := <-done:
+		if a.err != nil {
+			return Receipt{}, c.explain(ctx, a.receipt.Type, a.err)
+		}
+		return a.receipt, nil
+	case <-ctx.Done():
+		// The producer does not give up what a broker that went away may have taken.
+		return Receipt{}, failed("the command may not have been accepted", ctx.Err())
 	}
-	return a.receipt, nil
 }
+
+// writeWithin bounds how long a command may take to be durable.
+const writeWithin = 30 * time.Second
 
 // Go makes a command durable in the background and calls done when it is, or is
 // given up; in order for each instance. It blocks while too many are under way
@@ -243,7 +278,7 @@ func lazy[T any](c *Client, slot **T, open func(kafka.Config) (*T, error)) (*T, 
 func (c *Client) usable() error {
 	switch {
 	case c.closed:
-		return invalid(errors.New("the client is closed"))
+		return errClosed()
 	case len(c.config.Brokers) == 0:
 		return &Error{Code: ErrUnavailable.Code, Message: "this needs Kafka itself, and no broker is configured", Fix: "set Brokers (--brokers or KAFKA_BROKERS)"}
 	}

@@ -25,10 +25,11 @@ func within(t *testing.T, d time.Duration) context.Context {
 
 func TestStartMakesTheCommandDurable(t *testing.T) {
 	c := withOrder(t)
-	r, err := c.Start(t.Context(), StartRequest{Type: "order", Key: "42", Input: json.RawMessage(`{}`)})
+	run, err := c.Start(t.Context(), StartRequest{Type: "order", Key: "42", Input: json.RawMessage(`{}`)})
 	if err != nil {
 		t.Fatal(err)
 	}
+	r := run.Receipt()
 	id := events.InstanceIDForKey("order", "42")
 	if r.InstanceID != id || r.Topic != c.names.Commands("order") || r.Partition != topics.Partition([]byte(id.String()), 4) || r.CommandID.IsNil() || r.At.IsZero() {
 		t.Fatalf("got %+v", r)
@@ -74,7 +75,7 @@ func TestInvalidRequestsAreRefusedBeforeKafka(t *testing.T) {
 		SignalRequest{Type: "order", Event: "e"},
 		SignalRequest{Type: "order", Key: "1"},
 	} {
-		if _, err := c.send(t.Context(), r); !errors.Is(err, ErrInvalid) {
+		if _, err := c.Send(t.Context(), r); !errors.Is(err, ErrInvalid) {
 			t.Errorf("%+v: got %v", r, err)
 		}
 		if _, err := c.Do(t.Context(), r); !errors.Is(err, ErrInvalid) {
@@ -110,21 +111,21 @@ func firstError(seq iter.Seq2[events.Event, error]) error {
 func TestDoReturnsWhatTheCommandLedTo(t *testing.T) {
 	c := withOrder(t)
 	ctx := within(t, 20*time.Second)
-	d, err := c.StartAndWait(ctx, StartRequest{Type: "order", Key: "1"})
+	d, err := c.Do(ctx, StartRequest{Type: "order", Key: "1"})
 	if err != nil || len(d.Events) != 2 || d.Sequence() != 2 || d.Receipt.Topic == "" || d.Duplicate() {
 		t.Fatalf("got %+v, %v", d, err)
 	}
-	d, err = c.StartAndWait(ctx, StartRequest{Type: "order", Key: "1"})
+	d, err = c.Do(ctx, StartRequest{Type: "order", Key: "1"})
 	if err != nil || !d.Duplicate() || d.Sequence() != 2 {
 		t.Fatalf("got %+v, %v", d, err)
 	}
 	far := int64(9)
-	d, err = c.SignalAndWait(ctx, SignalRequest{Type: "order", Key: "1", Event: "finish", ExpectedSequence: &far})
+	d, err = c.Do(ctx, SignalRequest{Type: "order", Key: "1", Event: "finish", ExpectedSequence: &far})
 	var why *events.Error
 	if !errors.Is(err, ErrConflict) || d.Outcome == nil || !errors.As(err, &why) || why.Code != "SEQUENCE" {
 		t.Fatalf("got %+v, %v", d, err)
 	}
-	if _, err = c.SignalAndWait(ctx, SignalRequest{Type: "order", Key: "1", Event: "refuse"}); !errors.Is(err, ErrRejected) {
+	if _, err = c.Do(ctx, SignalRequest{Type: "order", Key: "1", Event: "refuse"}); !errors.Is(err, ErrRejected) {
 		t.Fatalf("got %v", err)
 	}
 }
@@ -163,11 +164,11 @@ func TestGoPipelines(t *testing.T) {
 func TestWaitFindsWhatWasDecidedBefore(t *testing.T) {
 	c := withOrder(t)
 	ctx := within(t, 20*time.Second)
-	first, err := c.Start(ctx, StartRequest{Type: "order", Key: "1"})
+	first, err := c.Send(ctx, StartRequest{Type: "order", Key: "1"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := c.Start(ctx, StartRequest{Type: "order", Key: "1"})
+	again, err := c.Send(ctx, StartRequest{Type: "order", Key: "1"})
 	if err != nil {
 		t.Fatal(err)
 	}

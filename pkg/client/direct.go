@@ -16,104 +16,69 @@ import (
 	"github.com/leat-io/leat/pkg/topics"
 )
 
-// getDirect reads the instance's partition of the state topic.
-func (c *Client) getDirect(ctx context.Context, workflowType, idOrKey string, o GetOptions) (Instance, error) {
-	ids := candidates(workflowType, idOrKey)
-	fresh := make(chan struct{}, 1)
-	if o.MinSequence > 0 {
-		f, err := c.follow(ctx, c.names.State(workflowType))
-		if err != nil {
-			return Instance{}, c.explain(ctx, workflowType, err)
-		}
-		forget := f.watch(&watch{keys: ids, record: func(*kafka.Record) {}, settled: func() {
-			select {
-			case fresh <- struct{}{}:
-			default: // told already
-			}
-		}})
-		defer forget()
-	}
-	for {
-		s, err := c.scanFor(ctx, workflowType, ids)
-		if err != nil {
-			return Instance{}, err
-		}
-		switch {
-		case s != nil && !s.ForgottenAt.IsZero():
-			return Instance{}, forgotten(workflowType, idOrKey)
-		case s == nil && o.MinSequence == 0:
-			return Instance{}, notFound(workflowType, idOrKey)
-		case s != nil && s.SequenceNumber >= o.MinSequence:
-			return *s, nil
-		}
-		select {
-		case <-fresh:
-		case <-ctx.Done():
-			return Instance{}, newError(ErrTimeout, ctx.Err(), "%s %s has not reached sequence %d in time", workflowType, idOrKey, o.MinSequence)
-		}
-	}
+// part is what is read of a topic: the partition of a key, or all of it for a nil
+// key.
+type part struct {
+	topic    string
+	key      []byte
+	from     int64                   // offset to begin at, if the partition has it; else its beginning
+	progress func(done, total int64) // called now and then; may be nil
 }
 
-// scanFor is the newest snapshot of the first of ids that there is, nil for none.
-func (c *Client) scanFor(ctx context.Context, workflowType string, ids []events.UUID) (*Instance, error) {
-	for _, id := range ids {
-		key := []byte(id.String())
-		var newest *Instance
-		var poison error
-		topic := c.names.State(workflowType)
-		err := c.scan(ctx, workflowType, topic, key, func(r *kafka.Record) error {
-			switch {
-			case !bytes.Equal(r.Key, key):
-			case r.Value == nil:
-				newest, poison = nil, nil
-			default:
-				if s, err := avro.DecodeSnapshot(r.Value); err == nil {
-					newest = &s
-				} else {
-					poison = err
-					c.foreign(r, err)
-				}
-			}
-			return nil
-		})
-		switch {
-		case err != nil:
-			return nil, err
-		case newest != nil:
-			return newest, nil
-		case poison != nil:
-			return nil, unreadable(topic, poison)
-		}
-	}
-	return nil, nil //nolint:nilnil // no instance is an answer
-}
+// errEnough is what a visit returns that wants to see no more.
+var errEnough = errors.New("enough is read")
 
-// scan reads the key's partition of a topic, or all of it for a nil key.
-func (c *Client) scan(ctx context.Context, workflowType, topic string, key []byte, visit func(*kafka.Record) error) error {
+// progressEvery is how many records are read between two calls of progress.
+const progressEvery = 10_000
+
+// scan calls visit with the records of a part, in the order of each partition.
+func (c *Client) scan(ctx context.Context, workflowType string, of part, visit func(*kafka.Record) error) error {
 	reader, err := c.reading()
 	if err != nil {
 		return err
 	}
-	ranges, err := reader.Ranges(ctx, topic)
+	ranges, err := reader.Ranges(ctx, of.topic)
 	if kafka.NoTopic(err) {
 		return c.unknownType(ctx, workflowType, err)
 	}
 	if err != nil {
-		return failed("read "+topic, err)
+		return failed("read "+of.topic, err)
 	}
 	mine := int32(-1)
-	if key != nil {
-		mine = topics.Partition(key, int32(len(ranges))) //nolint:gosec // partition counts are small
+	if of.key != nil {
+		mine = topics.Partition(of.key, int32(len(ranges))) //nolint:gosec // partition counts are small
 	}
 	for p, r := range ranges {
 		if mine >= 0 && p.Partition != mine {
 			continue
 		}
-		if err := reader.ReadTo(ctx, p, r.Start, r.End, visit); err != nil {
-			return failed("read "+topic, err)
+		if of.from > r.Start && of.from < r.End {
+			r.Start = of.from
+		}
+		err := reader.ReadTo(ctx, p, r.Start, r.End, of.showing(r, visit))
+		if errors.Is(err, errEnough) {
+			return nil
+		}
+		if err != nil {
+			return failed("read "+of.topic, err)
 		}
 	}
 	return nil
+}
+
+// showing is visit, with progress.
+func (of *part) showing(r kafka.Range, visit func(*kafka.Record) error) func(*kafka.Record) error {
+	if of.progress == nil {
+		return visit
+	}
+	of.progress(0, r.End-r.Start)
+	n := 0
+	return func(record *kafka.Record) error {
+		if n++; n%progressEvery == 0 || record.Offset == r.End-1 {
+			of.progress(record.Offset+1-r.Start, r.End-r.Start)
+		}
+		return visit(record)
+	}
 }
 
 func unreadable(topic string, err error) error {
@@ -123,7 +88,7 @@ func unreadable(topic string, err error) error {
 // all calls visit with the newest snapshot of every instance of a type, in no order.
 func (c *Client) all(ctx context.Context, workflowType string, visit func(*Instance)) error {
 	newest := make(map[string][]byte)
-	if err := c.scan(ctx, workflowType, c.names.State(workflowType), nil, func(r *kafka.Record) error {
+	if err := c.scan(ctx, workflowType, part{topic: c.names.State(workflowType)}, func(r *kafka.Record) error {
 		if r.Value == nil {
 			delete(newest, string(r.Key))
 			return nil
@@ -208,72 +173,6 @@ func (c *Client) countsDirect(ctx context.Context, workflowType string, where []
 	return n, cmp.Or(err, wanted.unknown(workflowType))
 }
 
-// historyDirect reads the instance's partition of the event store.
-func (c *Client) historyDirect(ctx context.Context, workflowType, idOrKey string, r HistoryRequest) ([]events.Event, error) {
-	topic := c.names.Events(workflowType)
-	for _, id := range candidates(workflowType, idOrKey) {
-		key, seen := []byte(id.String()), false
-		list := []events.Event{}
-		h := avro.History{Type: workflowType}
-		err := c.scan(ctx, workflowType, topic, key, func(record *kafka.Record) error {
-			if !bytes.Equal(record.Key, key) || r.Limit > 0 && len(list) == r.Limit {
-				return nil
-			}
-			e, err := h.Next(record.Key, record.Value, record.Offset)
-			if errors.Is(err, avro.ErrForeign) {
-				c.foreign(record, err)
-				return nil
-			}
-			seen = true
-			if err != nil {
-				return unreadable(topic, err)
-			}
-			if e.SequenceNumber >= r.From {
-				list = append(list, e)
-			}
-			return nil
-		})
-		if err != nil || seen {
-			return list, err
-		}
-	}
-	return nil, notFound(workflowType, idOrKey)
-}
-
-// followDirect reads the instance's partitions of events and state until the
-// newest snapshot says that it is finished and its last event was yielded.
-func (c *Client) followDirect(ctx context.Context, workflowType, idOrKey string, from int64, yield func(events.Event) bool) error {
-	next, err := c.starts(ctx, workflowType, candidates(workflowType, idOrKey))
-	if err != nil {
-		return err
-	}
-	ctx, cancel := c.living(ctx)
-	defer cancel()
-	fetcher, err := kafka.NewFetcher(c.kafka)
-	if err != nil {
-		return invalid(err)
-	}
-	defer fetcher.Close()
-	fetcher.AddAll(next)
-	t := &trail{client: c, keys: make(map[string]*avro.History), states: c.names.State(workflowType), from: from, yield: yield, last: -1}
-	for _, id := range candidates(workflowType, idOrKey) {
-		t.keys[id.String()] = &avro.History{Type: workflowType}
-	}
-	for more := true; more; {
-		records, err := fetcher.Poll(ctx, pollLimit)
-		if ctx.Err() != nil {
-			err = ctx.Err()
-		}
-		if err != nil {
-			return failed("follow "+workflowType+" "+idOrKey, err)
-		}
-		if more, err = t.read(records); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // foreign says that a record on an event topic was passed over.
 func (c *Client) foreign(r *kafka.Record, why error) {
 	if c.config.Skipped != nil {
@@ -281,70 +180,4 @@ func (c *Client) foreign(r *kafka.Record, why error) {
 	}
 	c.config.Logger.Warn("record is not a router's, skipping it", slog.String("topic", r.Topic),
 		slog.Int("partition", int(r.Partition)), slog.Int64("offset", r.Offset), slog.Any("error", why))
-}
-
-// trail is what followDirect knows of one instance.
-type trail struct {
-	client *Client
-	keys   map[string]*avro.History // of its records: the ids that it may have
-	states string                   // the topic of snapshots
-	from   int64                    // the first event to yield
-	yield  func(events.Event) bool
-	seen   int64 // its newest event
-	last   int64 // its last event; -1 while it is not finished
-}
-
-// read takes the next records; more is false after the last event, or when
-// yield says so.
-func (t *trail) read(records []*kafka.Record) (more bool, err error) {
-	for _, r := range records {
-		h := t.keys[string(r.Key)]
-		if h == nil {
-			continue
-		}
-		if r.Topic == t.states {
-			if s, err := avro.DecodeSnapshot(r.Value); err == nil && s.State.Finished() {
-				t.last = s.SequenceNumber
-			}
-			continue
-		}
-		e, err := h.Next(r.Key, r.Value, r.Offset)
-		if errors.Is(err, avro.ErrForeign) {
-			t.client.foreign(r, err)
-			continue
-		}
-		if err != nil {
-			return false, unreadable(r.Topic, err)
-		}
-		t.seen = e.SequenceNumber
-		if t.seen >= t.from && !t.yield(e) {
-			return false, nil
-		}
-	}
-	return t.last < 0 || t.seen < t.last, nil
-}
-
-// starts is where the partitions of events and state begin in which ids are.
-func (c *Client) starts(ctx context.Context, workflowType string, ids []events.UUID) (map[kafka.TopicPartition]int64, error) {
-	ctx, cancel := c.bounded(ctx)
-	defer cancel()
-	reader, err := c.reading()
-	if err != nil {
-		return nil, err
-	}
-	next := make(map[kafka.TopicPartition]int64)
-	for _, topic := range []string{c.names.Events(workflowType), c.names.State(workflowType)} {
-		ranges, err := reader.Ranges(ctx, topic)
-		if kafka.NoTopic(err) {
-			return nil, c.unknownType(ctx, workflowType, err)
-		}
-		if err != nil {
-			return nil, failed("read "+topic, err)
-		}
-		for _, id := range ids {
-			p := kafka.TopicPartition{Topic: topic, Partition: topics.Partition([]byte(id.String()), int32(len(ranges)))} //nolint:gosec // partition counts are small
-			next[p] = ranges[p].Start
-		}
-	}
-	return next, nil
 }

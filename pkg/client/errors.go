@@ -49,12 +49,16 @@ var (
 	ErrRejected    = kind(problem.CommandRejected)    // the router refused the command
 	ErrConflict    = kind(problem.CommandConflict)    // ExpectedSequence did not match
 	ErrUnavailable = kind(problem.KafkaAway)          // Kafka did not answer; a command may or may not be durable
+	ErrNoRouter    = kind(problem.RouterAway)         // no router answered; a command is durable and will be decided when one does
 	ErrProjector   = kind(problem.ProjectorAway)      // the projector did not answer
 	ErrAnswer      = kind(problem.BadAnswer)          // the projector answered what cannot be read
 	ErrTimeout     = kind(problem.TimedOut)           // the context ended first
 	ErrDefinition  = kind(problem.DefinitionInvalid)  // the definition does not validate
 	ErrDeployed    = kind(problem.DefinitionConflict) // the version is deployed with other content
 	ErrTopic       = kind(problem.TopicShape)         // a topic is not of the shape that Leat needs
+
+	ErrWorkflow = kind(problem.WorkflowFailed) // the instance did not complete: what every *WorkflowError is
+	ErrResult   = kind(problem.ResultMisfit)   // the result does not fit what it is read into
 
 	ErrNoSchedule     = kind(problem.ScheduleMissing) // there is no such schedule
 	ErrScheduleExists = kind(problem.ScheduleExists)  // there is one of that name already
@@ -64,6 +68,9 @@ var (
 func kind(code problem.Code) *Error {
 	return &Error{Code: string(code), Message: problem.Describe(code).Title}
 }
+
+// errClosed is the error of everything that is asked of a closed client.
+func errClosed() error { return invalid(errors.New("the client is closed")) }
 
 // newError is an error of a kind, with the kind's usual fix.
 func newError(of *Error, cause error, format string, args ...any) *Error {
@@ -158,6 +165,19 @@ func (c *Client) unknownType(ctx context.Context, workflowType string, cause err
 	return &Error{
 		Code: ErrUnknownType.Code, Message: fmt.Sprintf("no definition of workflow type %q is deployed; %s", workflowType, deployed),
 		Fix: "leat def deploy FILE", Err: cause,
+	}
+}
+
+// unfinished is the error of a wait that ended before the instance s, nil for
+// one that was never seen.
+func unfinished(ctx context.Context, workflowType, name string, s *Instance) error {
+	last := "it was never seen"
+	if s != nil {
+		last = fmt.Sprintf("it was %s in %s", s.State, strings.Join(s.Chart.Active, ", "))
+	}
+	return &Error{
+		Code: ErrTimeout.Code, Message: fmt.Sprintf("%s %s is not finished; %s", workflowType, name, last), Err: ctx.Err(),
+		Fix: fmt.Sprintf("leat history %s %s", workflowType, name),
 	}
 }
 

@@ -1,7 +1,6 @@
 package client
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -69,14 +68,4 @@ func (r MigrateRequest) command(source string, now time.Time) (*events.Command, 
 		Command: events.CommandMigrate, WorkflowType: r.Type, Key: r.Key, InstanceID: r.InstanceID, Version: r.Version, Payload: payload,
 		Reason: r.Reason, IdempotencyKey: r.IdempotencyKey, CommandID: r.CommandID, ExpectedSequence: r.ExpectedSequence,
 	}, source, now)
-}
-
-// Reset asks for a reset: [Client.Do] waits until it is decided, and says why
-// when it is refused. The error is as of [Client.Start].
-func (c *Client) Reset(ctx context.Context, r ResetRequest) (Receipt, error) { return c.send(ctx, r) }
-
-// Migrate asks for a migration: [Client.Do] waits until it is decided, and says
-// why when it is refused. The error is as of [Client.Start].
-func (c *Client) Migrate(ctx context.Context, r MigrateRequest) (Receipt, error) {
-	return c.send(ctx, r)
 }

@@ -5,54 +5,50 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/twmb/franz-go/pkg/kfake"
-
 	"github.com/leat-io/leat/pkg/client"
-	"github.com/leat-io/leat/pkg/events"
 )
 
-const definition = `leat: v1
-type: order
-version: 1
-initial: open
-states:
-  open: {on: {pay: paid}}
-  paid: {type: final}
-`
-
-func Example() {
-	cluster, err := kfake.NewCluster(kfake.NumBrokers(1)) // a broker in memory; yours is at localhost:9092
-	if err != nil {
-		fmt.Println(err)
-		return
+// What this program and the definition of the workflow "order" have agreed upon.
+type (
+	Order  struct{ Amount int }
+	Parcel struct{ Carrier string }
+	Paid   struct {
+		Amount  int    `json:"amount"`
+		Carrier string `json:"carrier"`
 	}
-	defer cluster.Close()
+)
 
-	c, err := client.New(client.Config{Brokers: cluster.ListenAddrs()})
+// Start a workflow, tell it that something happened, and wait for its result.
+func Example() {
+	brokers, stop := engine() // yours is there already, for instance at localhost:9092
+	defer stop()
+	ctx := context.Background()
+
+	c, err := client.New(client.Config{Brokers: brokers})
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	defer c.Close()
-	ctx := context.Background()
-	d, err := c.Deploy(ctx, client.DeployRequest{Name: "order.yaml", Source: []byte(definition), Partitions: 4})
+	run, err := c.Start(ctx, client.StartRequest{Type: "order", Key: "order-42", Input: Order{Amount: 12}})
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	fmt.Println("deployed", d.WorkflowType, d.Version)
-
-	r, err := c.Start(ctx, client.StartRequest{Type: "order", Key: "order-42", Input: []byte(`{"amount": 12}`)})
-	if err != nil {
+	if err := run.Signal(ctx, "shipped", Parcel{Carrier: "drone"}); err != nil {
 		fmt.Println(err)
 		return
 	}
-	fmt.Println("accepted on", r.Topic, r.InstanceID == events.InstanceIDForKey("order", "order-42"))
-
-	_, err = c.Start(ctx, client.StartRequest{Type: "ordre", Key: "order-42"})
-	fmt.Println(errors.Is(err, client.ErrUnknownType), err)
-	// Output:
-	// deployed order 1
-	// accepted on workflow.order.commands true
-	// true no definition of workflow type "ordre" is deployed; did you mean order? deployed: order (leat def deploy FILE)
+	var paid Paid
+	err = run.Result(ctx, &paid)
+	var ended *client.WorkflowError
+	switch {
+	case errors.As(err, &ended):
+		fmt.Println("the order ended", ended.State, ended.Code, ended.Message)
+	case err != nil:
+		fmt.Println(err) // the result is not known; the workflow goes on
+	default:
+		fmt.Println(paid.Amount, "paid, sent by", paid.Carrier)
+	}
+	// Output: 12 paid, sent by drone
 }

@@ -21,7 +21,10 @@ func TestForgedEventsAreCounted(t *testing.T) {
 		}
 	}
 	ctx := within(t, 30*time.Second)
-	d := fiveOrders(ctx, t, c)
+	d, err := c.Do(ctx, StartRequest{Type: "order", Key: "3"})
+	if err != nil {
+		t.Fatal(err)
+	}
 	forged := d.Events[0]
 	forged.SequenceNumber += 1000
 	forged.EventID = events.EventID("order", forged.InstanceID, forged.SequenceNumber)
@@ -35,6 +38,9 @@ func TestForgedEventsAreCounted(t *testing.T) {
 	}
 	defer producer.Close()
 	if err := producer.Send(ctx, kafka.NewRecord(c.names.Events("order"), []byte(forged.InstanceID.String()), value)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Do(ctx, SignalRequest{Type: "order", Key: "3", Event: "finish"}); err != nil {
 		t.Fatal(err)
 	}
 	list, err := c.History(ctx, "order", "3", HistoryRequest{})

@@ -68,7 +68,8 @@ func withOrder(t *testing.T) *Client {
 }
 
 // router decides like the real one as far as a client can see: start makes two
-// events, finish ends the instance, refuse is rejected, everything else is one event.
+// events, finish, fail, expire and cancel end the instance, refuse is rejected,
+// everything else is one event.
 type router struct {
 	t         *testing.T
 	client    *Client
@@ -113,8 +114,12 @@ func (r *router) decide(ctx context.Context, record *kafka.Record) {
 	}
 	s := r.instances[c.InstanceID]
 	switch {
+	case c.Command == events.CommandDescribe:
+		r.describe(ctx, &c, s)
 	case s != nil && c.ExpectedSequence != nil && *c.ExpectedSequence != s.SequenceNumber:
 		r.outcome(ctx, &c, events.OutcomeConflict, &events.Error{Code: "SEQUENCE", Message: "it is elsewhere"})
+	case c.Version == 9:
+		r.outcome(ctx, &c, events.OutcomeRejected, &events.Error{Code: "UNKNOWN_VERSION", Message: "version 9 is not deployed"})
 	case c.Command == events.CommandStart && s != nil:
 		r.outcome(ctx, &c, events.OutcomeDuplicate, nil)
 	case c.Event == "refuse":
@@ -128,7 +133,17 @@ func (r *router) decide(ctx context.Context, record *kafka.Record) {
 		r.events(ctx, &c, s, events.EventWorkflowCreated, events.EventWorkflowStarted)
 	case c.Event == "finish":
 		s.State, s.Chart.Active, s.FinishedAt = events.WorkflowCompleted, []string{"done"}, events.Instant(time.Now())
+		s.Output = c.Payload
 		r.events(ctx, &c, s, events.EventStateTransitioned, events.EventWorkflowCompleted)
+	case c.Event == "fail":
+		s.State, s.FinishedAt, s.Error = events.WorkflowFailed, events.Instant(time.Now()), &events.Error{Code: "CARD_DECLINED", Message: "the bank says no"}
+		r.events(ctx, &c, s, events.EventWorkflowFailed)
+	case c.Event == "expire":
+		s.State, s.FinishedAt = events.WorkflowTimeout, events.Instant(time.Now())
+		r.events(ctx, &c, s, events.EventWorkflowTimeout)
+	case c.Command == events.CommandCancel:
+		s.State, s.FinishedAt, s.Error = events.WorkflowCancelled, events.Instant(time.Now()), &events.Error{Code: "CANCELLED", Message: c.Reason}
+		r.events(ctx, &c, s, events.EventWorkflowCancelled)
 	default:
 		r.events(ctx, &c, s, events.EventStateTransitioned)
 	}
@@ -159,6 +174,9 @@ func (r *router) events(ctx context.Context, c *events.Command, s *events.Snapsh
 	if err := r.producer.Send(ctx, records...); err != nil && ctx.Err() == nil {
 		r.t.Error(err)
 	}
+	if types[0] == events.EventWorkflowCreated {
+		s.FirstOffset = records[0].Offset
+	}
 }
 
 func (r *router) outcome(ctx context.Context, c *events.Command, status events.OutcomeStatus, why *events.Error) {
@@ -167,12 +185,34 @@ func (r *router) outcome(ctx context.Context, c *events.Command, status events.O
 	}
 	if s := r.instances[c.InstanceID]; s != nil {
 		o.SequenceNumber, o.EventID = s.SequenceNumber, events.EventID("order", s.InstanceID, s.SequenceNumber)
+		if status == events.OutcomeDuplicate {
+			o.InstanceState, o.InstanceSequence, o.InstanceOutput, o.InstanceError = s.State, s.SequenceNumber, s.Output, s.Error
+		}
 	}
-	value, err := avro.EncodeOutcome(&o)
+	r.answer(ctx, &o)
+}
+
+func (r *router) describe(ctx context.Context, c *events.Command, s *events.Snapshot) {
+	if s == nil {
+		r.outcome(ctx, c, events.OutcomeRejected, &events.Error{Code: "NOT_FOUND", Message: "there is none"})
+		return
+	}
+	value, err := avro.EncodeSnapshot(s)
 	if err != nil {
 		r.t.Error(err)
 	}
-	if err := r.producer.Send(ctx, kafka.NewRecord(r.client.names.Outcomes("order"), []byte(c.CommandID.String()), value)); err != nil && ctx.Err() == nil {
+	r.answer(ctx, &events.Outcome{
+		CommandID: c.CommandID, WorkflowType: "order", InstanceID: c.InstanceID, Status: events.OutcomeDescribed, Timestamp: events.Instant(time.Now()),
+		SequenceNumber: s.SequenceNumber, InstanceState: s.State, InstanceSequence: s.SequenceNumber, Snapshot: value,
+	})
+}
+
+func (r *router) answer(ctx context.Context, o *events.Outcome) {
+	value, err := avro.EncodeOutcome(o)
+	if err != nil {
+		r.t.Error(err)
+	}
+	if err := r.producer.Send(ctx, kafka.NewRecord(r.client.names.Outcomes("order"), []byte(o.CommandID.String()), value)); err != nil && ctx.Err() == nil {
 		r.t.Error(err)
 	}
 }

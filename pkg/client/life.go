@@ -1,7 +1,6 @@
 package client
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -49,7 +48,3 @@ func (r LifeRequest) command(source string, now time.Time) (*events.Command, err
 		IdempotencyKey: r.IdempotencyKey, CommandID: r.CommandID, ExpectedSequence: r.ExpectedSequence, Metadata: r.Metadata,
 	}, source, now)
 }
-
-// Change asks for another state of life: [Client.Do] waits until it is decided,
-// and says why when it is refused. The error is as of [Client.Start].
-func (c *Client) Change(ctx context.Context, r LifeRequest) (Receipt, error) { return c.send(ctx, r) }

@@ -17,21 +17,34 @@ type GetOptions struct {
 	// MinSequence waits until the answer reflects this sequence or a newer one:
 	// read your writes. 0 takes what there is.
 	MinSequence int64
+	// Scan reads the instance's partition of the state topic from its beginning and
+	// asks neither a projector nor a router: it takes longer the more there is.
+	Scan bool
+	// Progress, if it is not nil, is called now and then while the topic is read:
+	// done of about total records.
+	Progress func(done, total int64)
 }
 
-// Get reads where an instance stands. idOrKey is a business key, or an
-// instance id as id:UUID; see [events.ParseRef]. The error is [ErrNotFound], [ErrUnknownType], [ErrTimeout] when MinSequence
-// is not reached in time, [ErrUnavailable] or [ErrProjector].
+// Get reads where an instance is. idOrKey is a business key, or an instance id as
+// id:UUID; see [events.ParseRef]. A projector says how far it has read; without one
+// the router that decides for the instance is asked, and its answer reflects every
+// command that was durable before. The error is [ErrNotFound], [ErrForgotten],
+// [ErrUnknownType], [ErrTimeout] when MinSequence is not reached in time,
+// [ErrNoRouter], [ErrUnavailable] or [ErrProjector].
 func (c *Client) Get(ctx context.Context, workflowType, idOrKey string, o GetOptions) (Instance, error) {
 	if err := checkName(workflowType, idOrKey); err != nil {
 		return Instance{}, err
 	}
 	ctx, cancel := c.bounded(ctx)
 	defer cancel()
-	if c.config.API != "" {
+	switch {
+	case o.Scan:
+		return c.getScan(ctx, workflowType, idOrKey, o)
+	case c.config.API != "":
 		return c.getAPI(ctx, workflowType, idOrKey, o)
+	default:
+		return c.getDirect(ctx, workflowType, idOrKey, o)
 	}
-	return c.getDirect(ctx, workflowType, idOrKey, o)
 }
 
 // ListRequest says which instances, newest first.

@@ -3,7 +3,6 @@ package client
 import (
 	"cmp"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"time"
 
@@ -13,20 +12,24 @@ import (
 // Request is what can be asked of an instance: a [StartRequest], a
 // [SignalRequest], a [LifeRequest], a [ResetRequest], a [TaskRequest] or a [MigrateRequest].
 type Request interface {
+	// command is what the router gets.
 	command(source string, now time.Time) (*events.Command, error)
+	// call is what a projector gets that writes the command in the client's place.
+	// The error says what of it needs Brokers.
+	call(*events.Command) (apiCall, error)
 }
 
 // StartRequest begins an instance. Only Type is required; give a Key, or an
 // IdempotencyKey, to make it safe to ask again.
 type StartRequest struct {
 	Type           string
-	Key            string          // business key: there is one instance for each
-	InstanceID     events.UUID     // default: derived from Key, else from IdempotencyKey, else new
-	Version        int32           // of the definition; 0 for the newest
-	Input          json.RawMessage // what the definition calls input; nil for none
-	IdempotencyKey string          // the same request again is a duplicate
-	CorrelationID  events.UUID     // default: the command id
-	CommandID      events.UUID     // default: new, or derived from IdempotencyKey
+	Key            string      // business key: there is one instance for each
+	InstanceID     events.UUID // default: derived from Key, else from IdempotencyKey, else new
+	Version        int32       // of the definition; 0 for the newest
+	Input          any         // what the definition calls input: what encodes to JSON, json.RawMessage as it is; nil for none
+	IdempotencyKey string      // the same request again is a duplicate
+	CorrelationID  events.UUID // default: the command id
+	CommandID      events.UUID // default: new, or derived from IdempotencyKey
 	// ExpectedSequence 0 refuses the start as a conflict when there is an instance;
 	// nil makes it a duplicate.
 	ExpectedSequence *int64
@@ -40,11 +43,11 @@ type SignalRequest struct {
 	Type           string
 	Key            string // business key of the instance, or
 	InstanceID     events.UUID
-	Event          string          // name of the signal
-	Data           json.RawMessage // what the definition calls event data; nil for none
-	IdempotencyKey string          // the same request again is a duplicate
-	CorrelationID  events.UUID     // default: the instance's own
-	CommandID      events.UUID     // default: new, or derived from IdempotencyKey
+	Event          string      // name of the signal
+	Data           any         // what the definition calls event data: what encodes to JSON, json.RawMessage as it is; nil for none
+	IdempotencyKey string      // the same request again is a duplicate
+	CorrelationID  events.UUID // default: the instance's own
+	CommandID      events.UUID // default: new, or derived from IdempotencyKey
 	// ExpectedSequence refuses the signal as a conflict unless the instance's
 	// newest event has this sequence; nil does not care.
 	ExpectedSequence *int64
@@ -63,9 +66,13 @@ type Receipt struct {
 }
 
 func (r StartRequest) command(source string, now time.Time) (*events.Command, error) {
+	input, err := encodeValue("Input", r.Input)
+	if err != nil {
+		return nil, err
+	}
 	c := &events.Command{
 		Command: events.CommandStart, WorkflowType: r.Type, Key: r.Key, InstanceID: r.InstanceID, Version: r.Version,
-		Payload: r.Input, IdempotencyKey: r.IdempotencyKey, CorrelationID: r.CorrelationID, CommandID: r.CommandID,
+		Payload: input, IdempotencyKey: r.IdempotencyKey, CorrelationID: r.CorrelationID, CommandID: r.CommandID,
 		ExpectedSequence: r.ExpectedSequence, Priority: r.Priority, Metadata: r.Metadata,
 	}
 	switch {
@@ -83,9 +90,13 @@ func (r SignalRequest) command(source string, now time.Time) (*events.Command, e
 	if r.Key == "" && r.InstanceID.IsNil() {
 		return nil, errors.New("a signal needs a Key or an InstanceID to say which instance is meant")
 	}
+	data, err := encodeValue("Data", r.Data)
+	if err != nil {
+		return nil, err
+	}
 	return complete(&events.Command{
 		Command: events.CommandSignal, WorkflowType: r.Type, Key: r.Key, InstanceID: r.InstanceID, Event: r.Event,
-		Payload: r.Data, IdempotencyKey: r.IdempotencyKey, CorrelationID: r.CorrelationID, CommandID: r.CommandID,
+		Payload: data, IdempotencyKey: r.IdempotencyKey, CorrelationID: r.CorrelationID, CommandID: r.CommandID,
 		ExpectedSequence: r.ExpectedSequence, Metadata: r.Metadata,
 	}, source, now)
 }

@@ -3,6 +3,7 @@ package client
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -165,7 +166,7 @@ func (c *Client) ScheduleProgress(ctx context.Context, s Schedule) (p events.Sch
 	defer cancel()
 	topic := c.names.State(s.WorkflowType)
 	home, key := []byte(events.ScheduleInstanceID(s.ScheduleID).String()), events.ScheduleProgressPrefix+s.ScheduleID
-	err = c.scan(ctx, s.WorkflowType, topic, home, func(r *kafka.Record) error {
+	err = c.scan(ctx, s.WorkflowType, part{topic: topic, key: home}, func(r *kafka.Record) error {
 		if string(r.Key) != key {
 			return nil
 		}
@@ -229,6 +230,6 @@ func (c *Client) askSchedule(ctx context.Context, event string, a ScheduleAction
 		return Receipt{}, &Error{Code: ErrSchedule.Code, Message: "a backfill is of the past, and " + a.To.Format(time.RFC3339) + " is not"}
 	}
 	return c.Signal(ctx, SignalRequest{
-		Type: record.WorkflowType, InstanceID: events.ScheduleInstanceID(a.ScheduleID), Event: event, Data: data, CommandID: a.CommandID,
+		Type: record.WorkflowType, InstanceID: events.ScheduleInstanceID(a.ScheduleID), Event: event, Data: json.RawMessage(data), CommandID: a.CommandID,
 	})
 }

@@ -1,7 +1,6 @@
 package client
 
 import (
-	"encoding/json"
 	"errors"
 	"time"
 
@@ -17,11 +16,11 @@ type TaskRequest struct {
 	InstanceID events.UUID
 	TaskID     events.UUID
 	Attempt    int32
-	By         string          // who says so
-	Claim      bool            // the task is theirs now; nobody else can end it
-	Result     json.RawMessage // of a task that is done
-	Error      *events.Error   // of one that failed
-	CommandID  events.UUID     // default: new
+	By         string        // who says so
+	Claim      bool          // the task is theirs now; nobody else can end it
+	Result     any           // of a task that is done: what encodes to JSON, json.RawMessage as it is
+	Error      *events.Error // of one that failed
+	CommandID  events.UUID   // default: new
 }
 
 func (r TaskRequest) command(source string, now time.Time) (*events.Command, error) {
@@ -31,8 +30,12 @@ func (r TaskRequest) command(source string, now time.Time) (*events.Command, err
 	case r.By == "":
 		return nil, errors.New("the field By has to say who it is")
 	}
+	result, err := encodeValue("Result", r.Result)
+	if err != nil {
+		return nil, err
+	}
 	c := &events.Command{
-		Command: events.CommandResult, WorkflowType: r.Type, Key: r.Key, InstanceID: r.InstanceID, CommandID: r.CommandID, Payload: r.Result,
+		Command: events.CommandResult, WorkflowType: r.Type, Key: r.Key, InstanceID: r.InstanceID, CommandID: r.CommandID, Payload: result,
 		Result: &events.TaskResult{TaskID: r.TaskID, Attempt: r.Attempt, NodeID: r.By, State: events.TaskCompleted},
 	}
 	switch {

@@ -3,10 +3,8 @@ package client
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -60,27 +58,14 @@ func (c *Client) Do(ctx context.Context, r Request) (Decision, error) {
 		return Decision{}, err
 	}
 	defer p.forget()
-	done := make(chan error, 1)
-	c.produce(ctx, command, func(receipt Receipt, err error) {
-		p.mu.Lock()
-		p.decision.Receipt = receipt
-		p.mu.Unlock()
-		done <- err
-	})
-	if err := <-done; err != nil {
-		return Decision{}, c.explain(ctx, command.WorkflowType, err)
+	receipt, err := c.sendCommand(ctx, command)
+	if err != nil {
+		return Decision{}, err
 	}
+	p.mu.Lock()
+	p.decision.Receipt = receipt
+	p.mu.Unlock()
 	return p.wait(ctx)
-}
-
-// StartAndWait is [Client.Do] for a start.
-func (c *Client) StartAndWait(ctx context.Context, r StartRequest) (Decision, error) {
-	return c.Do(ctx, r)
-}
-
-// SignalAndWait is [Client.Do] for a signal.
-func (c *Client) SignalAndWait(ctx context.Context, r SignalRequest) (Decision, error) {
-	return c.Do(ctx, r)
 }
 
 // Wait waits until a command that was sent before is decided; of this process or
@@ -159,18 +144,9 @@ type pending struct {
 
 // expect begins to wait, before the command is there.
 func (c *Client) expect(ctx context.Context, workflowType string, instance, command events.UUID) (*pending, error) {
-	var f *follower
-	err := c.whenRemade(ctx, workflowType, func() (err error) {
-		f, err = c.follow(ctx, c.names.Events(workflowType), c.names.Outcomes(workflowType), c.names.State(workflowType))
-		return err
-	})
-	if err != nil {
-		return nil, c.explain(ctx, workflowType, err)
-	}
 	p := &pending{done: make(chan struct{})}
 	outcomes, states, id := c.names.Outcomes(workflowType), c.names.State(workflowType), command.String()
 	p.watch = &watch{
-		keys: []events.UUID{instance, command},
 		record: func(r *kafka.Record) {
 			switch r.Topic {
 			case outcomes:
@@ -183,7 +159,13 @@ func (c *Client) expect(ctx context.Context, workflowType string, instance, comm
 		},
 		settled: p.settle,
 	}
-	p.forget = f.watch(p.watch)
+	err := c.whenRemade(ctx, workflowType, func() (err error) {
+		p.forget, err = c.watch(ctx, p.watch, place{c.names.Events(workflowType), instance}, place{outcomes, command}, place{states, instance})
+		return err
+	})
+	if err != nil {
+		return nil, c.explain(ctx, workflowType, err)
+	}
 	return p, nil
 }
 
@@ -271,70 +253,4 @@ func (p *pending) wait(ctx context.Context) (Decision, error) {
 			Fix:     "check that a router runs; the command will be decided when one does",
 		}
 	}
-}
-
-// WaitFinished waits until an instance is finished and returns where it ended,
-// which may be in failure: look at State. The instance need not be there yet;
-// nothing but ctx bounds the waiting. It needs Brokers.
-func (c *Client) WaitFinished(ctx context.Context, workflowType, idOrKey string) (Instance, error) {
-	ctx, cancel := c.living(ctx)
-	defer cancel()
-	f, err := c.follow(ctx, c.names.State(workflowType))
-	if err != nil {
-		return Instance{}, c.explain(ctx, workflowType, err)
-	}
-	finished, forget := f.watchEnd(candidates(workflowType, idOrKey))
-	defer forget()
-	last := "it was never seen"
-	for {
-		s, err := c.lookBack(ctx, workflowType, idOrKey)
-		switch {
-		case err == nil && s.State.Finished():
-			return s, nil
-		case err == nil:
-			last = fmt.Sprintf("it is %s in %s", s.State, strings.Join(s.Chart.Active, ", "))
-		case errors.Is(err, ErrForgotten):
-			return Instance{}, err
-		case !errors.Is(err, ErrNotFound) && ctx.Err() == nil && c.config.API == "":
-			return Instance{}, err
-		}
-		again := time.Hour // the follower sees everything
-		if c.config.API != "" {
-			again = time.Second // the projector may have been behind when we asked
-		}
-		select {
-		case s := <-finished:
-			return s, nil
-		case <-time.After(again):
-		case <-ctx.Done():
-			return Instance{}, &Error{
-				Code: ErrTimeout.Code, Message: fmt.Sprintf("%s %s is not finished; %s", workflowType, idOrKey, last), Err: ctx.Err(),
-				Fix: fmt.Sprintf("leat history %s %s", workflowType, idOrKey),
-			}
-		}
-	}
-}
-
-// watchEnd gives the first snapshot of a finished instance among ids.
-func (f *follower) watchEnd(ids []events.UUID) (finished <-chan Instance, forget func()) {
-	end := make(chan Instance, 1)
-	return end, f.watch(&watch{
-		keys:    ids,
-		settled: func() {},
-		record: func(r *kafka.Record) {
-			if s, err := avro.DecodeSnapshot(r.Value); err == nil && s.State.Finished() {
-				select {
-				case end <- s:
-				default: // seen before
-				}
-			}
-		},
-	})
-}
-
-// lookBack reads where an instance stands, within the client's own bound.
-func (c *Client) lookBack(ctx context.Context, workflowType, idOrKey string) (Instance, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.config.Timeout)
-	defer cancel()
-	return c.Get(ctx, workflowType, idOrKey, GetOptions{})
 }

@@ -97,7 +97,7 @@ func member(n int) client.StartRequest {
 	case n%7 == 0:
 		heir = "shared"
 	}
-	return client.StartRequest{Type: "family", Key: key, Input: fmt.Appendf(nil, `{"how":%q,"heir":%q}`, how, heir)}
+	return client.StartRequest{Type: "family", Key: key, Input: map[string]string{"how": how, "heir": heir}}
 }
 
 // Parents and children outlive a router: each attempt has one child and hears
@@ -112,7 +112,7 @@ func TestChildrenOutliveARouter(t *testing.T) {
 		first, _ := w.pair()
 		cancel := client.LifeRequest{Type: "family", Key: "f1", Command: events.CommandCancel, Reason: "a test"}
 		w.stands("family", "f1", func(s client.Instance) bool { return waitsFor(&s) != nil })
-		if _, err := w.direct.Change(w.ctx, cancel); err != nil { // nobody waits for what becomes of it
+		if _, err := w.direct.Send(w.ctx, cancel); err != nil { // nobody waits for what becomes of it
 			w.Fatal(err)
 		}
 		first.kill()
@@ -145,7 +145,7 @@ func (w *world) raise(n int) {
 			switch t.Invocation {
 			case "holding":
 				asked[id] = true
-				w.tell(w.direct.Change(w.ctx, client.LifeRequest{Type: "family", InstanceID: id, Command: events.CommandCancel}))
+				w.tell(w.direct.Send(w.ctx, client.LifeRequest{Type: "family", InstanceID: id, Command: events.CommandCancel}))
 			case "joining":
 				asked[id] = true
 				w.tell(w.direct.Signal(w.ctx, client.SignalRequest{Type: "heir", Key: s.Key, Event: "go"}))

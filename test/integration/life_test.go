@@ -27,7 +27,7 @@ func TestInstancesArePausedUnderLoad(t *testing.T) {
 		const n = 12
 		key := func(i int) string { return fmt.Sprintf("k%d", i) }
 		for i := range n {
-			if _, err := w.direct.Start(w.ctx, client.StartRequest{Type: "order", Key: key(i), Input: json.RawMessage(`{"sku":"x"}`)}); err != nil {
+			if _, err := w.direct.Send(w.ctx, client.StartRequest{Type: "order", Key: key(i), Input: json.RawMessage(`{"sku":"x"}`)}); err != nil {
 				w.Fatal(err)
 			}
 		}

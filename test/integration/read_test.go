@@ -160,7 +160,7 @@ func TestListsFilterAndPage(t *testing.T) {
 		}
 		for i := range n {
 			key := fmt.Sprintf("k%03d", i)
-			ask(client.StartRequest{Type: "sorted", Key: key, Input: fmt.Appendf(nil, `{"n":%d}`, i)})
+			ask(client.StartRequest{Type: "sorted", Key: key, Input: map[string]int{"n": i}})
 			if i%2 == 0 && i < 2*closed {
 				ask(client.SignalRequest{Type: "sorted", Key: key, Event: "close"})
 			}

@@ -139,22 +139,12 @@ func (b *Batch) work(ctx context.Context, c *client.Client, o options, path stri
 func (b *Batch) start(ctx context.Context, c *client.Client, instances []Instance, bar *progress.Bar) error {
 	for i := range instances {
 		for _, request := range instances[i].requests(b.Name) {
-			if err := insist(ctx, bar, func() error { return send(ctx, c, request) }); err != nil {
+			if err := insist(ctx, bar, func() error { _, err := c.Send(ctx, request); return err }); err != nil {
 				return fmt.Errorf("%s: %w", instances[i].Key, err)
 			}
 		}
 	}
 	return nil
-}
-
-func send(ctx context.Context, c *client.Client, request client.Request) (err error) {
-	switch r := request.(type) {
-	case client.StartRequest:
-		_, err = c.Start(ctx, r)
-	case client.SignalRequest:
-		_, err = c.Signal(ctx, r)
-	}
-	return err
 }
 
 // insist repeats what fails while Kafka or a projector is away.

@@ -34,7 +34,7 @@ func (a *app) noteUnserved(ctx context.Context, tasks []string) {
 	ctx, cancel := context.WithTimeout(ctx, executorsWithin)
 	defer cancel()
 	for _, queue := range unserved(ctx, admin, a.Settings.Names(), queues) {
-		how := "leat dev --exec '" + queue + ".*=PROGRAM', executor --exec '" + queue + ".*=PROGRAM', or a program with pkg/executor"
+		how := "leat dev --exec '" + queue + ".*=PROGRAM', executor --exec '" + queue + ".*=PROGRAM', a program with pkg/executor, or a worker over HTTP (executor --http)"
 		if queue == "http" {
 			how = "executor --http-allow HOST, or leat dev --http-allow HOST"
 		}

@@ -25,6 +25,7 @@ type app struct{ *session.Session }
 // ready is what `leat dev` prints when it is ready.
 type ready struct {
 	API     string   `json:"api"`
+	Workers string   `json:"workers"` // where workers poll for tasks
 	Kafka   string   `json:"kafka"`
 	Data    string   `json:"data,omitempty"` // absent in memory
 	Queues  []string `json:"queues"`         // whose tasks run here
@@ -54,6 +55,7 @@ func Command(s *session.Session) *cobra.Command {
 	flags.BoolVar(&o.Memory, "memory", false, "keep data in memory only; it is gone when the command ends")
 	flags.StringVar(&o.HTTP, "http", boot.DevHTTP, "address of the API; port 0 takes a free one")
 	flags.BoolVar(&o.HTTPRemote, "http-remote", false, "allow --http to be an address that other machines reach; the API has no authentication")
+	flags.StringVar(&o.Workers, "workers", "", "address where workers poll for tasks over HTTP (default: "+boot.GatewayAddr+", or a free port when that is taken)")
 	flags.StringVar(&o.Kafka, "kafka", devkafka.DefaultAddr, "address of the embedded Kafka; port 0 takes a free one")
 	flags.IntVar(&o.Partitions, "partitions", topics.DevPartitions, "partitions of topics that are created without a count")
 	boot.AddCommandFlags(flags, "dev")
@@ -73,6 +75,9 @@ func (a *app) dev(ctx context.Context, o boot.DevOptions) error {
 	}
 	o.Programs = a.Programs
 	o.Logger, o.HTTPCalls, o.HTTPHosts = logger, a.Settings.HTTPCalls(), a.Settings.List("http-host")
+	if o.Token, err = a.Settings.GatewayToken(); err != nil {
+		return err
+	}
 	if o.Memory && o.Data != "" {
 		return problem.New(problem.Usage, "--data and --memory exclude each other", "one keeps the data, the other does not", "leave one out")
 	}
@@ -100,7 +105,7 @@ func (a *app) devRun(ctx context.Context, d *boot.Dev, begin time.Time) error {
 	if err := d.Ready(starting); err != nil {
 		return err
 	}
-	r := ready{API: d.URL, Kafka: d.Broker, Data: d.Data, Queues: d.Queues, ReadyMS: time.Since(begin).Milliseconds()}
+	r := ready{API: d.URL, Workers: d.Worker, Kafka: d.Broker, Data: d.Data, Queues: d.Queues, ReadyMS: time.Since(begin).Milliseconds()}
 	if err := a.Print.Value(r, func(w io.Writer) { a.welcome(w, r) }); err != nil {
 		return err
 	}
@@ -113,8 +118,8 @@ func (a *app) welcome(w io.Writer, r ready) {
 		data = "in memory, gone when this ends"
 	}
 	_, _ = fmt.Fprintf(w, "Leat is ready (%d ms)\n\n", r.ReadyMS)
-	output.Fields(w, "  API", r.API, "  API docs", r.API+"/openapi.json", "  Metrics", r.API+"/metrics", "  Kafka", r.Kafka, "  Data", data,
-		"  Queues", strings.Join(r.Queues, ", ")+" (their tasks run here; tasks of other queues wait for an executor)")
+	output.Fields(w, "  API", r.API, "  API docs", r.API+"/openapi.json", "  Metrics", r.API+"/metrics", "  Workers", r.Workers+"/v1 (in any language, over HTTP)", "  Kafka", r.Kafka, "  Data", data,
+		"  Queues", strings.Join(r.Queues, ", ")+" (their tasks run here; tasks of other queues wait for an executor or a worker)")
 	elsewhere := ""
 	if r.Kafka != devkafka.DefaultAddr {
 		elsewhere += " --brokers " + r.Kafka

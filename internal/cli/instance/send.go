@@ -63,18 +63,7 @@ func (a *app) command(ctx context.Context, r client.Request, w *waiting) error {
 }
 
 func (a *app) send(ctx context.Context, c *client.Client, r client.Request) error {
-	var receipt client.Receipt
-	var err error
-	switch r := r.(type) {
-	case client.StartRequest:
-		receipt, err = c.Start(ctx, r)
-	case client.SignalRequest:
-		receipt, err = c.Signal(ctx, r)
-	case client.LifeRequest:
-		receipt, err = c.Change(ctx, r)
-	case client.ResetRequest:
-		receipt, err = c.Reset(ctx, r)
-	}
+	receipt, err := c.Send(ctx, r)
 	if err != nil {
 		return err
 	}

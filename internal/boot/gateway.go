@@ -1,0 +1,94 @@
+package boot
+
+import (
+	"context"
+	"os"
+	"strings"
+
+	"github.com/leat-io/leat/internal/gateway"
+	"github.com/leat-io/leat/internal/problem"
+)
+
+// GatewayAddr is where `leat dev` hands tasks to workers when nothing is said and
+// the address is free.
+const GatewayAddr = "127.0.0.1:8474"
+
+// GatewayToken is the bearer token of workers, "" for none.
+func (s *Settings) GatewayToken() (string, error) {
+	token, path := s.Text("gateway.token"), s.Text("gateway.token-file")
+	switch {
+	case path == "":
+		return token, nil
+	case token != "":
+		return "", problem.New(problem.BadSetting, "the token of workers is given twice", "gateway.token and gateway.token-file are both set", "keep the file")
+	}
+	text, err := os.ReadFile(path) //nolint:gosec // the user names the file
+	if err != nil {
+		return "", problem.Wrap(problem.BadSetting, "cannot read gateway.token-file", err)
+	}
+	if token = strings.TrimSpace(string(text)); token == "" {
+		return "", problem.New(problem.BadSetting, "gateway.token-file holds no token", path+" is empty", "write one into it, such as: openssl rand -hex 32")
+	}
+	return token, nil
+}
+
+// checkGateway refuses an address that others reach while nobody is asked who
+// they are.
+func checkGateway(addr, token string) error {
+	if token != "" || isLoopback(addr) {
+		return nil
+	}
+	return problem.New(problem.AddressRefused, "cannot hand out tasks on "+addr,
+		"it is not a loopback address, and without a token whoever reaches it can take tasks and say how they ended",
+		"give --http-token-file FILE, which workers send as Authorization: Bearer TOKEN, or listen on 127.0.0.1:8474")
+}
+
+// serveGateway puts a gateway on its address. The address is served until the
+// gateway has stopped: who has a task can report it while it drains.
+func (p *process) serveGateway(addr, token string, served []string) (worker, error) {
+	if err := checkGateway(addr, token); err != nil {
+		return nil, err
+	}
+	w, err := gateway.New(gateway.Config{
+		Kafka: p.kafka, Names: p.settings.Names(), Group: p.settings.Text("group"), DrainTimeout: p.settings.Duration("drain-timeout"),
+		Token: token, Served: served, Logger: p.logger, Tasks: p.metrics.lentTasks(), Metrics: p.metrics.gateway(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	if p.gateway != nil {
+		p.gateway.set(w.Handler())
+		return w, nil
+	}
+	p.gateway = new(current)
+	p.gateway.set(w.Handler())
+	server, err := listenHTTP(context.Background(), addr, p.gateway, p.settings.List("http-host")...)
+	if err != nil {
+		return nil, err
+	}
+	p.late = append(p.late, server)
+	p.logger.Info("serving workers", "url", server.url(), "token", token != "")
+	return w, nil
+}
+
+// together is workers that are one.
+type together []worker
+
+// Run runs all; the first error ends the others.
+func (t together) Run(ctx context.Context) error {
+	g := newGroup(ctx)
+	for _, w := range t {
+		g.Go(w.Run)
+	}
+	return g.Wait()
+}
+
+// Ready is the first error.
+func (t together) Ready() error {
+	for _, w := range t {
+		if err := w.Ready(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
