@@ -119,9 +119,9 @@ var layers = map[string]layer{
 	"cmd/executor":  {inside: "internal/boot"},
 	"cmd/leat":      {inside: "internal/cli"},
 
-	// Looser: an example shows what users do, so it uses what users can use, and
-	// starts workers the way the programs do; a test may reach for anything of ours.
-	"examples/...": {inside: "pkg internal/boot examples", outside: "github.com/schollz/progressbar/v3"},
+	// An example shows what users do, so it uses what users can use, and so do its
+	// tests. A test of ours may reach for anything of ours.
+	"examples/...": {inside: "pkg examples", outside: "github.com/schollz/progressbar/v3"},
 	"test/...":     {inside: "pkg internal schemas test examples", outside: "github.com/twmb/franz-go"},
 	"test/drawn":   {inside: "pkg internal/definition", outside: "pgregory.net/rapid"},
 	"bench/...":    {inside: "pkg internal schemas test examples bench", outside: "github.com/twmb/franz-go golang.org/x/sync/errgroup"},
