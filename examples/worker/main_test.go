@@ -22,7 +22,7 @@ func TestWorker(t *testing.T) {
 		}
 		env.Run(w.Run)
 		for key, input := range map[string]string{"order-1": `{"amount": 30}`, "order-2": `{"amount": 300}`} {
-			if _, err := env.Client().Start(t.Context(), client.StartRequest{Type: "order", Key: key, Input: []byte(input)}); err != nil {
+			if _, err := env.Client().Start(t.Context(), client.StartRequest{Type: "order", Key: key, Input: json.RawMessage(input)}); err != nil {
 				t.Fatal(err)
 			}
 		}
