@@ -57,7 +57,7 @@ sim: ## Run the simulation over SEEDS=50 random histories
 	LEAT_SIM_SEEDS=$(SEEDS) $(GOTESTSUM) $(AGAIN) --packages ./test/sim/... -- -count=1 -timeout 15m
 
 bench: ## Run the benchmarks on a real Kafka, JSON lines on stdout (ARGS='-only workflow3 -in-flight 128 -seconds 4', ARGS=-h)
-	@go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/leat
+	@go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
 	@go run ./bench $(ARGS)
 
 bench-fsm: ## Measure the interpreter beside other Go machines and XState, JSON lines (ARGS='-rounds 9')

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/leat-io/leat/bench/dev"
+	"github.com/leat-io/leat/bench/door"
 	"github.com/leat-io/leat/bench/gobench"
 	"github.com/leat-io/leat/bench/neighbours"
 	"github.com/leat-io/leat/bench/timers"
@@ -33,6 +34,8 @@ type options struct {
 	parts    int
 	profile  string
 	leat     string
+	programs string
+	warm     time.Duration
 	only     []string
 }
 
@@ -43,6 +46,7 @@ type part struct {
 }
 
 var parts = []part{
+	{"door", runDoor},
 	{"workflow3", runWorkflow3},
 	{"functions", runFunctions},
 	{"dev", runDev},
@@ -51,6 +55,13 @@ var parts = []part{
 }
 
 func main() {
+	if mine, err := door.Child(os.Args[1:]); mine {
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, os.Args[1:])
 	stop()
@@ -89,10 +100,12 @@ func parse(args []string) (options, error) {
 	flags := flag.NewFlagSet("bench", flag.ExitOnError)
 	flags.StringVar(&o.brokers, "brokers", "", "Kafka to use, host:port,...; default: a real one from its jars, started for the run")
 	flags.Float64Var(&o.seconds, "seconds", 10, "how long a side runs at one number in flight; benchmarks of functions take a tenth of it each")
-	flags.StringVar(&o.inFlight, "in-flight", "1,32,128", "workflows in flight, one number after the other")
+	flags.StringVar(&o.inFlight, "in-flight", "1,32,128,512", "workflows in flight, one number after the other")
 	flags.IntVar(&o.rounds, "rounds", 2, "how often engine and bare loop take turns")
 	flags.IntVar(&o.parts, "partitions", 8, "of every topic")
 	flags.StringVar(&o.profile, "profile", "", "directory for CPU profiles of workflow3, one a turn, and of neighbours, one a case")
+	flags.StringVar(&o.programs, "programs", "bin", "folder with the router and the projector that door measures")
+	flags.DurationVar(&o.warm, "warm", 30*time.Second, "how long door warms the broker up")
 	flags.StringVar(&o.leat, "leat", "bin/leat", "program that dev measures")
 	flags.StringVar(&only, "only", "", "benchmarks to run, of "+strings.Join(names, ",")+"; default all")
 	_ = flags.Parse(args) // it exits on an error
@@ -107,16 +120,37 @@ func parse(args []string) (options, error) {
 	return o, nil
 }
 
+func runDoor(ctx context.Context, o options, emit func(any) error) error {
+	d := door.Options{Programs: o.programs, Seconds: o.seconds, Rounds: o.rounds, Warm: o.warm, Talk: talk}
+	var err error
+	if d.InFlight, err = numbers(o.inFlight); err != nil {
+		return err
+	}
+	if o.brokers != "" {
+		d.Brokers = strings.Split(o.brokers, ",")
+	}
+	return door.Run(ctx, d, emit)
+}
+
+// numbers reads -in-flight.
+func numbers(text string) (all []int, err error) {
+	for text := range strings.SplitSeq(text, ",") {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 {
+			return nil, fmt.Errorf("-in-flight: %q is not a positive number", text)
+		}
+		all = append(all, n)
+	}
+	return all, nil
+}
+
 func runWorkflow3(ctx context.Context, o options, emit func(any) error) error {
 	w := workflow3.Options{
 		Seconds: o.seconds, Rounds: o.rounds, Partitions: int32(o.parts), Profile: o.profile, Talk: talk,
 	}
-	for text := range strings.SplitSeq(o.inFlight, ",") {
-		n, err := strconv.Atoi(text)
-		if err != nil || n < 1 {
-			return fmt.Errorf("-in-flight: %q is not a positive number", text)
-		}
-		w.InFlight = append(w.InFlight, n)
+	var err error
+	if w.InFlight, err = numbers(o.inFlight); err != nil {
+		return err
 	}
 	if o.profile != "" {
 		if err := os.MkdirAll(o.profile, 0o755); err != nil {

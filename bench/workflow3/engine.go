@@ -70,7 +70,7 @@ func startEngine(ctx context.Context, c kafka.Config, prefix string, partitions 
 	if err != nil {
 		return nil, err
 	}
-	x.Handle("bench.noop", func(context.Context, executor.Task) (executor.Result, error) { return nil, nil })
+	x.HandleTask("bench.noop", func(context.Context, executor.Task) (executor.Result, error) { return nil, nil })
 	running, end := context.WithCancel(ctx)
 	group, running := errgroup.WithContext(running)
 	group.Go(func() error { return r.Run(running) })

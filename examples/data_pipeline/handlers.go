@@ -1,30 +1,31 @@
 package main
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/leat-io/leat/examples/internal/batch"
 	"github.com/leat-io/leat/pkg/executor"
 )
 
-// handlers are the tasks. Three of them have effects, which they write under the
+// handle gives w the tasks. Three of them have effects, which they write under the
 // task's key: each may run more than once.
-var handlers = map[string]batch.Handler{
-	"pipeline.clean":     clean,
-	"pipeline.aggregate": aggregate,
-	"pipeline.merge":     merge,
-	"pipeline.warn":      effect,
-	"pipeline.archive":   archive,
-	"pipeline.publish":   effect,
+func handle(w *executor.Executor, b batch.Book) {
+	d := desk{b}
+	executor.Handle(w, "pipeline.clean", clean)
+	executor.Handle(w, "pipeline.aggregate", aggregate)
+	executor.Handle(w, "pipeline.merge", merge)
+	executor.Handle(w, "pipeline.warn", d.effect)
+	executor.Handle(w, "pipeline.archive", d.archive)
+	executor.Handle(w, "pipeline.publish", d.effect)
 }
 
-func clean(t executor.Task, _ batch.Book) (any, error) {
-	var in window
-	if err := t.Decode(&in); err != nil {
-		return nil, err
-	}
+// desk does the tasks that have effects.
+type desk struct{ book batch.Book }
+
+func clean(_ context.Context, in window) (part, error) {
 	if err := check(in.Quakes); err != nil {
-		return nil, batch.Failed("BAD_DATA", err.Error())
+		return part{}, batch.Failed("BAD_DATA", err.Error())
 	}
 	return part{Quakes: len(in.Quakes)}, nil
 }
@@ -62,16 +63,12 @@ func region(q quake) string {
 	}
 }
 
-func aggregate(t executor.Task, _ batch.Book) (any, error) {
-	var in struct {
-		Region string
-		Quakes []quake
-	}
-	if err := t.Decode(&in); err != nil {
-		return nil, err
-	}
-	return summary(in.Quakes, in.Region), nil
+type share struct {
+	Region string
+	Quakes []quake
 }
+
+func aggregate(_ context.Context, in share) (part, error) { return summary(in.Quakes, in.Region), nil }
 
 // summary is what is known of the quakes of a region.
 func summary(quakes []quake, of string) part {
@@ -89,11 +86,9 @@ func summary(quakes []quake, of string) part {
 	return p
 }
 
-func merge(t executor.Task, _ batch.Book) (any, error) {
-	var in struct{ Parts []part }
-	if err := t.Decode(&in); err != nil {
-		return nil, err
-	}
+type parts struct{ Parts []part }
+
+func merge(_ context.Context, in parts) (part, error) {
 	var all part
 	for _, p := range in.Parts {
 		all = all.with(p)
@@ -101,23 +96,17 @@ func merge(t executor.Task, _ batch.Book) (any, error) {
 	return all, nil
 }
 
-func archive(t executor.Task, b batch.Book) (any, error) {
-	var in window
-	if err := t.Decode(&in); err != nil {
-		return nil, err
-	}
-	stored := struct {
-		File   string `json:"file"`
-		Quakes int    `json:"quakes"`
-	}{t.InstanceKey + ".json", len(in.Quakes)}
-	return stored, b.Write(t, stored)
+type stored struct {
+	File   string `json:"file"`
+	Quakes int    `json:"quakes"`
+}
+
+func (d desk) archive(ctx context.Context, in window) (stored, error) {
+	s := stored{executor.TaskFrom(ctx).InstanceKey + ".json", len(in.Quakes)}
+	return s, d.book.Write(ctx, s)
 }
 
 // effect stands for a mail or a web page: it tells the world its input.
-func effect(t executor.Task, b batch.Book) (any, error) {
-	var in map[string]any
-	if err := t.Decode(&in); err != nil {
-		return nil, err
-	}
-	return nil, b.Write(t, in)
+func (d desk) effect(ctx context.Context, in map[string]any) (any, error) {
+	return nil, d.book.Write(ctx, in)
 }

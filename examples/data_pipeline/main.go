@@ -18,7 +18,7 @@ func example() batch.Batch {
 	return batch.Batch{
 		Name: "data_pipeline", About: "fan out and fan in over a week of real earthquakes",
 		File: "data_pipeline.yaml", Source: definition,
-		Instances: windows, Handlers: handlers,
+		Instances: windows, Handle: handle,
 		Ends: []batch.End{
 			{State: "published", Meaning: "aggregated, archived, merged and published"},
 			{State: "empty", Meaning: "no quakes in the window"},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 
@@ -8,16 +9,20 @@ import (
 	"github.com/leat-io/leat/pkg/executor"
 )
 
-// handlers are the tasks. Each may run more than once, so each effect is written
+// handle gives w the tasks. Each may run more than once, so each effect is written
 // under the task's key, and ids follow from the key.
-var handlers = map[string]batch.Handler{
-	"stock.reserve":   reserve,
-	"stock.release":   undo,
-	"payments.charge": charge,
-	"payments.refund": undo,
-	"shipping.ship":   ship,
-	"shipping.recall": undo,
+func handle(w *executor.Executor, b batch.Book) {
+	s := shop{b}
+	executor.Handle(w, "stock.reserve", s.reserve)
+	executor.Handle(w, "stock.release", s.undo)
+	executor.Handle(w, "payments.charge", s.charge)
+	executor.Handle(w, "payments.refund", s.undo)
+	executor.Handle(w, "shipping.ship", s.ship)
+	executor.Handle(w, "shipping.recall", s.undo)
 }
+
+// shop does the tasks.
+type shop struct{ book batch.Book }
 
 // What the world refuses.
 const (
@@ -30,62 +35,57 @@ type made struct {
 	ID string `json:"id"`
 }
 
-func reserve(t executor.Task, b batch.Book) (any, error) {
-	var in struct {
-		SKU      string
-		Quantity int
-	}
-	if err := t.Decode(&in); err != nil {
-		return nil, err
-	}
-	if in.SKU == soldOut {
-		return nil, batch.Failed("OUT_OF_STOCK", "there is no "+soldOut)
-	}
-	id := made{"stock-" + t.InstanceKey}
-	return id, b.Write(t, id)
+type goods struct {
+	SKU      string
+	Quantity int
 }
 
-func charge(t executor.Task, b batch.Book) (any, error) {
-	var in struct {
-		Amount float64
-		Card   string
+func (s shop) reserve(ctx context.Context, in goods) (made, error) {
+	if in.SKU == soldOut {
+		return made{}, batch.Failed("OUT_OF_STOCK", "there is no "+soldOut)
 	}
-	if err := t.Decode(&in); err != nil {
-		return nil, err
-	}
+	return s.make(ctx, "stock-")
+}
+
+type payment struct {
+	Amount float64
+	Card   string
+}
+
+func (s shop) charge(ctx context.Context, in payment) (made, error) {
 	switch {
 	case in.Card == declined:
-		return nil, batch.Failed("CARD_DECLINED", "the bank says no")
-	case t.Attempt == 1 && int(in.Amount)%3 == 0:
-		return nil, batch.Busy("the bank does not answer") // a retry will do
+		return made{}, batch.Failed("CARD_DECLINED", "the bank says no")
+	case executor.TaskFrom(ctx).Attempt == 1 && int(in.Amount)%3 == 0:
+		return made{}, batch.Busy("the bank does not answer") // a retry will do
 	}
-	id := made{"charge-" + t.InstanceKey}
-	return id, b.Write(t, id)
+	return s.make(ctx, "charge-")
 }
 
-func ship(t executor.Task, b batch.Book) (any, error) {
-	var in struct{ Country string }
-	if err := t.Decode(&in); err != nil {
-		return nil, err
-	}
+type parcel struct{ Country string }
+
+func (s shop) ship(ctx context.Context, in parcel) (made, error) {
 	if in.Country == nowhere {
-		return nil, batch.Failed("NO_ROUTE", "nobody delivers to "+nowhere)
+		return made{}, batch.Failed("NO_ROUTE", "nobody delivers to "+nowhere)
 	}
-	id := made{"parcel-" + t.InstanceKey}
-	return id, b.Write(t, id)
+	return s.make(ctx, "parcel-")
 }
+
+// make writes down what there is now.
+func (s shop) make(ctx context.Context, what string) (made, error) {
+	id := made{what + executor.TaskFrom(ctx).InstanceKey}
+	return id, s.book.Write(ctx, id)
+}
+
+type undone struct{ Reservation, Charge, Parcel string }
 
 // undo releases, refunds or recalls what its input names. It does not work at
 // the first attempt, as it may be in the world: undoing has retries, too.
-func undo(t executor.Task, b batch.Book) (any, error) {
-	var of struct{ Reservation, Charge, Parcel string }
-	if err := t.Decode(&of); err != nil {
-		return nil, err
-	}
-	if t.Attempt == 1 {
+func (s shop) undo(ctx context.Context, of undone) (any, error) {
+	if executor.TaskFrom(ctx).Attempt == 1 {
 		return nil, batch.Busy("try again")
 	}
-	return nil, b.Write(t, made{of.Reservation + of.Charge + of.Parcel})
+	return nil, s.book.Write(ctx, made{of.Reservation + of.Charge + of.Parcel})
 }
 
 // order is what an instance starts with.

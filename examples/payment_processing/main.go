@@ -17,7 +17,7 @@ func example() batch.Batch {
 	return batch.Batch{
 		Name: "payment_processing", About: "a saga that undoes what it did, newest first",
 		File: "payment_processing.yaml", Source: definition,
-		Instances: orders, Handlers: handlers,
+		Instances: orders, Handle: handle,
 		Ends: []batch.End{
 			{State: "shipped", Meaning: "reserved, charged and on its way"},
 			{State: "out_of_stock", Meaning: "nothing was done"},

@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -50,12 +49,20 @@ func (d *desk) Close() error {
 	return errors.Join(errs...)
 }
 
-// handler does one task: key names it whatever the attempt.
-type handler func(key string, input json.RawMessage) (any, error)
+// handle gives w the tasks. Every one may run more than once.
+func (d *desk) handle(w *executor.Executor) {
+	executor.Handle(w, "quakes.classify", classify)
+	executor.Handle(w, "quakes.notify", d.notify)
+	executor.Handle(w, "quakes.map", d.draw)
+	executor.Handle(w, "quakes.publish", d.publish)
+}
 
-// handlers are the tasks by name. Every one may run more than once.
-func (d *desk) handlers() map[string]handler {
-	return map[string]handler{
+// program does one task of a process of its own.
+type program func(t executor.Task) (any, error)
+
+// programs are the tasks for executors that run programs.
+func (d *desk) programs() map[string]program {
+	return map[string]program{
 		"quakes.classify": typed(classify),
 		"quakes.notify":   typed(d.notify),
 		"quakes.map":      typed(d.draw),
@@ -63,22 +70,13 @@ func (d *desk) handlers() map[string]handler {
 	}
 }
 
-// handleOn makes e do the tasks.
-func (d *desk) handleOn(e *executor.Executor) {
-	for name, h := range d.handlers() {
-		e.Handle(name, func(_ context.Context, t executor.Task) (executor.Result, error) {
-			return h(t.IdempotencyKey, t.Input)
-		})
-	}
-}
-
-func typed[In, Out any](do func(key string, in In) (Out, error)) handler {
-	return func(key string, input json.RawMessage) (any, error) {
+func typed[In, Out any](do func(ctx context.Context, in In) (Out, error)) program {
+	return func(t executor.Task) (any, error) {
 		var in In
-		if err := json.Unmarshal(input, &in); err != nil {
-			return nil, executor.Fail("BAD_INPUT", err.Error(), false) // it never gets better
+		if err := t.Decode(&in); err != nil {
+			return nil, err
 		}
-		return do(key, in)
+		return do(executor.WithTask(context.Background(), t), in)
 	}
 }
 
@@ -86,7 +84,7 @@ type classified struct {
 	Severity Severity `json:"severity"`
 }
 
-func classify(_ string, q Quake) (classified, error) { return classified{severity(q)}, nil }
+func classify(_ context.Context, q Quake) (classified, error) { return classified{severity(q)}, nil }
 
 type notice struct {
 	Key    string `json:"task_key"`
@@ -95,7 +93,8 @@ type notice struct {
 }
 
 // notify tells the people on duty.
-func (d *desk) notify(key string, q Quake) (notice, error) {
+func (d *desk) notify(ctx context.Context, q Quake) (notice, error) {
+	key := executor.TaskFrom(ctx).IdempotencyKey
 	n := notice{key, q.ID, headline(q)}
 	_, err := d.notices.Add(key, n)
 	return n, err
@@ -108,7 +107,8 @@ type tile struct {
 }
 
 // draw puts the quake on the map.
-func (d *desk) draw(key string, q Quake) (tile, error) {
+func (d *desk) draw(ctx context.Context, q Quake) (tile, error) {
+	key := executor.TaskFrom(ctx).IdempotencyKey
 	t := tile{key, q.ID, tileAt(q.Longitude, q.Latitude)}
 	_, err := d.maps.Add(key, t)
 	return t, err
@@ -121,8 +121,11 @@ type page struct {
 	Tile   string `json:"tile"`
 }
 
+type news struct{ ID, Notice, Tile string }
+
 // publish puts notice and map on one page.
-func (d *desk) publish(key string, in struct{ ID, Notice, Tile string }) (page, error) {
+func (d *desk) publish(ctx context.Context, in news) (page, error) {
+	key := executor.TaskFrom(ctx).IdempotencyKey
 	p := page{key, in.ID, in.Notice, in.Tile}
 	_, err := d.pages.Add(key, p)
 	return p, err

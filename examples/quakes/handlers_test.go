@@ -8,6 +8,7 @@ import (
 
 	"github.com/leat-io/leat/examples/internal/ledger"
 	"github.com/leat-io/leat/pkg/events"
+	"github.com/leat-io/leat/pkg/executor"
 )
 
 func testDesk(t *testing.T) *desk {
@@ -18,6 +19,10 @@ func testDesk(t *testing.T) *desk {
 	}
 	t.Cleanup(func() { _ = d.Close() })
 	return d
+}
+
+func attempt(name, input string) executor.Task {
+	return executor.Task{Task: events.Task{TaskName: name, IdempotencyKey: "k", Input: json.RawMessage(input)}}
 }
 
 // An attempt that is repeated has the same result, and no second effect.
@@ -34,7 +39,7 @@ func TestTasksRepeat(t *testing.T) {
 		{"quakes.publish", `{"id":"us1","notice":"n","tile":"6/10/25"}`, `{"task_key":"k","quake":"us1","notice":"n","tile":"6/10/25"}`},
 	} {
 		for range 2 {
-			result, err := d.handlers()[c.task]("k", json.RawMessage(c.input))
+			result, err := d.programs()[c.task](attempt(c.task, c.input))
 			if err != nil {
 				t.Fatalf("%s: %v", c.task, err)
 			}
@@ -51,7 +56,7 @@ func TestTasksRepeat(t *testing.T) {
 }
 
 func TestBadInputIsTerminal(t *testing.T) {
-	_, err := testDesk(t).handlers()["quakes.notify"]("k", json.RawMessage(`{"mag":"big"}`))
+	_, err := testDesk(t).programs()["quakes.notify"](attempt("quakes.notify", `{"mag":"big"}`))
 	var failure *events.Error
 	if !errors.As(err, &failure) || failure.Code != "BAD_INPUT" || failure.Retryable {
 		t.Errorf("%v", err)

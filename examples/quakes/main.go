@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/leat-io/leat/pkg/events"
+	"github.com/leat-io/leat/pkg/executor"
 )
 
 const usage = `quakes: a week of real earthquakes as durable workflows
@@ -147,7 +148,7 @@ func task(args []string, in io.Reader, result io.Writer) error {
 		return err
 	}
 	defer func() { _ = d.Close() }()
-	do, ok := d.handlers()[args[0]]
+	do, ok := d.programs()[args[0]]
 	if !ok {
 		return fmt.Errorf("there is no task %q: %w", args[0], errUsage)
 	}
@@ -155,7 +156,9 @@ func task(args []string, in io.Reader, result io.Writer) error {
 	if err != nil {
 		return err
 	}
-	answer, err := do(cmp.Or(os.Getenv("LEAT_IDEMPOTENCY_KEY"), "by-hand"), input)
+	answer, err := do(executor.Task{Task: events.Task{
+		TaskName: args[0], IdempotencyKey: cmp.Or(os.Getenv("LEAT_IDEMPOTENCY_KEY"), "by-hand"), Input: input,
+	}})
 	if err != nil {
 		return err
 	}

@@ -141,7 +141,7 @@ func (o options) startWorker(ctx context.Context, m *meter, fail func(error)) (s
 	if err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
-	d.handleOn(e)
+	d.handle(e)
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() {

@@ -1,54 +1,51 @@
 package main
 
 import (
+	"context"
 	"strings"
 
 	"github.com/leat-io/leat/examples/internal/batch"
 	"github.com/leat-io/leat/pkg/executor"
 )
 
-// handlers are the tasks. Each may run more than once, so each effect is written
+// handle gives w the tasks. Each may run more than once, so each effect is written
 // under the task's key.
-var handlers = map[string]batch.Handler{
-	"accounts.create": create,
-	"accounts.grant":  grant,
-	"mail.confirm":    mail,
-	"mail.remind":     mail,
-	"mail.greet":      mail,
+func handle(w *executor.Executor, b batch.Book) {
+	o := office{b}
+	executor.Handle(w, "accounts.create", o.create)
+	executor.Handle(w, "accounts.grant", o.grant)
+	executor.Handle(w, "mail.confirm", o.mail)
+	executor.Handle(w, "mail.remind", o.mail)
+	executor.Handle(w, "mail.greet", o.mail)
 }
+
+// office does the tasks.
+type office struct{ book batch.Book }
 
 type account struct {
 	Account string `json:"account"`
 }
 
-func create(t executor.Task, b batch.Book) (any, error) {
-	var in struct{ Email, Name string }
-	if err := t.Decode(&in); err != nil {
-		return nil, err
+type newcomer struct{ Email, Name string }
+
+func (o office) create(ctx context.Context, who newcomer) (account, error) {
+	if strings.HasPrefix(who.Email, again) {
+		return account{}, batch.Failed("ADDRESS_TAKEN", "there is an account for this address")
 	}
-	if strings.HasPrefix(in.Email, again) {
-		return nil, batch.Failed("ADDRESS_TAKEN", "there is an account for this address")
-	}
-	made := account{"account-" + t.InstanceKey}
-	return made, b.Write(t, made)
+	made := account{"account-" + executor.TaskFrom(ctx).InstanceKey}
+	return made, o.book.Write(ctx, made)
 }
 
-func grant(t executor.Task, b batch.Book) (any, error) {
-	var in struct{ Account, Plan string }
-	if err := t.Decode(&in); err != nil {
-		return nil, err
-	}
-	return nil, b.Write(t, in)
-}
+type plan struct{ Account, Plan string }
+
+func (o office) grant(ctx context.Context, p plan) (any, error) { return nil, o.book.Write(ctx, p) }
+
+type letter struct{ To, Text, Account string }
 
 // mail stands for a mail server, which is busy now and then.
-func mail(t executor.Task, b batch.Book) (any, error) {
-	var in struct{ To, Text, Account string }
-	if err := t.Decode(&in); err != nil {
-		return nil, err
-	}
-	if t.Attempt == 1 && strings.Contains(in.To, "7") {
+func (o office) mail(ctx context.Context, l letter) (any, error) {
+	if executor.TaskFrom(ctx).Attempt == 1 && strings.Contains(l.To, "7") {
 		return nil, batch.Busy("the mail server asks for patience")
 	}
-	return nil, b.Write(t, map[string]string{"to": in.To})
+	return nil, o.book.Write(ctx, map[string]string{"to": l.To})
 }

@@ -18,7 +18,7 @@ func example() batch.Batch {
 	return batch.Batch{
 		Name: "user_onboarding", About: "one step after the other, with mails, a deadline and a person who decides",
 		File: "user_onboarding.yaml", Source: definition,
-		Instances: users, Handlers: handlers, Others: sales,
+		Instances: users, Handle: handle, Others: sales,
 		Ends: []batch.End{
 			{State: "onboarded", Meaning: "has access and a greeting"},
 			{State: "never_confirmed", Meaning: "did not confirm, not even after the reminder"},

@@ -75,6 +75,8 @@ func taskResult(c *codec, r *events.TaskResult) {
 	c.optStr("node_id", &r.NodeID)
 	c.millis("execution_time_ms", &r.ExecutionTime)
 	c.optStr("token", &r.Token)
+	c.millis("retry_after_ms", &r.RetryAfter)
+	c.payload("heartbeat_details", &r.HeartbeatDetails)
 	c.leave()
 }
 
@@ -136,6 +138,7 @@ func task(c *codec, t *events.Task) {
 	c.uuid("correlation_id", &t.CorrelationID)
 	c.uuid("causation_id", &t.CausationID)
 	c.optStr("token", &t.Token)
+	c.payload("heartbeat_details", &t.HeartbeatDetails)
 }
 
 func outcome(c *codec, o *events.Outcome) {
@@ -258,6 +261,7 @@ func taskStatus(c *codec, t *events.TaskStatus) {
 	c.uuids("cause", &t.Cause)
 	optChild(c, &t.Child)
 	c.optStr("token_hash", &t.TokenHash)
+	c.payload("heartbeat_details", &t.HeartbeatDetails)
 }
 
 func timer(c *codec, t *events.Timer) {

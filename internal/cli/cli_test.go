@@ -3,6 +3,8 @@ package cli
 import (
 	"bytes"
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -104,6 +106,25 @@ func TestDefinitionsOffline(t *testing.T) {
 		t.Errorf("exit %d", code)
 	}
 	golden(t, "validate.json", out)
+	workers := filepath.Join(t.TempDir(), "workers.json")
+	for text, want := range map[string]string{
+		`{"payments.charge": {"input": {"type": "object", "required": ["amount"], "properties": {"amount": {"type": "string"}}}}}`: "order.yaml:13:15: error: the handler of payments.charge takes amount as string, and is given integer [workers]",
+		`{"payments.charge": {"input": {"type": "object", "properties": {"amount": {"type": "integer"}}}}}`:                        "is valid",
+	} {
+		if err := os.WriteFile(workers, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		code, out, _ := leat(t, "", "def", "validate", "../../examples/worker/order.yaml", "--workers", workers)
+		if !strings.Contains(out, want) || (code == 0) != (want == "is valid") {
+			t.Errorf("got %d %s, want %s", code, out, want)
+		}
+	}
+	if code, out, _ := leat(t, "", "def", "validate", "../../examples/worker/order.yaml", "--workers", "../../examples/worker/workers.json"); code != 0 || strings.Count(out, "\n") != 1 {
+		t.Errorf("got %d %s", code, out)
+	}
+	if code, _, complaint := leat(t, "[]", "def", "validate", "testdata/approval.yaml", "--workers", "-"); code == 0 || !strings.Contains(complaint, "does not describe workers") {
+		t.Errorf("got %d %s", code, complaint)
+	}
 	for _, format := range []string{"mermaid", "dot"} {
 		code, out, errs := leat(t, "", "def", "graph", "testdata/approval.yaml", "-o", format)
 		if code != 0 {

@@ -168,8 +168,14 @@ func (s *script) report(d *datadriven.TestData) events.Command {
 	switch kind {
 	case "claim", "heartbeat":
 		c.Command = events.CommandType(kind)
+		if kind == "heartbeat" && d.Input != "" {
+			r.HeartbeatDetails = json.RawMessage(d.Input)
+		}
 	case "failed":
 		c.Command, r.State = events.CommandResult, events.TaskFailed
+		var after int
+		d.MaybeScanArgs(s.t, "after_ms", &after)
+		r.RetryAfter = time.Duration(after) * time.Millisecond
 		r.Error = &events.Error{Code: "BROKEN", Message: "it broke", Retryable: d.Input != "final"}
 	default:
 		c.Command, r.State = events.CommandResult, events.TaskCompleted
@@ -292,7 +298,11 @@ func describe(t *testing.T, d Decision) string {
 		if err := task.Validate(); err != nil {
 			t.Errorf("task %s: %v", task.TaskName, err)
 		}
-		fmt.Fprintf(&out, "task %s attempt %d input=%s\n", task.TaskName, task.Attempt, task.Input)
+		fmt.Fprintf(&out, "task %s attempt %d input=%s", task.TaskName, task.Attempt, task.Input)
+		if task.HeartbeatDetails != nil {
+			fmt.Fprintf(&out, " details=%s", task.HeartbeatDetails)
+		}
+		out.WriteByte('\n')
 	}
 	for _, s := range d.Signals {
 		fmt.Fprintf(&out, "signal %s/%s %s %s\n", s.Type, s.To, s.Event, s.Data)

@@ -258,6 +258,7 @@ func (r *recorder) startTask(s fsm.StartTask) {
 		Invocation: s.Invocation, Attempt: s.Attempt, IdempotencyKey: s.TaskID.String(), Input: s.Input,
 		Priority: s.Priority, Semantics: s.Semantics, Delivery: s.Delivery, Requires: s.Requires, Timeouts: s.Timeouts,
 		ScheduledAt: r.in.Now, CorrelationID: r.next.CorrelationID, CausationID: scheduled.EventID, Token: s.Token,
+		HeartbeatDetails: s.HeartbeatDetails,
 	})
 }
 
@@ -291,6 +292,9 @@ func (r *recorder) taskChanged(t fsm.TaskChanged) {
 		errorFields(data, t.Error)
 		if t.Error.Retryable && kind == events.EventTaskFailed { // task.retry says so by itself
 			data[facts.DataRetryable] = events.Boolean(true)
+		}
+		if c := r.in.Command; c != nil && c.Result != nil && c.Result.TaskID == t.TaskID && c.Result.RetryAfter > 0 {
+			data[facts.DataRetryAfter] = events.Long(c.Result.RetryAfter.Milliseconds())
 		}
 	}
 	r.event(kind, data, t.Result)

@@ -270,7 +270,7 @@ func asText(v any) string {
 }
 
 // Stands compares where an instance stands with where its replay does: "" when
-// they agree. What leaves no event is left out: the due times of heartbeats, and
+// they agree. What leaves no event is left out: the due times and details of heartbeats, and
 // the commands that are remembered.
 func Stands(recorded, replayed *events.Snapshot) string {
 	if recorded == nil || replayed == nil {
@@ -300,6 +300,10 @@ func plainSnapshot(s *events.Snapshot) map[string]json.RawMessage {
 	if c.Incident != nil {
 		incident := *c.Incident
 		incident.Input, c.Incident = nil, &incident
+	}
+	c.Chart.Tasks = slices.Clone(c.Chart.Tasks)
+	for i := range c.Chart.Tasks {
+		c.Chart.Tasks[i].HeartbeatDetails = nil
 	}
 	c.Chart.Timers = slices.Clone(c.Chart.Timers)
 	for i := range c.Chart.Timers {

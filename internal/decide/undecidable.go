@@ -54,6 +54,20 @@ func AsFailure(in Input, why error) (Input, bool) {
 	return failedResult(in, CodeOf(why), clipMessage("the result cannot be kept: "+why.Error()))
 }
 
+// WithoutDetails is the report of an executor without the details of its
+// heartbeats. They are a help for the next attempt, so that nothing may fail for
+// them. It is false for an input that has none.
+func WithoutDetails(in Input) (Input, bool) {
+	c := in.Command
+	if c == nil || c.Result == nil || c.Result.HeartbeatDetails == nil {
+		return in, false
+	}
+	lean, result := *c, *c.Result
+	result.HeartbeatDetails, lean.Result = nil, &result
+	in.Command = &lean
+	return in, true
+}
+
 // undecidable parks the instance of an input; see [Park].
 func undecidable(in Input, snap *events.Snapshot, why *events.Error) (d Decision, ok bool) {
 	c := in.Command

@@ -65,16 +65,12 @@ func (c *caseItem) UnmarshalJSON(text []byte) error {
 func TestCases(w io.Writer, paths ...string) (failed int, err error) {
 	passed := 0
 	for _, path := range paths {
-		text, err := os.ReadFile(path) //nolint:gosec // who runs the cases names their files
+		cases, err := ReadCases(path)
 		if err != nil {
-			return failed, fmt.Errorf("read cases: %w", err)
-		}
-		var cases []Case
-		if err := json.Unmarshal(text, &cases); err != nil {
-			return failed, fmt.Errorf("read cases: %s: %w", path, err)
+			return failed, err
 		}
 		for i := range cases {
-			if err := cases[i].run(filepath.Dir(path)); err != nil {
+			if err := cases[i].Run(filepath.Dir(path)); err != nil {
 				failed++
 				if _, err := fmt.Fprintf(w, "FAIL %s: %v\n", cases[i].Name, err); err != nil {
 					return failed, fmt.Errorf("write: %w", err)
@@ -88,6 +84,18 @@ func TestCases(w io.Writer, paths ...string) (failed int, err error) {
 		return failed, fmt.Errorf("write: %w", err)
 	}
 	return failed, nil
+}
+
+// ReadCases reads the cases of a file.
+func ReadCases(path string) (cases []Case, err error) {
+	text, err := os.ReadFile(path) //nolint:gosec // who runs the cases names their files
+	if err != nil {
+		return nil, fmt.Errorf("read cases: %w", err)
+	}
+	if err := json.Unmarshal(text, &cases); err != nil {
+		return nil, fmt.Errorf("read cases: %s: %w", path, err)
+	}
+	return cases, nil
 }
 
 // Machine reads the definition that a case is of; dir is that of the case file.
@@ -104,8 +112,9 @@ func (c *Case) Machine(dir string) (*fsm.Machine, error) {
 	return machine, err
 }
 
-// run compares each step; the error says at which it differs, got and want.
-func (c *Case) run(dir string) error {
+// Run compares each step; the error says at which it differs, got and want. dir is
+// that of the case file.
+func (c *Case) Run(dir string) error {
 	machine, err := c.Machine(dir)
 	if err != nil {
 		return err

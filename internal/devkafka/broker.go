@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"os"
 	"path/filepath"
@@ -31,6 +32,9 @@ type Options struct {
 	Remote bool
 	// Listen replaces net.Listen, as the simulation's virtual network does.
 	Listen func(network, address string) (net.Listener, error)
+	// Network replaces the real network by one in this process, for virtual time. Addr
+	// may be any host:port then.
+	Network *Network
 	// RetentionInterval is how often retention is applied; default 10 minutes,
 	// below 0 never.
 	RetentionInterval time.Duration
@@ -44,6 +48,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Partitions == 0 {
 		o.Partitions = 8
+	}
+	if o.Network != nil {
+		o.Listen, o.Remote, o.RetentionInterval = o.Network.Listen, true, -1
 	}
 	if o.Listen == nil {
 		o.Listen = listenTCP
@@ -123,6 +130,9 @@ func (b *Broker) open(o Options) error {
 	return nil
 }
 
+// never is in milliseconds.
+var never = strconv.FormatInt((100 * 365 * 24 * time.Hour).Milliseconds(), 10)
+
 func (b *Broker) options(o Options, ln net.Listener) []kfake.Opt {
 	opts := []kfake.Opt{
 		kfake.NumBrokers(1),
@@ -130,11 +140,16 @@ func (b *Broker) options(o Options, ln net.Listener) []kfake.Opt {
 		kfake.DefaultNumPartitions(o.Partitions),
 		kfake.ListenFn(func(string, string) (net.Listener, error) { return ln, nil }),
 		kfake.WithLogger(brokerLog{o.Logger}),
-		kfake.BrokerConfigs(map[string]string{
-			// Never while transactions run: see the package comment.
-			"log.cleaner.backoff.ms": strconv.FormatInt((10 * 365 * 24 * time.Hour).Milliseconds(), 10),
-		}),
 	}
+	configs := map[string]string{
+		// Never while transactions run: see the package comment.
+		"log.cleaner.backoff.ms": never,
+	}
+	if o.Network != nil {
+		configs["offsets.retention.check.interval.ms"] = never
+		configs["group.max.session.timeout.ms"] = strconv.Itoa(math.MaxInt32)
+	}
+	opts = append(opts, kfake.BrokerConfigs(configs))
 	if o.Dir != "" {
 		opts = append(opts, kfake.DataDir(filepath.Join(o.Dir, logDir)))
 	}

@@ -20,16 +20,19 @@ type job struct {
 	offset  int64
 	urgency int
 	arrival int64
+	bounds  []*bound
 	lease   *Lease // nil: a handler runs it
 
 	over  chan struct{}  // closed when the handler has returned
-	news  chan struct{}  // has an element when a borrower has given a sign of life
+	news  chan struct{}  // has an element when the handler, or the borrower, wants a heartbeat to be sent
 	beats sync.WaitGroup // the claim and the heartbeats
 
 	// guarded by the executor's lock
 	timer   *time.Timer // claims the task when it runs for long; set by begin
 	claimed bool
 	ended   bool
+	kept    bool            // its partition is given up, and it runs here all the same
+	details json.RawMessage // the newest of the handler's heartbeats, nil for none
 
 	claimDurable bool // or the result is
 }
@@ -76,46 +79,10 @@ func (j *job) claim() {
 	j.heartbeat()
 }
 
-// heartbeat gives signs of life until the handler has returned.
-func (j *job) heartbeat() {
-	if j.lease != nil {
-		j.relay()
-		return
-	}
-	e := j.in.e
-	ticker := time.NewTicker(e.heartbeatEvery(&j.task))
-	defer ticker.Stop()
-	for {
-		select {
-		case <-j.over:
-			return
-		case <-e.report.life.Done():
-			return
-		case <-ticker.C:
-		}
-		record, err := e.report.record(e.report.command(&j.task, events.CommandHeartbeat))
-		if err != nil || e.report.write(&j.task, record, j.over) != nil {
-			return
-		}
-	}
-}
-
-// heartbeatEvery is a third of what the router waits for.
-func (e *Executor) heartbeatEvery(t *events.Task) time.Duration {
-	every := t.Timeouts.Heartbeat / 3
-	if t.Timeouts.Heartbeat <= 0 {
-		every = defaultHeartbeat / 3
-	}
-	if e.config.HeartbeatEvery > 0 {
-		every = min(every, e.config.HeartbeatEvery)
-	}
-	return max(every, time.Millisecond)
-}
-
 // attempt runs one task and reports. It holds a slot until the report is
 // durable, so that a broker that is away stops the intake.
 func (e *Executor) attempt(j *job) {
-	defer e.release()
+	defer e.release(j)
 	defer e.forget(j)
 	if j.task.Delivery == events.AtMostOnce && !e.onlyHere(j) {
 		e.end(j)
@@ -143,6 +110,9 @@ func (e *Executor) attempt(j *job) {
 	}
 	if e.config.Metrics.TaskFinished != nil {
 		e.config.Metrics.TaskFinished(j.task.Queue, state, ran)
+	}
+	if failure != nil {
+		failure.details = e.detailsOf(j)
 	}
 	err := e.report.write(&j.task, e.report.result(&j.task, value, failure, ran), nil)
 	if err == nil {
@@ -184,24 +154,22 @@ func (e *Executor) forget(j *job) {
 }
 
 // call runs the handler. A panic is a failure of the task, not of the process.
-func (e *Executor) call(j *job) (value json.RawMessage, failure *events.Error) {
+func (e *Executor) call(j *job) (value json.RawMessage, failure *failed) {
 	h := e.handler(&j.task)
 	if j.lease != nil {
 		h = j.lease.hold
 	}
 	if h == nil {
-		return nil, &events.Error{Code: CodeNoHandler, Retryable: true, Message: events.Cut(fmt.Sprintf(
+		return nil, &failed{Error: &events.Error{Code: CodeNoHandler, Retryable: true, Message: events.Cut(fmt.Sprintf(
 			"executor %s reads queue %s and has no handler for %s; deploy one on every executor of the queue",
-			e.config.NodeID, j.task.Queue, j.task.TaskName), events.MaxMessageLength)}
+			e.config.NodeID, j.task.Queue, j.task.TaskName), events.MaxMessageLength)}}
 	}
 	if e.handling.Err() != nil || e.lending != nil && j.lease == nil {
 		j.lease.lost()
-		return nil, &events.Error{Code: CodeDrained, Retryable: true, Message: "the executor stopped before the task began"}
+		return nil, &failed{Error: &events.Error{Code: CodeDrained, Retryable: true, Message: "the executor stopped before the task began"}}
 	}
-	ctx, cancel := e.handling, context.CancelFunc(func() {})
-	if most := j.task.Timeouts.StartToClose; most > 0 {
-		ctx, cancel = context.WithTimeout(ctx, most)
-	}
+	task := j.task
+	ctx, cancel := e.contextOf(j, &task)
 	defer cancel()
 	defer func() {
 		if p := recover(); p != nil {
@@ -209,10 +177,25 @@ func (e *Executor) call(j *job) (value json.RawMessage, failure *events.Error) {
 			value, failure = nil, onlyOnce(&j.task, panicked(p))
 		}
 	}()
-	task := j.task
 	value, err := h(ctx, &task)
 	if err != nil {
-		return nil, onlyOnce(&j.task, failureOf(ctx, err))
+		return nil, onlyOnce(&j.task, failureOf(ctx, &j.task, err))
 	}
 	return value, nil
+}
+
+// contextOf is the context of j's handler, which knows the task. What runs on
+// after the attempt's time is complained about, since it holds a slot.
+func (e *Executor) contextOf(j *job, task *events.Task) (context.Context, context.CancelFunc) {
+	ctx := context.WithValue(e.handling, attemptKey{}, attempt{task: task, beat: j.tell})
+	most := task.Timeouts.StartToClose
+	if most <= 0 {
+		return ctx, func() {}
+	}
+	ctx, cancel := context.WithTimeout(ctx, most)
+	late := time.AfterFunc(most+e.config.stuckAfter, func() {
+		e.config.Logger.Warn("handler goes on after its context has ended, and holds a slot until it returns: let it return when ctx.Done() is closed",
+			taskAttrs(&j.task, slog.Duration("start_to_close", most), slog.Duration("over_by", e.config.stuckAfter))...)
+	})
+	return ctx, func() { late.Stop(); cancel() }
 }

@@ -13,9 +13,10 @@
 //
 // # Organization
 //
-// executor.go owns the slots, intake.go is one queue's [shard.Worker], attempt.go
-// runs one task, report.go writes commands, offsets.go and queue.go are the two
-// data structures, failure.go says what an error means, exec.go runs programs.
+// executor.go is the life of an executor, slots.go says what runs when, intake.go
+// is one queue's [shard.Worker], attempt.go runs one task, context.go is what its
+// handler can ask, report.go writes commands, limits.go, offsets.go and queue.go
+// are the data structures, failure.go says what an error means, exec.go runs programs.
 // An executor that lends its tasks (lease.go is what borrowers see, lend.go the
 // rest) has the same life, without handlers.
 package executor
@@ -30,6 +31,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -52,13 +54,17 @@ type Config struct {
 	// Group is the prefix of the consumer groups: the executors of a queue are the
 	// group "<Group>.<queue>". Default "leat.executor", behind Names.Prefix.
 	Group          string
-	Concurrency    int           // tasks that run at once, over all queues; default 64
-	ClaimAfter     time.Duration // how long a task may run before it is claimed; default 50 ms
-	HeartbeatEvery time.Duration // at most this between signs of life; default a third of the task's own timeout
-	DrainTimeout   time.Duration // how long running tasks get when Run's ctx ends; default 20 s
-	CommitEvery    time.Duration // between commits of the group's offsets; default 200 ms
-	Logger         *slog.Logger  // default: none
+	Concurrency    int              // tasks that run at once, over all queues; default 64
+	Limits         map[string]Limit // of a queue ("payments") or of a task ("payments.charge"); others have Concurrency alone
+	ClaimAfter     time.Duration    // how long a task may run before it is claimed; default 50 ms
+	HeartbeatEvery time.Duration    // at most this between signs of life; default a third of the task's own timeout
+	DrainTimeout   time.Duration    // how long running tasks get when Run's ctx ends; default 20 s
+	CommitEvery    time.Duration    // between commits of the group's offsets; default 200 ms
+	Logger         *slog.Logger     // default: none
 	Metrics        Metrics
+
+	stuckAfter  time.Duration // a handler that goes on for so long after its context has ended is complained about
+	lastReports time.Duration // what drain gives cancelled handlers
 }
 
 // Metrics observes an executor. Nil funcs are skipped; they must not block.
@@ -77,6 +83,7 @@ const (
 	handoverTimeout  = 2 * time.Second  // for claims when a partition is given up
 	commitTimeout    = 5 * time.Second
 	lastReports      = 5 * time.Second       // for cancelled handlers to return and report
+	giveReportsUp    = time.Second           // for reports that are being written to give up
 	firstTopicRetry  = 10 * time.Millisecond // between looks for a queue's topic, doubled each time
 	topicRetry       = time.Second           // the longest of these
 )
@@ -94,6 +101,8 @@ func (c Config) withDefaults() Config {
 	c.ClaimAfter = cmp.Or(c.ClaimAfter, 50*time.Millisecond)
 	c.DrainTimeout = cmp.Or(c.DrainTimeout, 20*time.Second)
 	c.CommitEvery = cmp.Or(c.CommitEvery, 200*time.Millisecond)
+	c.stuckAfter = cmp.Or(c.stuckAfter, 5*time.Second)
+	c.lastReports = cmp.Or(c.lastReports, lastReports)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -115,6 +124,11 @@ func (c Config) validate() error {
 	case c.Concurrency < 0 || c.ClaimAfter < 0 || c.HeartbeatEvery < 0 || c.DrainTimeout < 0 || c.CommitEvery < 0:
 		return errors.New("executor: a count or a duration is negative")
 	}
+	for _, name := range slices.Sorted(maps.Keys(c.Limits)) {
+		if err := c.Limits[name].check(name); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -131,8 +145,10 @@ type Executor struct {
 
 	mu      sync.Mutex // guards what follows, and the intakes' partitions
 	queue   queue
-	used    int           // slots
-	changed chan struct{} // closed and replaced when a slot, the queue or an offset changes
+	bounds  map[string]*bound // by queue or task; the map itself never changes
+	alarm   *time.Timer       // starts queued tasks when a rate lets them; nil until one has to wait
+	running map[*job]bool     // those that have a slot
+	changed chan struct{}     // closed and replaced when a slot, the queue or an offset changes
 	intakes []*intake
 	state   error // why it is not ready, nil when it is
 }
@@ -145,7 +161,10 @@ func New(c Config) (*Executor, error) {
 	}
 	e := &Executor{
 		config: c, handlers: make(map[string]Handler), builtin: make(map[string]bool), changed: make(chan struct{}),
-		state: errors.New("executor is not running"),
+		bounds: make(map[string]*bound), running: make(map[*job]bool), state: errors.New("executor is not running"),
+	}
+	for name, l := range c.Limits {
+		e.bounds[name] = newBound(l)
 	}
 	e.handling, e.abandon = context.WithCancelCause(context.Background())
 	return e, nil
@@ -203,6 +222,9 @@ func (e *Executor) Run(ctx context.Context) error {
 	if len(e.handlers) == 0 {
 		return errors.New("executor: there is no handler; call Handle before Run")
 	}
+	if err := e.checkLimits(); err != nil {
+		return err
+	}
 	producer, err := kafka.NewProducer(e.config.Kafka)
 	if err != nil {
 		return err
@@ -242,22 +264,43 @@ func (e *Executor) serve(ctx context.Context) error {
 
 // drain waits for the running handlers. Partitions are given up already.
 func (e *Executor) drain(stopReports context.CancelFunc) error {
+	defer e.stopAlarm()
 	ended := make(chan struct{})
 	go func() { e.attempts.Wait(); close(ended) }()
 	if wait(ended, e.config.DrainTimeout) {
 		e.abandon(errDrained)
 		return nil
 	}
-	e.config.Logger.Warn("handlers run longer than the drain timeout and are cancelled", slog.Int("tasks", e.usedSlots()))
+	e.config.Logger.Warn("handlers run longer than the drain timeout and are cancelled", slog.String("tasks", e.runningTasks()))
 	e.abandon(errDrained)
-	if wait(ended, lastReports) {
+	e.mu.Lock()
+	e.dispatch() // what waited for its turn is reported, not run
+	e.mu.Unlock()
+	if wait(ended, e.config.lastReports) {
 		return nil
 	}
 	stopReports()
-	if wait(ended, time.Second) {
+	if wait(ended, giveReportsUp) {
 		return errors.New("executor: some reports could not be written before it stopped; the router's timers take over")
 	}
-	return fmt.Errorf("executor: %d handlers did not return after their context ended", e.usedSlots())
+	return fmt.Errorf("executor: handlers did not return within %s after their context ended: %s; the router issues their tasks again when it misses their heartbeats",
+		e.config.lastReports+giveReportsUp, e.runningTasks())
+}
+
+// runningTasks names what has a slot, for people.
+func (e *Executor) runningTasks() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	names := make([]string, 0, len(e.running))
+	for j := range e.running {
+		names = append(names, fmt.Sprintf("%s (task %s, attempt %d)", j.task.TaskName, j.task.TaskID, j.task.Attempt))
+	}
+	slices.Sort(names)
+	const most = 5
+	if more := len(names) - most; more > 0 {
+		names = append(names[:most], fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(names, ", ")
 }
 
 func wait(done <-chan struct{}, most time.Duration) bool {
@@ -291,70 +334,4 @@ func (e *Executor) setState(err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.state = err
-}
-
-func (e *Executor) usedSlots() int {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.used
-}
-
-// dispatch starts queued tasks while there are slots. e.mu is held.
-func (e *Executor) dispatch() {
-	for e.used < e.config.Concurrency && e.lending.wants() {
-		j := e.queue.pop()
-		if j == nil {
-			break
-		}
-		e.used++
-		j.in.queued--
-		e.lending.give(j)
-		j.begin()
-		e.attempts.Go(func() { e.attempt(j) })
-	}
-	e.lending.endRound()
-	if e.config.Metrics.SlotsUsed != nil {
-		e.config.Metrics.SlotsUsed(e.used, e.config.Concurrency)
-	}
-	e.broadcast()
-}
-
-// release gives a slot back.
-func (e *Executor) release() {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.used--
-	e.dispatch()
-}
-
-// handedOver lets the group's offset move past j's task.
-func (e *Executor) handedOver(j *job) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	j.part.offsets.done(j.offset)
-	j.claimDurable = true
-	e.broadcast()
-}
-
-// broadcast wakes everybody in await. e.mu is held.
-func (e *Executor) broadcast() {
-	close(e.changed)
-	e.changed = make(chan struct{})
-}
-
-// await waits until ok, which is called with e.mu held, or until ctx ends.
-func (e *Executor) await(ctx context.Context, ok func() bool) {
-	for {
-		e.mu.Lock()
-		good, changed := ok(), e.changed
-		e.mu.Unlock()
-		if good {
-			return
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-changed:
-		}
-	}
 }

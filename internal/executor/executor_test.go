@@ -94,9 +94,9 @@ func TestFailures(t *testing.T) {
 		{Code: "CARD_DECLINED", Message: "declined"},
 		{Code: CodePanic, Message: "the handler panicked: oops", Retryable: true},
 		{Code: CodeResult},
-		{Code: CodeTimeout, Message: "context deadline exceeded", Retryable: true},
+		{Code: CodeTimeout, Message: "the handler was not done when the attempt's 20ms (startToClose) were over: context deadline exceeded", Retryable: true},
 		{Code: "BUSY", Message: "while charging: BUSY: later", Retryable: true},
-		{Code: CodeResult},
+		{Code: CodeResult, Message: "the result of pay.charge is 262146 bytes of JSON, at most 262144 (256 KiB): keep what is large elsewhere and return a reference"},
 	} {
 		task := b.task("pay.charge", func(task *events.Task) { task.Timeouts.StartToClose = 20 * time.Millisecond })
 		want[task.TaskID] = w
@@ -349,7 +349,7 @@ func TestUnknownOutcomeOfWhatRunsAtMostOnce(t *testing.T) {
 	stop := b.start(e)
 	want := map[events.UUID]string{}
 	for input, failure := range map[string]string{
-		"1": "START_TO_CLOSE_TIMEOUT: context deadline exceeded: its outcome is not known",
+		"1": "START_TO_CLOSE_TIMEOUT: the handler was not done when the attempt's 20ms (startToClose) were over: context deadline exceeded: its outcome is not known",
 		"2": "PANIC: the handler panicked: oops: its outcome is not known",
 		"3": "TASK_FAILED: busy!",
 	} {

@@ -2,8 +2,10 @@ package executor
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/leat-io/leat/pkg/events"
 	"github.com/leat-io/leat/pkg/fsm"
@@ -18,6 +20,7 @@ const (
 	CodeTimeout   = fsm.CodeStartToClose // the attempt took longer than it may; the router says the same when it finds it
 	CodeDrained   = fsm.CodeDrained      // the executor stopped before the handler was done: the router issues the attempt again
 	CodeResult    = "BAD_RESULT"         // the handler's result cannot be written: not JSON, or too large
+	CodeInput     = "BAD_INPUT"          // the task's input does not fit the type of the handler
 )
 
 // Terminal marks err so that the failure is not retried.
@@ -28,35 +31,88 @@ type terminal struct{ err error }
 func (t *terminal) Error() string { return t.err.Error() }
 func (t *terminal) Unwrap() error { return t.err }
 
+// RetryAfter marks err so that the next attempt, if there is one, is not before d
+// has passed. nil stays nil.
+func RetryAfter(err error, d time.Duration) error {
+	if err == nil {
+		return nil
+	}
+	return &later{err: err, after: d}
+}
+
+type later struct {
+	err   error
+	after time.Duration
+}
+
+func (l *later) Error() string { return l.err.Error() }
+func (l *later) Unwrap() error { return l.err }
+
+// RetryAfter says how long the next attempt has to wait. Any error in a chain
+// that has this method says so.
+func (l *later) RetryAfter() time.Duration { return l.after }
+
 // errDrained is why a handler's context ends when the executor stops.
 var errDrained = errors.New("the executor is stopping")
 
+// failed is how an attempt failed.
+type failed struct {
+	*events.Error
+
+	after   time.Duration   // the next attempt is not before this has passed
+	details json.RawMessage // the newest of the handler's heartbeats
+}
+
 // failureOf makes a handler's error into data: an *events.Error inside err keeps
 // its code, a plain error is TASK_FAILED and may be retried.
-func failureOf(ctx context.Context, err error) *events.Error {
+func failureOf(ctx context.Context, task *events.Task, err error) *failed {
 	var own *events.Error
-	f := &events.Error{Code: CodeFailed, Message: err.Error(), Retryable: true}
+	f := &failed{Error: &events.Error{Code: CodeFailed, Message: err.Error(), Retryable: true}}
 	switch {
 	case errors.As(err, &own):
 		f.Code, f.Retryable = own.Code, own.Retryable
-		if err == error(own) { //nolint:errorlint // inside another error, that one's words say more
+		if bare(err) { // inside another error, that one's words say more
 			f.Message = own.Message
 		}
 	case errors.Is(context.Cause(ctx), errDrained):
 		f.Code = CodeDrained
 	case errors.Is(context.Cause(ctx), context.DeadlineExceeded):
 		f.Code = CodeTimeout
+		if errors.Is(err, context.DeadlineExceeded) {
+			f.Message = fmt.Sprintf("the handler was not done when the attempt's %s (startToClose) were over: %s", task.Timeouts.StartToClose, err)
+		}
 	}
 	if _, ok := errors.AsType[*terminal](err); ok {
 		f.Retryable = false
 	}
-	return legal(f)
+	var after interface{ RetryAfter() time.Duration }
+	if errors.As(err, &after) {
+		f.after = max(after.RetryAfter().Truncate(time.Millisecond), 0)
+	}
+	legal(f.Error)
+	return f
+}
+
+// bare reports whether nothing but our own marks is around an *events.Error.
+func bare(err error) bool {
+	for {
+		switch e := err.(type) { //nolint:errorlint // the chain is gone along here
+		case *events.Error:
+			return true
+		case *terminal:
+			err = e.err
+		case *later:
+			err = e.err
+		default:
+			return false
+		}
+	}
 }
 
 // onlyOnce takes back that a failure may be retried, when it leaves open what the
 // handler did and the task must not run twice. A failure that the handler names
 // itself is its own answer.
-func onlyOnce(task *events.Task, f *events.Error) *events.Error {
+func onlyOnce(task *events.Task, f *failed) *failed {
 	switch f.Code {
 	case CodeTimeout, CodeDrained, CodePanic:
 		if task.Delivery == events.AtMostOnce && f.Retryable {
@@ -80,6 +136,6 @@ func legal(f *events.Error) *events.Error {
 }
 
 // panicked words a recovered panic. The stack goes to the log, not into the record.
-func panicked(value any) *events.Error {
-	return legal(&events.Error{Code: CodePanic, Message: fmt.Sprintf("the handler panicked: %v", value), Retryable: true})
+func panicked(value any) *failed {
+	return &failed{Error: legal(&events.Error{Code: CodePanic, Message: fmt.Sprintf("the handler panicked: %v", value), Retryable: true})}
 }

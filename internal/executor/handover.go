@@ -70,6 +70,8 @@ func (in *intake) keepBegun(p *partition) []*job {
 		}
 		if j.offset < p.offsets.highest && j.task.Delivery != events.AtMostOnce {
 			claims = append(claims, j)
+			j.kept = true
+			in.e.attempts.Add(1)
 			return false
 		}
 		in.queued--
@@ -92,19 +94,34 @@ func (p *partition) onlyDropped() bool {
 	return len(p.offsets.open) == 0 || p.offsets.open[0].offset > p.offsets.highest
 }
 
-// commitLoop commits what has been handed over, until ctx ends.
+// commitLoop commits what has been handed over, until ctx ends. While nothing has
+// been, it does not even look at the clock.
 func (in *intake) commitLoop(ctx context.Context) {
-	ticker := time.NewTicker(in.e.config.CommitEvery)
-	defer ticker.Stop()
 	for {
+		in.e.await(ctx, in.moved)
+		timer := time.NewTimer(in.e.config.CommitEvery)
 		select {
 		case <-ctx.Done():
-			return
 		case <-in.commits:
-		case <-ticker.C:
+		case <-timer.C:
+		}
+		timer.Stop()
+		if ctx.Err() != nil {
+			return
 		}
 		in.commit(ctx, nil)
 	}
+}
+
+// moved reports whether something was handed over that is not committed. The
+// executor's lock is held.
+func (in *intake) moved() bool {
+	for _, p := range in.parts {
+		if p.offsets.next > p.committed {
+			return true
+		}
+	}
+	return false
 }
 
 // commitSoon asks the loop for a commit without waiting for its next turn.

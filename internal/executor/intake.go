@@ -122,9 +122,11 @@ func (in *intake) ready() error {
 	return fmt.Errorf("not yet a member of group %s", in.group)
 }
 
-// room holds the poll back until the tasks that were read have begun.
+// room holds the poll back until the tasks that were read have begun. While there
+// are slots, as many more are read: those that wait for a bound of their own
+// should not hold back the rest of the queue, and must not pile up either.
 func (in *intake) room(ctx context.Context) {
-	in.e.await(ctx, func() bool { return in.queued == 0 || in.e.used < in.e.config.Concurrency && in.e.lending.wants() })
+	in.e.await(ctx, func() bool { return in.queued == 0 || in.queued < in.e.ahead() && in.e.canStart() })
 }
 
 // Open goes on from the group's offset, or from the log's start when there is
@@ -180,7 +182,8 @@ func (in *intake) Process(ctx context.Context, b *shard.Batch) error {
 			continue
 		}
 		in.queued++
-		in.e.queue.push(j)
+		name, bounds := in.e.lineOf(&j.task)
+		in.e.queue.push(j, name, bounds)
 	}
 	in.e.dispatch()
 	return nil

@@ -180,8 +180,9 @@ func (l *Lease) Complete(value json.RawMessage) error {
 	return l.end(ErrReported, outcome{value: value})
 }
 
-// Fail reports that the attempt has failed, as Complete does.
-func (l *Lease) Fail(failure *events.Error) error {
+// Fail reports that the attempt has failed, as Complete does. failure is what a
+// handler would return: an *events.Error, maybe one with [RetryAfter].
+func (l *Lease) Fail(failure error) error {
 	return l.end(ErrReported, outcome{err: failure})
 }
 
@@ -200,19 +201,21 @@ func (l *Lease) end(why error, o outcome) error {
 	return nil
 }
 
-// Heartbeat is a sign of life of the borrower. It does not wait until the router
-// knows. The error says why the lease was over.
-func (l *Lease) Heartbeat() error {
+// Heartbeat is a sign of life of the borrower. details, JSON text, are kept for
+// the next attempt, should there be one; nil leaves what was told before. It does
+// not wait until the router knows. The error says why the lease was over.
+func (l *Lease) Heartbeat(details json.RawMessage) error {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	if l.why != nil {
+		defer l.mu.Unlock()
 		return l.why
 	}
 	l.silent = time.Now().Add(l.HeartbeatTimeout())
-	select {
-	case l.job.news <- struct{}{}:
-	default: // one that was not written yet says the same
+	l.mu.Unlock()
+	if details == nil {
+		details = l.job.in.e.detailsOf(l.job)
 	}
+	l.job.tell(details)
 	return nil
 }
 

@@ -173,7 +173,7 @@ func TestALeaseEndsWithItsAttempt(t *testing.T) {
 	b.issue(b.task("pay.charge", func(t *events.Task) { t.Timeouts.StartToClose = 20 * time.Millisecond }))
 	l := b.take(e)
 	<-l.Over()
-	if err := l.Heartbeat(); !errors.Is(err, ErrOverdue) {
+	if err := l.Heartbeat(nil); !errors.Is(err, ErrOverdue) {
 		t.Errorf("got %v", err)
 	}
 	if got := b.until("result", atLeast(events.CommandResult, 1)); got[len(got)-1].Result.Error.Code != CodeTimeout {

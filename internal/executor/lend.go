@@ -105,19 +105,20 @@ func (l *Lease) unspoken() bool {
 // log when its partition is gone. About a claimed one there is something to say:
 // that it is free again, or nothing, when who had it may have begun. The router's
 // timers notice silence by themselves.
-func (e *Executor) putBack(j *job) *events.Error {
+func (e *Executor) putBack(j *job) *failed {
 	j.beats.Wait() // then the claim is durable, or will never be
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	switch {
 	case j.claimDurable && errors.Is(j.lease.Why(), ErrReturned):
-		return &events.Error{Code: CodeDrained, Retryable: true, Message: "who asked for the task went away before it was there"}
+		return &failed{Error: &events.Error{Code: CodeDrained, Retryable: true, Message: "who asked for the task went away before it was there"}}
 	case j.claimDurable || j.in.parts[j.part.id] != j.part:
 		return nil
 	}
 	again := &job{task: j.task, in: j.in, part: j.part, offset: j.offset, urgency: j.urgency, over: make(chan struct{}), news: make(chan struct{}, 1)}
 	j.in.queued++
-	e.queue.push(again)
+	name, bounds := e.lineOf(&again.task)
+	e.queue.push(again, name, bounds)
 	return nil
 }
 
@@ -134,8 +135,7 @@ func (j *job) relay() {
 			return
 		case <-j.news:
 		}
-		record, err := e.report.record(e.report.command(&j.task, events.CommandHeartbeat))
-		if err != nil || e.report.write(&j.task, record, j.over) != nil {
+		if !j.beat(true) {
 			return
 		}
 		select {

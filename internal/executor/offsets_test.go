@@ -3,6 +3,7 @@ package executor
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/leat-io/leat/pkg/events"
 )
@@ -25,11 +26,11 @@ func TestOffsetsMoveOnlyOverWhatIsHandedOver(t *testing.T) {
 func TestQueueGivesTheMostUrgentFirst(t *testing.T) {
 	var q queue
 	for i, p := range []events.TaskPriority{"low", "normal", "urgent", "", "high", "normal", "urgent"} {
-		q.push(&job{offset: int64(i), urgency: urgency(p)})
+		q.push(&job{offset: int64(i), urgency: urgency(p)}, "", nil)
 	}
 	q.remove(func(j *job) bool { return j.offset == 1 })
 	var got []int64
-	for j := q.pop(); j != nil; j = q.pop() {
+	for j, _ := q.pop(time.Time{}); j != nil; j, _ = q.pop(time.Time{}) {
 		got = append(got, j.offset)
 	}
 	if want := []int64{2, 6, 4, 3, 5, 0}; !slices.Equal(got, want) {

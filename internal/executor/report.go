@@ -49,19 +49,28 @@ func (r *reporter) command(t *events.Task, kind events.CommandType) *events.Comm
 }
 
 // result reports how an attempt ended. A value that cannot be written becomes a failure.
-func (r *reporter) result(t *events.Task, value json.RawMessage, failure *events.Error, ran time.Duration) *kafka.Record {
+func (r *reporter) result(t *events.Task, value json.RawMessage, failure *failed, ran time.Duration) *kafka.Record {
 	c := r.command(t, events.CommandResult)
 	c.Payload, c.Result.State, c.Result.ExecutionTime = value, events.TaskCompleted, max(ran.Truncate(time.Millisecond), 0)
 	if failure != nil {
-		c.Payload, c.Result.State, c.Result.Error = nil, events.TaskFailed, failure
+		c.Payload, c.Result.State, c.Result.Error = nil, events.TaskFailed, failure.Error
+		c.Result.RetryAfter, c.Result.HeartbeatDetails = failure.after, failure.details
 	}
 	record, err := r.record(c)
 	if err == nil || failure != nil {
 		return record
 	}
-	return r.result(t, nil, legal(&events.Error{
-		Code: CodeResult, Message: "the handler's result cannot be written: " + err.Error(),
-	}), ran)
+	return r.result(t, nil, &failed{Error: legal(unwritable(t, value, err))}, ran)
+}
+
+// unwritable says why a result cannot be written.
+func unwritable(t *events.Task, value json.RawMessage, err error) *events.Error {
+	message := "the handler's result cannot be written: " + err.Error()
+	if n := len(value); n > events.MaxPayloadLength {
+		message = fmt.Sprintf("the result of %s is %d bytes of JSON, at most %d (%d KiB): keep what is large elsewhere and return a reference",
+			t.TaskName, n, events.MaxPayloadLength, events.MaxPayloadLength>>10)
+	}
+	return &events.Error{Code: CodeResult, Message: message}
 }
 
 func (r *reporter) record(c *events.Command) (*kafka.Record, error) {

@@ -39,8 +39,8 @@ type Timer struct {
 // Events of one decision name the same command or the same timer. What came in
 // follows from the first of them: workflow.created is a start, task.started a
 // claim, task.completed, task.failed and task.retry a result, state.transitioned
-// a signal; of what a person asked for, the metadata say it. What leaves no event (heartbeats,
-// ignored signals) changes nothing that a decision depends on, but for the due
+// a signal; of what a person asked for, the metadata say it. What leaves no event (heartbeats
+// and their details, ignored signals) changes nothing that a decision depends on, but for the due
 // time of a heartbeat's timer, which the timer's decision records.
 func Read(history []events.Event) ([]Fact, error) {
 	var list []Fact
@@ -177,6 +177,7 @@ func readCommand(f *Fact, e *events.Event) error {
 			Code: e.Data["error_code"].Str(), Message: e.Data["error_message"].Str(),
 			Retryable: e.EventType == events.EventTaskRetry || e.Data[DataRetryable].Bool(),
 		}
+		c.Result.RetryAfter = time.Duration(e.Data[DataRetryAfter].Int()) * time.Millisecond
 	case events.EventStateTransitioned:
 		c.Command, c.Event, c.Payload = events.CommandSignal, e.Data["event"].Str(), e.Payload
 	case events.EventErrorOccurred:
@@ -203,10 +204,12 @@ func readReport(c *events.Command, e *events.Event) error {
 
 // DataParked is where error.occurred keeps the command that led to it, without
 // its payload, which is the event's own. DataRetryable is what task.failed says
-// of an error that another attempt could have mended.
+// of an error that another attempt could have mended, DataRetryAfter how long the
+// executor asked to wait with that.
 const (
-	DataParked    = "input"
-	DataRetryable = "error_retryable"
+	DataParked     = "input"
+	DataRetryable  = "error_retryable"
+	DataRetryAfter = "retry_after_ms"
 )
 
 // parked is the part of a command that a decision depends on.
@@ -218,7 +221,12 @@ type parked struct {
 
 // Parked is the command that led to an incident, for error.occurred.
 func Parked(c *events.Command) events.ContextValue {
-	text, err := events.EncodeJSON(parked{c.Command, c.Event, c.Result})
+	result := c.Result
+	if result != nil && result.HeartbeatDetails != nil { // a help for the next attempt that no decision depends on
+		bare := *result
+		bare.HeartbeatDetails, result = nil, &bare
+	}
+	text, err := events.EncodeJSON(parked{c.Command, c.Event, result})
 	if err != nil {
 		return events.String(string(c.Command))
 	}

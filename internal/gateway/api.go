@@ -43,6 +43,7 @@ type Task struct {
 	Attempt          int32                    `json:"attempt" doc:"1, 2, 3, …"`
 	IdempotencyKey   string                   `json:"idempotency_key" doc:"Stable over attempts: hand it to whatever the task changes."`
 	Input            json.RawMessage          `json:"input" doc:"Any JSON; null when there is none."`
+	HeartbeatDetails json.RawMessage          `json:"heartbeat_details,omitempty" doc:"What the last attempt said in its heartbeats."`
 	WorkflowType     string                   `json:"workflow_type"`
 	InstanceID       events.UUID              `json:"instance_id"`
 	InstanceKey      string                   `json:"instance_key,omitempty" doc:"Business key of the instance."`
@@ -58,7 +59,8 @@ type Task struct {
 type heartbeatInput struct {
 	QueuePath
 	Body struct {
-		Lease string `json:"lease" minLength:"1" maxLength:"256" doc:"Of the task."`
+		Lease   string          `json:"lease" minLength:"1" maxLength:"256" doc:"Of the task."`
+		Details json.RawMessage `json:"details,omitempty" doc:"How far the attempt has come, for the next one, should there be one: any JSON, at most 64 KiB. When absent, what an earlier heartbeat said is kept."`
 	}
 }
 
@@ -79,10 +81,11 @@ type completeInput struct {
 type failInput struct {
 	QueuePath
 	Body struct {
-		Lease     string `json:"lease" minLength:"1" maxLength:"256" doc:"Of the task."`
-		Code      string `json:"code,omitempty" maxLength:"256" default:"TASK_FAILED" doc:"Stable, such as CARD_DECLINED: definitions can react to it."`
-		Message   string `json:"message" maxLength:"4096" doc:"One sentence for people. It is kept in the history: no secrets."`
-		Retryable *bool  `json:"retryable,omitempty" doc:"Whether another attempt may help; true when absent. How many there are is the definition's."`
+		Lease      string `json:"lease" minLength:"1" maxLength:"256" doc:"Of the task."`
+		Code       string `json:"code,omitempty" maxLength:"256" default:"TASK_FAILED" doc:"Stable, such as CARD_DECLINED: definitions can react to it."`
+		Message    string `json:"message" maxLength:"4096" doc:"One sentence for people. It is kept in the history: no secrets."`
+		RetryAfter int64  `json:"retry_after_ms,omitempty" minimum:"0" maximum:"86400000" doc:"How long the next attempt waits at least, up to the longest wait of the retry policy of the task."`
+		Retryable  *bool  `json:"retryable,omitempty" doc:"Whether another attempt may help; true when absent. How many there are is the definition's."`
 	}
 }
 

@@ -81,6 +81,29 @@ func TestFailuresAreReportedAsTheWorkerSaysThem(t *testing.T) {
 	}
 }
 
+// What a worker says in its heartbeats is there for the next attempt.
+func TestDetailsOfHeartbeats(t *testing.T) {
+	b := newBench(t)
+	s := b.serve(nil)
+	b.issue(func(t *events.Task) { t.HeartbeatDetails = []byte(`{"page":6}`) })
+	task := s.poll(1)[0]
+	if string(task.HeartbeatDetails) != `{"page":6}` {
+		t.Errorf("got %s", task.HeartbeatDetails)
+	}
+	s.say(http.StatusOK, "pay/heartbeat", `{"lease":"`+task.Lease+`","details":{"page":7}}`)
+	if got := b.until(events.CommandHeartbeat, 1).Result.HeartbeatDetails; string(got) != `{"page":7}` {
+		t.Errorf("got %s", got)
+	}
+	s.refused(http.StatusBadRequest, "LEAT-A003", "they are 66562 bytes of JSON, at most 65536", "pay/heartbeat",
+		`{"lease":"`+task.Lease+`","details":"`+strings.Repeat("x", 65<<10)+`"}`)
+	s.say(http.StatusOK, "pay/heartbeat", leaseOf(task))
+	s.say(http.StatusOK, "pay/fail", `{"lease":"`+task.Lease+`","message":"later","retry_after_ms":1500}`)
+	if got := b.until(events.CommandResult, 1).Result; string(got.HeartbeatDetails) != `{"page":7}` || got.RetryAfter != 1500*time.Millisecond ||
+		got.Error.Message != "later" {
+		t.Errorf("got %+v %+v", got, got.Error)
+	}
+}
+
 // What cannot be recorded fails the task, as it does in any executor: the same
 // attempt would come to the same result for ever.
 func TestAResultThatIsTooLargeFailsTheTask(t *testing.T) {

@@ -222,6 +222,6 @@ func (h *held) task() Task {
 		Lease: h.token, TaskID: t.TaskID, TaskName: t.TaskName, Attempt: t.Attempt, IdempotencyKey: t.IdempotencyKey, Input: input,
 		WorkflowType: t.WorkflowType, InstanceID: t.InstanceID, InstanceKey: t.InstanceKey, Invocation: t.Invocation,
 		Priority: t.Priority, Delivery: t.Delivery, ScheduledAt: t.ScheduledAt, CorrelationID: t.CorrelationID,
-		HeartbeatTimeout: h.lease.HeartbeatTimeout().Milliseconds(), StartToClose: t.Timeouts.StartToClose.Milliseconds(),
+		HeartbeatDetails: t.HeartbeatDetails, HeartbeatTimeout: h.lease.HeartbeatTimeout().Milliseconds(), StartToClose: t.Timeouts.StartToClose.Milliseconds(),
 	}
 }

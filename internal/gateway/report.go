@@ -22,7 +22,12 @@ func (g *Gateway) heartbeat(_ context.Context, in *heartbeatInput) (*heartbeatOu
 	if err != nil {
 		return nil, g.refused(err)
 	}
-	if err := h.lease.Heartbeat(); err != nil {
+	details := in.Body.Details
+	if len(details) > executor.MaxDetails {
+		return nil, g.refused(rest.BadRequest("The details of the heartbeat are too large",
+			fmt.Errorf("they are %d bytes of JSON, at most %d: keep large content elsewhere, and a reference in the details", len(details), executor.MaxDetails)))
+	}
+	if err := h.lease.Heartbeat(bytes.Clone(details)); err != nil {
 		return nil, g.refused(overBecause(err))
 	}
 	out := &heartbeatOutput{}
@@ -66,7 +71,9 @@ func (g *Gateway) fail(ctx context.Context, in *failInput) (*reportOutput, error
 	if err := failure.Validate(); err != nil {
 		return nil, g.refused(rest.BadRequest("The failure cannot be recorded as it is", err))
 	}
-	out, err := g.report(ctx, h, "fail", func() (error, error) { return h.lease.Fail(failure), nil })
+	out, err := g.report(ctx, h, "fail", func() (error, error) {
+		return h.lease.Fail(executor.RetryAfter(failure, time.Duration(in.Body.RetryAfter)*time.Millisecond)), nil
+	})
 	return out, g.refused(err)
 }
 

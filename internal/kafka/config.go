@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -81,12 +82,6 @@ func (c Config) newClient(extra ...kgo.Opt) (*kgo.Client, error) {
 	if c.Logger != nil {
 		opts = append(opts, kgo.WithLogger(kslog.New(quiet(c.Logger))))
 	}
-	if c.TLS != nil {
-		opts = append(opts, kgo.DialTLSConfig(c.TLS))
-	}
-	if c.Dial != nil {
-		opts = append(opts, kgo.Dialer(c.Dial))
-	}
 	mechanism, err := c.SASL.mechanism()
 	if err != nil {
 		return nil, err
@@ -94,7 +89,7 @@ func (c Config) newClient(extra ...kgo.Opt) (*kgo.Client, error) {
 	if mechanism != nil {
 		opts = append(opts, kgo.SASL(mechanism))
 	}
-	client, err := kgo.NewClient(append(opts, extra...)...)
+	client, err := kgo.NewClient(slices.Concat(opts, extra, c.reach())...)
 	if err != nil {
 		return nil, fmt.Errorf("make kafka client: %w", err)
 	}

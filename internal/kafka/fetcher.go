@@ -34,6 +34,7 @@ var ErrOffsetGone = errors.New("offset is out of the log's range")
 // broker again only when its last answer was taken, so that what comes while a
 // batch is processed would miss the next batch and wait for the one after.
 type Fetcher struct {
+	config Config
 	client *kgo.Client
 	life   context.Context //nolint:containedctx // of the goroutine that reads ahead
 	end    context.CancelFunc
@@ -89,7 +90,7 @@ func newFetcher(c Config, extra ...kgo.Opt) (*Fetcher, error) {
 		return nil, err
 	}
 	f := &Fetcher{
-		client: client, ended: make(chan struct{}),
+		config: c, client: client, ended: make(chan struct{}),
 		still: make(chan struct{}, 1), came: make(chan struct{}, 1), taken: make(chan struct{}, 1),
 	}
 	f.life, f.end = context.WithCancel(context.Background())
@@ -99,6 +100,7 @@ func newFetcher(c Config, extra ...kgo.Opt) (*Fetcher, error) {
 
 // Add begins to read p at offset.
 func (f *Fetcher) Add(p TopicPartition, offset int64) {
+	f.config.move()
 	f.change(func() {
 		f.Resume(p)
 		f.client.AddConsumePartitions(map[string]map[int32]kgo.Offset{

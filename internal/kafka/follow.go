@@ -29,6 +29,7 @@ func (f *Fetcher) AddAll(next map[TopicPartition]int64) {
 		}
 		all[p.Topic][p.Partition] = kgo.NewOffset().At(offset)
 	}
+	f.config.move()
 	f.client.AddConsumePartitions(all)
 }
 

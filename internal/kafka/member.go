@@ -48,6 +48,7 @@ type MemberConfig struct {
 // worker says, and no rebalance can move it.
 type Member struct {
 	client *kgo.Client
+	kafka  Config
 	config MemberConfig
 
 	mu    sync.Mutex
@@ -60,14 +61,14 @@ func NewMember(c Config, m MemberConfig) (*Member, error) {
 	if m.SessionTimeout == 0 {
 		m.SessionTimeout = 6 * time.Second
 	}
-	member := &Member{config: m, owned: make(map[TopicPartition]bool)}
+	member := &Member{kafka: c, config: m, owned: make(map[TopicPartition]bool)}
 	opts := []kgo.Opt{
 		kgo.ConsumerGroup(m.Group),
 		kgo.ConsumeTopics(m.Topics...),
 		kgo.Balancers(kgo.CooperativeStickyBalancer()),
 		kgo.DisableAutoCommit(),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
-		kgo.SessionTimeout(m.SessionTimeout),
+		kgo.SessionTimeout(c.session(m.SessionTimeout)),
 		kgo.HeartbeatInterval(m.SessionTimeout / 6),
 		kgo.RebalanceTimeout(max(m.SessionTimeout, 10*time.Second)),
 		kgo.MetadataMinAge(10 * time.Millisecond),
@@ -81,7 +82,7 @@ func NewMember(c Config, m MemberConfig) (*Member, error) {
 		fastRetry(),
 	}
 	if m.InstanceID != "" {
-		opts = append(opts, kgo.InstanceID(m.InstanceID), kgo.WithHooks(append(slices.Clone(c.Hooks), replacedHook(m.Replaced))...))
+		opts = append(opts, kgo.InstanceID(m.InstanceID), kgo.WithHooks(replacedHook(m.Replaced)))
 	}
 	client, err := c.newClient(opts...)
 	if err != nil {
@@ -160,6 +161,7 @@ func (m *Member) tellAssigned(_ context.Context, offsets map[string]map[int32]kg
 
 // AddTopics widens the subscription.
 func (m *Member) AddTopics(topics ...string) {
+	m.kafka.move()
 	m.client.PauseFetchTopics(topics...)
 	m.client.AddConsumeTopics(topics...)
 }
@@ -168,6 +170,7 @@ func (m *Member) AddTopics(topics ...string) {
 // client would go on to ask for the old ones. Their partitions are revoked and
 // assigned again.
 func (m *Member) Renew(topics ...string) {
+	m.kafka.move()
 	m.client.PurgeTopicsFromConsuming(topics...)
 	m.AddTopics(topics...)
 }

@@ -1,6 +1,7 @@
 package router
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -80,6 +81,26 @@ states:
 	for _, task := range e.cur.Chart.Tasks {
 		if !task.State.Finished() {
 			t.Errorf("task %s is %s after the resume", task.Invocation, task.State)
+		}
+	}
+}
+
+// TestNobodyIsToldWhatTheRouterAsksItself is about commands of the router's own:
+// it sees how they are answered, and no client does.
+func TestNobodyIsToldWhatTheRouterAsksItself(t *testing.T) {
+	tx, e, _ := followWorld(t, "leat: v1\ntype: bad\nversion: 1\nstates:\n  a: {}\n")
+	for _, own := range []bool{true, false} {
+		c := events.Command{Command: events.CommandCancel, WorkflowType: "bad", Key: "k"}
+		c.Resolve(events.Namespace)
+		in := tx.input()
+		in.Command, tx.records = &c, nil
+		f, err := tx.decide(t.Context(), request{at: instance{id: c.InstanceID}, entry: e, in: in, own: own})
+		if err != nil || f.Outcome == nil || f.Outcome.Error.Code != decide.CodeNotFound {
+			t.Fatalf("%+v, %v", f.Outcome, err)
+		}
+		told := slices.ContainsFunc(tx.records, func(r *kafka.Record) bool { return r.Topic == tx.lane.config.Names.Outcomes("bad") })
+		if told == own {
+			t.Errorf("the router's own: %v, and clients are told: %v", own, told)
 		}
 	}
 }
@@ -166,5 +187,49 @@ func TestAPanicIsAnIncidentOfItsInstance(t *testing.T) {
 	}
 	if i := e.cur.Incident; i == nil || i.Code != decide.CodeUndecidable || !strings.Contains(i.Message, "panic") || i.Input.Command.Event != "go" {
 		t.Errorf("the incident is %+v", i)
+	}
+}
+
+// TestDetailsOfHeartbeatsCauseNoIncident is about an instance that has room for
+// everything but the details of a heartbeat, which are a help and no more.
+func TestDetailsOfHeartbeatsCauseNoIncident(t *testing.T) {
+	tx, e, follow := followWorld(t, `
+leat: v1
+type: bad
+version: 1
+initial: a
+states:
+  a:
+    tasks: {t1: {task: q.t}, t2: {task: q.t}, t3: {task: q.t}, t4: {task: q.t, retry: {maxAttempts: 3}}}
+    onDone: b
+    onError: c
+  b: {}
+  c: {}
+`)
+	tx.careful = true
+	text := func(n int) []byte { return []byte(`"` + strings.Repeat("x", n) + `"`) }
+	follow(events.Command{Command: events.CommandStart, Key: "k", Payload: text(maxRecord - 750<<10 - 32<<10)})
+	report := func(task int, kind events.CommandType, r events.TaskResult, payload []byte) {
+		t.Helper()
+		r.TaskID, r.Attempt, r.NodeID = e.cur.Chart.Tasks[task].TaskID, 1, "node"
+		if f := follow(events.Command{Command: kind, Event: string(kind), Result: &r, Payload: payload}); f.lost != nil || f.replaced != nil {
+			t.Fatalf("%s: %+v", kind, f)
+		}
+	}
+	for task := range 3 {
+		report(task, events.CommandResult, events.TaskResult{State: events.TaskCompleted}, text(250<<10-2))
+	}
+	report(3, events.CommandClaim, events.TaskResult{}, nil)
+	due := e.cur.Chart.Timers[0].Due
+	report(3, events.CommandHeartbeat, events.TaskResult{HeartbeatDetails: text(1000)}, nil)
+	report(3, events.CommandHeartbeat, events.TaskResult{HeartbeatDetails: text(60 << 10)}, nil)
+	last := e.cur.Chart.Tasks[3]
+	if e.cur.Incident != nil || len(last.HeartbeatDetails) != 1002 || e.cur.Chart.Timers[0].Due.Before(due) {
+		t.Fatalf("%+v, %d bytes of details", e.cur.Incident, len(last.HeartbeatDetails))
+	}
+	failed := events.TaskResult{State: events.TaskFailed, Error: &events.Error{Code: "E", Message: "m", Retryable: true}, HeartbeatDetails: text(60 << 10)}
+	report(3, events.CommandResult, failed, nil)
+	if e.cur.Incident != nil || e.cur.Chart.Tasks[3].State != events.TaskRetrying {
+		t.Fatalf("%+v, the task is %s", e.cur.Incident, e.cur.Chart.Tasks[3].State)
 	}
 }

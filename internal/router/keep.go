@@ -50,7 +50,7 @@ func (m *missing) err() error {
 func (r *Router) keepTopics(ctx context.Context, l *lane) error {
 	failed := ""
 	for {
-		if kafka.Pause(ctx, keepEvery); ctx.Err() != nil {
+		if kafka.Pause(ctx, r.config.Kafka.Upkeep(keepEvery)); ctx.Err() != nil {
 			return nil //nolint:nilerr // told to stop
 		}
 		gone, err := r.remakeTopics(ctx, l)

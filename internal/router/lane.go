@@ -47,6 +47,7 @@ type lane struct {
 
 	producers [2]*kafka.Transactor // nil: to be made before the next transaction
 	turn      int                  // which of them is next
+	used      time.Time            // when one of them was made or has committed last
 	outcomes  kafka.Outcomes       // of what they did
 
 	mu    sync.Mutex
@@ -72,6 +73,11 @@ const (
 	// commitTimeout bounds one transaction, so that a revocation never waits
 	// longer than the group allows (the rebalance timeout is 10 s).
 	commitTimeout = 8 * time.Second
+	// longestUnused is how long producers are kept that commit nothing. A broker
+	// forgets a transactional id that was not used for a week, unless configured
+	// (transactional.id.expiration.ms), and refuses the next transaction; of the two,
+	// the one whose turn it is was used before the other.
+	longestUnused = 3 * 24 * time.Hour
 )
 
 // What one transaction decides: the rest of a batch is for the next, so that
@@ -201,7 +207,7 @@ func (l *lane) commit(ctx context.Context, t *transaction) error {
 	}
 	clear(l.gone)
 	l.config.Metrics.committed(t.commands, t.timers, len(t.records), time.Since(began))
-	l.turn = 1 - l.turn
+	l.turn, l.used = 1-l.turn, l.config.Clock()
 
 	batch := l.book.db.NewBatch()
 	defer batch.Close()
@@ -249,6 +255,9 @@ func (l *lane) failed(ctx context.Context, t *transaction, err error) error {
 // producer is the one whose turn it is. Both are made together, and so fence
 // whatever an earlier run of this slot left behind.
 func (l *lane) producer(ctx context.Context) (*kafka.Transactor, error) {
+	if l.config.Clock().Sub(l.used) > longestUnused {
+		l.closeProducers()
+	}
 	for i := range l.producers {
 		if l.producers[i] != nil {
 			continue
@@ -257,7 +266,7 @@ func (l *lane) producer(ctx context.Context) (*kafka.Transactor, error) {
 		if err != nil {
 			return nil, err
 		}
-		l.producers[i] = p
+		l.producers[i], l.used = p, l.config.Clock()
 	}
 	return l.producers[l.turn], nil
 }

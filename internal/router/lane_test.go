@@ -44,7 +44,7 @@ func TestCommandsBecomeHistory(t *testing.T) {
 }
 
 func TestCommandsOnOtherPartitionsAreMovedOnce(t *testing.T) {
-	w := newWorld(t, strings.Replace(waiting, "200ms: {guard: data.n < 0, target: closed}, ", "", 1)) // 40 events, however slow the machine is
+	w := newWorld(t, unhurried)
 	w.router("r1")
 	for i := range 20 {
 		for p := range int32(partitions) { // the same start, by every wrong way: idempotent by key

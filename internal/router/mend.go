@@ -18,7 +18,7 @@ func (r *Router) mend(ctx context.Context, l *lane) error {
 	mender := kafka.NewMender(r.admin, &l.outcomes, r.config.Names.Prefix, l.transactionalID(0), l.transactionalID(1))
 	failed := ""
 	for {
-		if kafka.Pause(ctx, mendEvery); ctx.Err() != nil {
+		if kafka.Pause(ctx, r.config.Kafka.Upkeep(mendEvery)); ctx.Err() != nil {
 			return nil //nolint:nilerr // told to stop
 		}
 		mended, err := r.look(ctx, mender)

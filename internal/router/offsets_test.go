@@ -26,7 +26,7 @@ func (w *world) placed() map[events.UUID][]int64 {
 // offset that its snapshot names, and not much else is between them; whoever
 // decides, and whatever was done to the topic.
 func TestSnapshotsKnowWhereTheirEventsAre(t *testing.T) {
-	w := newWorld(t, waiting)
+	w := newWorld(t, unhurried)
 	stop := w.router("r1")
 	keys := w.keysOf(0, 12)
 	below := int64(0) // where the log ended, but for the marker of the transaction, before the newest was decided

@@ -101,6 +101,10 @@ func (t *transaction) follow(ctx context.Context, r request) (followed, error) {
 	if err == nil || isFatal(err) {
 		return followed{Decision: d}, fatal(err)
 	}
+	if lean, has := decide.WithoutDetails(r.in); has {
+		r.in = lean
+		return t.follow(ctx, r)
+	}
 	why := err
 	if parked, ok := t.park(ctx, r, why); ok {
 		return followed{Decision: parked}, nil

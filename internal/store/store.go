@@ -91,7 +91,7 @@ func openAt(o Options, fs vfs.FS, dir string, lock *pebble.Lock) (*DB, error) {
 	if o.Files == nil && o.Dir != "" {
 		db.dir = dir
 	}
-	p, err := openPebble(dir, &pebble.Options{
+	options := &pebble.Options{
 		FS:                    fs,
 		MemTableSize:          16 << 20,
 		Lock:                  lock,
@@ -99,7 +99,13 @@ func openAt(o Options, fs vfs.FS, dir string, lock *pebble.Lock) (*DB, error) {
 		FormatMajorVersion:    pebble.FormatNewest,
 		MaxOpenFiles:          256,
 		L0CompactionThreshold: 4,
-	})
+	}
+	if db.dir == "" {
+		// In virtual time, where stores are in memory, ten looks a second for compactions
+		// that are due would be all that happens. One is looked for after each flush.
+		options.Experimental.CompactionScheduler = pebble.NewConcurrencyLimitSchedulerWithNoPeriodicGrantingForTest()
+	}
+	p, err := openPebble(dir, options)
 	if err != nil {
 		if isLocked(err) {
 			return nil, fmt.Errorf("%w: %s", ErrLocked, dir)

@@ -124,7 +124,7 @@ func benchEngine(b *testing.B) *Client {
 	if err != nil {
 		b.Fatal(err)
 	}
-	e.Handle("bench.step", func(context.Context, executor.Task) (executor.Result, error) { return nil, nil })
+	executor.Handle(e, "bench.step", func(context.Context, any) (any, error) { return nil, nil })
 	ctx, stop := context.WithCancel(context.Background())
 	var all sync.WaitGroup
 	for _, run := range []func(context.Context) error{r.Run, e.Run} {

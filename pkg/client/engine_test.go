@@ -42,8 +42,8 @@ func TestTheWholeEngine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e.Handle("shipping.pack", func(context.Context, executor.Task) (executor.Result, error) { return "packed", nil })
-	e.Handle("shipping.send", func(ctx context.Context, _ executor.Task) (executor.Result, error) {
+	e.HandleTask("shipping.pack", func(context.Context, executor.Task) (executor.Result, error) { return "packed", nil })
+	e.HandleTask("shipping.send", func(ctx context.Context, _ executor.Task) (executor.Result, error) {
 		kafka.Pause(ctx, 30*time.Millisecond) // long enough for a claim
 		return nil, executor.Fail("LOST", "the parcel is lost", false)
 	})

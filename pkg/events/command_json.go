@@ -36,6 +36,8 @@ type commandJSON struct {
 	NodeID           string                     `json:"node_id,omitempty"`
 	Token            string                     `json:"token,omitempty"`
 	ExecutionTime    int64                      `json:"execution_time_ms,omitempty"`
+	RetryAfter       int64                      `json:"retry_after_ms,omitempty"`
+	HeartbeatDetails json.RawMessage            `json:"heartbeat_details,omitempty"`
 	Reason           string                     `json:"reason,omitempty"`
 	Skip             bool                       `json:"skip,omitempty"`
 	CommandID        *string                    `json:"command_id,omitempty"`
@@ -125,6 +127,8 @@ func (j *commandJSON) checkShape() error {
 		{"state", j.State != "", "result"},
 		{"error", j.Error != nil, "result"},
 		{"execution_time_ms", j.ExecutionTime != 0, "result"},
+		{"retry_after_ms", j.RetryAfter != 0, "result"},
+		{"heartbeat_details", j.HeartbeatDetails != nil, "heartbeat result"},
 		{"reason", j.Reason != "", "pause resume cancel terminate retry reset migrate"},
 		{"skip", j.Skip, "retry"},
 	} {
@@ -151,11 +155,11 @@ func (j *commandJSON) command() (Command, error) {
 		}
 		c.Key = string(*j.Key)
 	}
-	if j.ExecutionTime < 0 || j.ExecutionTime > math.MaxInt64/int64(time.Millisecond) {
-		return Command{}, fieldErrorf("execution_time_ms", "%d is not a duration in milliseconds", j.ExecutionTime)
-	}
 	var taskID UUID
+	var ran, after time.Duration
 	err := firstError(
+		readMillis("execution_time_ms", j.ExecutionTime, &ran),
+		readMillis("retry_after_ms", j.RetryAfter, &after),
 		readID("command_id", j.CommandID, &c.CommandID),
 		readID("instance_id", j.InstanceID, &c.InstanceID),
 		readID("correlation_id", j.CorrelationID, &c.CorrelationID),
@@ -170,7 +174,7 @@ func (j *commandJSON) command() (Command, error) {
 	if j.TaskID != nil || j.Attempt != 0 {
 		c.Result = &TaskResult{
 			TaskID: taskID, Attempt: j.Attempt, State: j.State, Error: j.Error, NodeID: j.NodeID,
-			ExecutionTime: time.Duration(j.ExecutionTime) * time.Millisecond, Token: j.Token,
+			ExecutionTime: ran, Token: j.Token, RetryAfter: after, HeartbeatDetails: j.HeartbeatDetails,
 		}
 	}
 	return c, nil
@@ -188,6 +192,14 @@ func readID(field string, text *string, id *UUID) error {
 		return fieldErrorf(field, "%v", err)
 	}
 	*id = parsed
+	return nil
+}
+
+func readMillis(field string, n int64, d *time.Duration) error {
+	if n < 0 || n > math.MaxInt64/int64(time.Millisecond) {
+		return fieldErrorf(field, "%d is not a duration in milliseconds", n)
+	}
+	*d = time.Duration(n) * time.Millisecond
 	return nil
 }
 
@@ -242,6 +254,8 @@ func EncodeCommandJSON(c *Command) ([]byte, error) {
 		j.TaskID, j.Attempt, j.State, j.Error, j.NodeID = orAbsent(r.TaskID), r.Attempt, r.State, r.Error, r.NodeID
 		j.Token = r.Token
 		j.ExecutionTime = int64((r.ExecutionTime + time.Millisecond - 1) / time.Millisecond)
+		j.RetryAfter = int64((r.RetryAfter + time.Millisecond - 1) / time.Millisecond)
+		j.HeartbeatDetails = r.HeartbeatDetails
 	}
 	for key, v := range c.Metadata {
 		text, err := v.MarshalJSON()

@@ -15,6 +15,7 @@ const (
 	MaxReasonLength  = 1024      // bytes of the reason that a command gives
 	MaxPayloadLength = 256 << 10 // bytes of one JSON payload
 	MaxResetLength   = 900 << 10 // bytes of the inputs that a reset carries
+	MaxDetailsLength = 64 << 10  // bytes of the JSON details of a heartbeat
 )
 
 // CheckWorkflowType holds `^[a-z][a-z0-9_-]{0,99}$`, which keeps every topic
@@ -76,6 +77,14 @@ func checkPayload(field string, payload json.RawMessage) error {
 	default:
 		return checkJSON(field, payload)
 	}
+}
+
+// checkDetails is checkPayload for the details of a heartbeat.
+func checkDetails(details json.RawMessage) error {
+	if len(details) > MaxDetailsLength {
+		return fieldErrorf("heartbeat_details", "is %d bytes, at most %d: keep large content elsewhere and send a reference", len(details), MaxDetailsLength)
+	}
+	return checkJSON("heartbeat_details", details)
 }
 
 func checkJSON(field string, payload json.RawMessage) error {

@@ -103,6 +103,9 @@ type TaskStatus struct {
 	StartedAt   time.Time       `json:"started_at,omitzero"`
 	Cause       []UUID          `json:"cause,omitempty"` // chain to the event that asked for it; the router's
 	Child       *Child          `json:"child,omitempty"` // the child workflow of the newest attempt; the router's
+	// HeartbeatDetails is the newest that an attempt has told in its heartbeats; the
+	// next attempt gets it. A task that is completed has none.
+	HeartbeatDetails json.RawMessage `json:"heartbeat_details,omitempty"`
 	// TokenHash is [HashToken] of the newest attempt's token, "" when it has none.
 	TokenHash string `json:"-" wire:"token_hash"` // no JSON shows it
 }

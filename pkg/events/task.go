@@ -29,6 +29,9 @@ type Task struct {
 	ScheduledAt    time.Time          `json:"scheduled_at"`
 	CorrelationID  UUID               `json:"correlation_id"`
 	CausationID    UUID               `json:"causation_id"` // the task.scheduled or task.retry event
+	// HeartbeatDetails is the newest that an earlier attempt has told in its
+	// heartbeats: where this one can go on. nil for none.
+	HeartbeatDetails json.RawMessage `json:"heartbeat_details,omitempty"`
 	// Token is the secret of this attempt: claim, heartbeat and result carry it.
 	// An attempt that was issued before there were tokens has none.
 	Token string `json:"-" wire:"token"` // so that no log shows it
@@ -60,6 +63,7 @@ func (t *Task) Validate() error {
 		checkEnum("execution_semantics", t.Semantics, ExecutionSemanticsSet()),
 		checkEnum("delivery_guarantee", t.Delivery, DeliveryGuarantees()),
 		inField("timeouts", t.Timeouts.Validate()),
+		checkDetails(t.HeartbeatDetails),
 		checkLength("token", t.Token, MaxNameLength),
 		checkTime("scheduled_at", t.ScheduledAt),
 		checkID("correlation_id", t.CorrelationID),
@@ -110,6 +114,15 @@ type TaskResult struct {
 
 	ExecutionTime time.Duration `json:"execution_time,omitempty"` // how long the handler ran
 
+	// RetryAfter is how long the next attempt has to wait at least, of a failure;
+	// the wait is never longer than the longest of the task's retry policy. 0: as
+	// the policy says.
+	RetryAfter time.Duration `json:"retry_after,omitempty"`
+
+	// HeartbeatDetails is how far the attempt has come, for the next one, of a
+	// heartbeat or a failure. nil changes nothing: the newest that were given count.
+	HeartbeatDetails json.RawMessage `json:"heartbeat_details,omitempty"`
+
 	// Token is that of the task record, which shows that the report comes from
 	// somebody who was given the attempt.
 	Token string `json:"-" wire:"token"` // no history and no view shows it
@@ -122,6 +135,8 @@ func (r *TaskResult) Validate(command CommandType) error {
 		checkAttempt("attempt", r.Attempt),
 		checkLength("node_id", r.NodeID, MaxNameLength),
 		checkLength("token", r.Token, MaxNameLength),
+		checkBound("retry_after_ms", r.RetryAfter),
+		checkDetails(r.HeartbeatDetails),
 	); err != nil {
 		return err
 	}

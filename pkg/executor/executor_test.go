@@ -57,14 +57,18 @@ func newWorld() (*world, error) {
 }
 
 func (w *world) ask(name, input string) (events.Command, error) {
+	return w.askFor(&events.Task{TaskName: name, Input: json.RawMessage(input)})
+}
+
+// askFor is ask for a task with more fields than its name and its input.
+func (w *world) askFor(t *events.Task) (events.Command, error) {
 	w.asked++
 	id := events.DeriveUUID(events.Namespace, fmt.Sprint("task ", w.asked))
-	value, err := avro.EncodeTask(&events.Task{
-		TaskID: id, TaskName: name, Queue: "payments", TaskType: events.TaskEffect, NodeType: events.NodeEffect, WorkflowType: "order",
-		InstanceID: id, Invocation: "pay", Attempt: 1, IdempotencyKey: "order-42/pay", Input: json.RawMessage(input),
-		Priority: events.PriorityNormal, Semantics: events.Await, Delivery: events.AtLeastOnce,
-		ScheduledAt: events.Instant(time.Now()), CorrelationID: id, CausationID: id,
-	})
+	t.TaskID, t.InstanceID, t.CorrelationID, t.CausationID = id, id, id, id
+	t.Queue, t.WorkflowType, t.TaskType, t.NodeType, t.Invocation = "payments", "order", events.TaskEffect, events.NodeEffect, "pay"
+	t.Attempt, t.IdempotencyKey, t.ScheduledAt = max(t.Attempt, 1), "order-42/pay", events.Instant(time.Now())
+	t.Priority, t.Semantics, t.Delivery = events.PriorityNormal, events.Await, events.AtLeastOnce
+	value, err := avro.EncodeTask(t)
 	if err != nil {
 		return events.Command{}, err
 	}
@@ -93,47 +97,6 @@ func (w *world) close() {
 	w.cluster.Close()
 }
 
-func Example() {
-	w, err := newWorld() // a broker in memory; yours is at localhost:9092
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	defer w.close()
-
-	e, err := executor.New(executor.Config{Brokers: w.cluster.ListenAddrs()})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	type charge struct {
-		Amount int `json:"amount"`
-	}
-	executor.HandleJSON(e, "payments.charge", func(_ context.Context, in charge, t executor.Task) (map[string]any, error) {
-		if in.Amount > 100 {
-			return nil, executor.Fail("CARD_DECLINED", "the card was declined", false)
-		}
-		return map[string]any{"charged": in.Amount, "under": t.IdempotencyKey}, nil
-	})
-	ctx, stop := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- e.Run(ctx) }()
-
-	for _, input := range []string{`{"amount": 30}`, `{"amount": 300}`} {
-		report, err := w.ask("payments.charge", input) // what a workflow does
-		if err != nil {
-			fmt.Println(err)
-		}
-		fmt.Println(report.Result.State, string(report.Payload), report.Result.Error)
-	}
-	stop()
-	fmt.Println("stopped:", <-done)
-	// Output:
-	// completed {"charged":30,"under":"order-42/pay"} <nil>
-	// failed  CARD_DECLINED: the card was declined
-	// stopped: <nil>
-}
-
 func TestResultsAndErrors(t *testing.T) {
 	w, err := newWorld()
 	if err != nil {
@@ -148,12 +111,12 @@ func TestResultsAndErrors(t *testing.T) {
 		"nil": nil, "raw": json.RawMessage(`[1]`), "struct": struct{ A int }{1}, "unwritable": func() {},
 	}
 	for name, result := range results {
-		e.Handle("payments."+name, func(context.Context, executor.Task) (executor.Result, error) { return result, nil })
+		e.HandleTask("payments."+name, func(context.Context, executor.Task) (executor.Result, error) { return result, nil })
 	}
-	e.Handle("payments.terminal", func(context.Context, executor.Task) (executor.Result, error) {
+	e.HandleTask("payments.terminal", func(context.Context, executor.Task) (executor.Result, error) {
 		return nil, executor.Terminal(fmt.Errorf("wrapped: %w", executor.Fail("MINE", "no", true)))
 	})
-	executor.HandleJSON(e, "payments.typed", func(context.Context, int, executor.Task) (int, error) { return 1, nil })
+	executor.Handle(e, "payments.typed", func(context.Context, int) (int, error) { return 1, nil })
 	if err := e.HandleExec("payments.exec", []string{"cat"}); err != nil {
 		t.Fatal(err)
 	}
@@ -170,7 +133,7 @@ func TestResultsAndErrors(t *testing.T) {
 		{"exec", `{"a":"b"}`, ""},
 		{"unwritable", "", "BAD_RESULT"},
 		{"terminal", "", "MINE"},
-		{"typed", "", "TASK_FAILED: read the input"},
+		{"typed", "", `BAD_INPUT: the input of payments.typed does not fit: it is {"a":"b"}, want a whole number (int)`},
 	} {
 		report, err := w.ask("payments."+c.task, `{"a":"b"}`)
 		if err != nil {
@@ -209,7 +172,7 @@ func TestHandlePanicsOnWhatCannotBe(t *testing.T) {
 			t.Fatal("it was taken")
 		}
 	}()
-	e.Handle("nodot", nil)
+	e.HandleTask("nodot", func(context.Context, executor.Task) (executor.Result, error) { return nil, nil })
 }
 
 func TestConfigIsChecked(t *testing.T) {

@@ -44,6 +44,8 @@ type StartTask struct {
 	Requires   []string
 	Timeouts   events.Timeouts
 	Token      string // of the attempt; "" when none is needed
+
+	HeartbeatDetails json.RawMessage // the newest of an earlier attempt, nil for none
 }
 
 // TaskChanged is a step in a task's life other than its start.
@@ -91,7 +93,8 @@ type SlotGiven struct {
 	Limit      string // the limit's name
 }
 
-// Heartbeat says that a deadline moved. There is nothing to record.
+// Heartbeat says that a deadline moved, and that there may be new details. There
+// is nothing to record.
 type Heartbeat struct{ TaskID events.UUID }
 
 // Emitted is a domain fact for the history.

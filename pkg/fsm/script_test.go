@@ -101,9 +101,19 @@ func (s *script) report(d *datadriven.TestData, invocation string, data json.Raw
 		r.Attempt = int32(n)
 	}
 	switch d.Cmd {
+	case "beat":
+		r.HeartbeatDetails, data = data, nil
 	case "done":
 		r.State = events.TaskCompleted
 	case "fail":
+		r.HeartbeatDetails, data = data, nil
+		if after := value(d, "after"); after != "" {
+			wait, err := fsm.ParseDuration(after)
+			if err != nil {
+				return "", err
+			}
+			r.RetryAfter = wait
+		}
 		r.State = events.TaskFailed
 		r.Error = &events.Error{Code: cmp.Or(value(d, "code"), "E"), Message: "bad", Retryable: !d.HasArg("final")}
 	}
@@ -202,7 +212,11 @@ func describe(e fsm.Effect) string {
 	case fsm.Transitioned:
 		return fmt.Sprintf("%s: -%v +%v\n", e.Event, e.Exited, e.Entered)
 	case fsm.StartTask:
-		return fmt.Sprintf("start %s (%s) attempt %d %s\n", e.Invocation, e.Name, e.Attempt, e.Input)
+		out := fmt.Sprintf("start %s (%s) attempt %d %s", e.Invocation, e.Name, e.Attempt, e.Input)
+		if e.HeartbeatDetails != nil {
+			out += "details " + string(e.HeartbeatDetails)
+		}
+		return out + "\n"
 	case fsm.TaskChanged:
 		out := fmt.Sprintf("task %s %s -> %s attempt %d %s", e.Invocation, e.From, e.To, e.Attempt, e.Result)
 		if e.Error != nil {

@@ -89,6 +89,7 @@ func (s *step) dispatch(at int, inv *invocation) {
 		TaskID: t.TaskID, StateID: t.StateID, Invocation: t.Invocation, Name: t.Name, Kind: inv.def.Kind, Attempt: t.Attempt,
 		TaskType: inv.taskType, NodeType: inv.def.NodeType, Input: t.Input, Priority: inv.def.Priority,
 		Semantics: inv.def.Semantics, Delivery: inv.def.Delivery, Requires: inv.def.Requires, Timeouts: inv.timeouts, Token: token,
+		HeartbeatDetails: t.HeartbeatDetails,
 	})
 	s.arm(at, events.TimerScheduleToStart, inv.timeouts.ScheduleToStart)
 	if inv.def.Kind == InvokeWorkflow {
@@ -181,11 +182,35 @@ func (s *step) beat(at int, inv *invocation) Effect {
 		if timer := &s.chart.Timers[i]; timer.Kind == events.TimerHeartbeat && timer.TaskID == t.TaskID {
 			s.ownTimers()
 			s.chart.Timers[i].Due = events.Instant(s.now.Add(inv.timeouts.Heartbeat))
+			s.keepDetails(at)
 			s.emit(Heartbeat{TaskID: t.TaskID})
 			return nil
 		}
 	}
 	return Ignored{Code: StaleAttempt, Message: fmt.Sprintf("attempt %d of task %s is not claimed", t.Attempt, t.TaskID)}
+}
+
+// maxDetails bounds the heartbeat details that an instance keeps, of all its
+// tasks together, in bytes.
+const maxDetails = events.MaxPayloadLength
+
+// keepDetails keeps what a report says of how far its attempt has come. What is
+// too much is not kept, and the details of before count: they are a help for the
+// next attempt, and nothing fails for want of them.
+func (s *step) keepDetails(at int) {
+	details := s.in.Task.HeartbeatDetails
+	if details == nil {
+		return
+	}
+	sum := len(details)
+	for i := range s.chart.Tasks {
+		if i != at {
+			sum += len(s.chart.Tasks[i].HeartbeatDetails)
+		}
+	}
+	if sum <= maxDetails && s.m.CheckPayload("", len(details)) == nil {
+		s.chart.Tasks[at].HeartbeatDetails = details
+	}
 }
 
 // result ends an attempt.
@@ -205,6 +230,7 @@ func (s *step) result(at int, inv *invocation) {
 		if r.Error != nil {
 			failure = *r.Error
 		}
+		s.keepDetails(at)
 		s.failed(at, inv, failure)
 	}
 	s.proceed(inv)
@@ -232,7 +258,7 @@ func (s *step) proceed(inv *invocation) {
 func (s *step) complete(at int, inv *invocation, result json.RawMessage) {
 	t := &s.chart.Tasks[at]
 	from := t.State
-	t.State, t.Result, t.Error, t.TokenHash = events.TaskCompleted, result, nil, ""
+	t.State, t.Result, t.Error, t.TokenHash, t.HeartbeatDetails = events.TaskCompleted, result, nil, "", nil
 	s.cancelDeadlines(t.TaskID, "")
 	s.changed(t, from)
 	s.ended(at, inv, &event{name: inv.doneEvent, data: result, invoker: inv})

@@ -112,9 +112,19 @@ func (s *step) failAttempt(at int, inv *invocation, failure events.Error, final 
 		s.failForGood(at, inv, failure, final)
 		return
 	}
-	due := events.Instant(s.clock().Add(Backoff(inv.def.Retry, t.TaskID, attempt)))
+	wait := max(Backoff(inv.def.Retry, t.TaskID, attempt), s.askedWait(inv.def.Retry))
+	due := events.Instant(s.clock().Add(wait))
 	s.retrying(at, failure, due)
 	s.setTimer(events.Timer{Kind: events.TimerRetry, Due: due, Ref: t.Invocation, TaskID: t.TaskID})
+}
+
+// askedWait is how long the executor asks to wait with the next attempt, as far
+// as the retry policy lets it.
+func (s *step) askedWait(r *Retry) time.Duration {
+	if s.in.Kind != InputResult || s.in.Task == nil {
+		return 0
+	}
+	return min(s.in.Task.RetryAfter, r.longest())
 }
 
 // retrying records a failed attempt that another follows at due.
@@ -162,10 +172,7 @@ func retries(r *Retry, attempt int32, failure *events.Error) bool {
 // between half and all of that, by task id and attempt: the same on each replay
 // and each machine, so nothing here is rounded in a way that machines differ in.
 func Backoff(r *Retry, task events.UUID, attempt int32) time.Duration {
-	most := r.Max
-	if most == 0 {
-		most = time.Hour
-	}
+	most := r.longest()
 	wait := float64(r.Initial)
 	switch r.Policy {
 	case events.RetryLinear:
@@ -186,6 +193,14 @@ func Backoff(r *Retry, task events.UUID, attempt int32) time.Duration {
 		delay += time.Duration(part) - half //nolint:gosec // at most half
 	}
 	return delay
+}
+
+// longest is the longest wait between two attempts.
+func (r *Retry) longest() time.Duration {
+	if r.Max == 0 {
+		return time.Hour
+	}
+	return r.Max
 }
 
 // spread is a number between 0 and 2^64 for an attempt of a task.

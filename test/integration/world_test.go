@@ -248,7 +248,7 @@ func (w *world) executor(handlers map[string]executor.Handler, edit ...func(*exe
 		w.Fatal(err)
 	}
 	for name, h := range handlers {
-		e.Handle(name, h)
+		e.HandleTask(name, h)
 	}
 	return w.run(&wire{}, e.Run)
 }

@@ -125,6 +125,16 @@ func (b *Broker) configure(ctx context.Context, libs string, opts Options) (err 
 // Addr is the broker's address for clients. It stays the same over restarts.
 func (b *Broker) Addr() string { return "127.0.0.1:" + strconv.Itoa(b.port) }
 
+// Pid is the process that runs now, 0 while none does.
+func (b *Broker) Pid() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.proc == nil {
+		return 0
+	}
+	return b.proc.cmd.Process.Pid
+}
+
 // Dir is the folder with the broker's data, configuration and log.
 func (b *Broker) Dir() string { return b.dir }
 

@@ -250,6 +250,7 @@ func (w *world) audit(ctx context.Context, b *books) []string {
 		a.causes(id, list)
 		a.life(id, list)
 		a.state(id, list)
+		a.places(id, list)
 	}
 	for id := range w.ledger.asked {
 		if len(b.events[id]) == 0 {
@@ -262,6 +263,7 @@ func (w *world) audit(ctx context.Context, b *books) []string {
 		}
 	}
 	a.decisions()
+	a.descriptions()
 	a.tasks()
 	a.positions(ctx)
 	a.view()

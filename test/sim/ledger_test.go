@@ -113,6 +113,9 @@ func (c *customer) instance(ctx context.Context, i int) {
 			c.world.seen.add("commands sent twice")
 			c.ask(ctx, command)
 		}
+		if c.rng.IntN(3) == 0 {
+			c.ask(ctx, &events.Command{CommandID: c.id(), Command: events.CommandDescribe, WorkflowType: workflowType, InstanceID: id, Key: key})
+		}
 	}
 }
 

@@ -23,9 +23,9 @@ type Batch struct {
 	File   string // name of the definition
 	Source []byte // the definition
 
-	Instances func(n int) ([]Instance, error) // n of them, always the same
-	Handlers  map[string]Handler              // by task
-	Ends      []End                           // the rows of the table, in this order
+	Instances func(n int) ([]Instance, error)    // n of them, always the same
+	Handle    func(w *executor.Executor, b Book) // gives w the handlers of the tasks, whose effects go to b
+	Ends      []End                              // the rows of the table, in this order
 
 	// Others is what other people do while the instances run. It returns when ctx
 	// ends, and does nothing twice. Nil: nobody has to do anything.
@@ -43,9 +43,6 @@ type Instance struct {
 // End is a state where instances may end.
 type End struct{ State, Meaning string }
 
-// Handler does one task. Effects go to the book, and only there.
-type Handler func(t executor.Task, b Book) (any, error)
-
 // Book is the world as far as the tasks of an example can change it: a file
 // that remembers what has been done, by the task's key.
 type Book struct{ effects *ledger.Ledger }
@@ -58,8 +55,10 @@ type Effect struct {
 	Detail   any    `json:"detail,omitempty"`
 }
 
-// Write makes an effect happen once, however often the task runs.
-func (b Book) Write(t executor.Task, detail any) error {
+// Write makes an effect of the task that ctx is about happen once, however often
+// the task runs.
+func (b Book) Write(ctx context.Context, detail any) error {
+	t := executor.TaskFrom(ctx)
 	_, err := b.effects.Add(t.IdempotencyKey, Effect{t.IdempotencyKey, t.InstanceKey, t.TaskName, detail})
 	return err
 }
@@ -72,13 +71,6 @@ func (i *Instance) requests(workflowType string) []client.Request {
 		out = append(out, client.SignalRequest{Type: workflowType, Key: i.Key, Event: i.Signal, IdempotencyKey: i.Signal})
 	}
 	return out
-}
-
-// handleOn makes e do the tasks.
-func (b *Batch) handleOn(e *executor.Executor, book Book) {
-	for name, h := range b.Handlers {
-		e.Handle(name, func(_ context.Context, t executor.Task) (executor.Result, error) { return h(t, book) })
-	}
 }
 
 // Failed is a failure for good with a code that the definition can react to.

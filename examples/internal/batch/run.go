@@ -113,7 +113,7 @@ func (b *Batch) work(ctx context.Context, c *client.Client, o options, path stri
 	if err != nil {
 		return nil, errors.Join(err, effects.Close())
 	}
-	b.handleOn(e, Book{effects})
+	b.Handle(e, Book{effects})
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	background := func(what string, do func() error) {

@@ -1,0 +1,153 @@
+// Package door measures what a user's program gets: it starts workflows and waits
+// for their results through pkg/client, against a router and an executor that are
+// processes of their own, on a Kafka that is warm. Beside it, in the same run, is
+// the same load whose waiting is a bare reader of the event topic: what lies
+// between the two is what the door costs.
+package door
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"time"
+
+	"github.com/leat-io/leat/pkg/client"
+	kafkatest "github.com/leat-io/leat/test/kafka"
+)
+
+// Options say what to measure. Programs, InFlight and Seconds are required.
+type Options struct {
+	Programs string   // folder with the programs router and projector
+	Brokers  []string // of a Kafka that runs; empty starts one, whose processor time is known then
+	InFlight []int
+	Seconds  float64 // a side and a number in flight
+	Rounds   int     // the sides take turns this often; default 2
+	Warm     time.Duration
+	Talk     func(format string, args ...any)
+}
+
+// Result is one line of output: one way to wait at one number in flight, beside
+// the bare reader.
+type Result struct {
+	Bench     string  `json:"bench"`
+	Side      string  `json:"side"` // direct: topics alone; projector: its API besides
+	InFlight  int     `json:"in_flight"`
+	PerSecond float64 `json:"wf_per_s"`
+	P50       float64 `json:"p50_ms"`
+	P99       float64 `json:"p99_ms"`
+	BareRate  float64 `json:"bare_wf_per_s"`
+	BareP50   float64 `json:"bare_p50_ms"`
+	BareP99   float64 `json:"bare_p99_ms"`
+	Ratio     float64 `json:"ratio"` // of the two rates
+
+	// Processor time that one workflow costs, by process, in milliseconds.
+	CPU     map[string]float64 `json:"cpu_ms_per_wf"`
+	BareCPU map[string]float64 `json:"bare_cpu_ms_per_wf"`
+}
+
+// The workflow: three states in a row, each with a task that does nothing.
+const (
+	workflowType = "door"
+	taskName     = "bench.door"
+	definition   = `leat: v1
+type: door
+version: 1
+initial: one
+input: {type: object}
+states:
+  one: {invoke: {task: bench.door, input: {n: input.n}, onDone: two, onError: failed}}
+  two: {invoke: {task: bench.door, input: {n: input.n}, onDone: three, onError: failed}}
+  three: {invoke: {task: bench.door, input: {n: input.n}, onDone: done, onError: failed}}
+  done: {type: final, output: {n: input.n}}
+  failed: {type: final, outcome: failed}
+`
+)
+
+const defaultWarm = 30 * time.Second
+
+// Run measures every number in flight and gives each result to emit.
+func Run(ctx context.Context, o Options, emit func(any) error) (err error) {
+	if o.Rounds == 0 {
+		o.Rounds = 2
+	}
+	if o.Warm == 0 {
+		o.Warm = defaultWarm
+	}
+	cluster := &cluster{brokers: o.Brokers, prefix: fmt.Sprintf("door%d.", time.Now().UnixMilli())}
+	if cluster.dir, err = os.MkdirTemp("", "leat-bench-door-*"); err != nil {
+		return fmt.Errorf("make a folder for the programs: %w", err)
+	}
+	defer func() { err = errors.Join(err, cluster.stop()) }()
+	if len(o.Brokers) == 0 {
+		broker, err := kafkatest.Start(ctx, kafkatest.Options{JVM: []string{"-Xmx1g"}})
+		if err != nil {
+			return err
+		}
+		cluster.broker, cluster.brokers = broker, []string{broker.Addr()}
+	}
+	if err := cluster.deploy(ctx); err != nil {
+		return fmt.Errorf("deploy: %w", err)
+	}
+	if err := cluster.start(ctx, o.Programs); err != nil {
+		return err
+	}
+	o.Talk("warming up for %v", o.Warm)
+	for _, side := range sides {
+		if _, err := cluster.drive(ctx, side, 64, o.Warm/time.Duration(len(sides))); err != nil {
+			return fmt.Errorf("warm up %s: %w", side, err)
+		}
+	}
+	for _, n := range o.InFlight {
+		if err := o.level(ctx, cluster, n, emit); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// level has the sides take turns at one number in flight. The bare reader is the
+// first of them.
+func (o Options) level(ctx context.Context, c *cluster, inFlight int, emit func(any) error) error {
+	turn := time.Duration(o.Seconds / float64(o.Rounds) * float64(time.Second))
+	total := make([]turned, len(sides))
+	for round := range o.Rounds {
+		for i := range sides {
+			if round%2 == 1 { // a broker that gets faster favours no side
+				i = len(sides) - 1 - i
+			}
+			got, err := c.drive(ctx, sides[i], inFlight, turn)
+			if err != nil {
+				return fmt.Errorf("%s at %d in flight: %w", sides[i], inFlight, err)
+			}
+			o.Talk("%s at %d in flight: %.0f/s, p50 %.1f ms, p99 %.1f ms", sides[i], inFlight, got.rate(), got.quantile(0.5), got.quantile(0.99))
+			total[i].add(got)
+		}
+	}
+	bare := &total[0]
+	for i, side := range sides[1:] {
+		s := &total[i+1]
+		if err := emit(Result{
+			Bench: "door", Side: side, InFlight: inFlight, PerSecond: digits(s.rate(), 1), P50: s.quantile(0.5), P99: s.quantile(0.99),
+			BareRate: digits(bare.rate(), 1), BareP50: bare.quantile(0.5), BareP99: bare.quantile(0.99), Ratio: digits(s.rate()/bare.rate(), 3),
+			CPU: s.each(), BareCPU: bare.each(),
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func digits(v float64, n int) float64 {
+	scale := math.Pow10(n)
+	if v = math.Round(v*scale) / scale; math.IsNaN(v) || math.IsInf(v, 0) {
+		return 0
+	}
+	return v
+}
+
+// clientOf is how a user's program reaches the cluster.
+func clientOf(brokers []string, prefix, api string) (*client.Client, error) {
+	return client.New(client.Config{Brokers: brokers, Prefix: prefix, API: api, ClientID: "leat-bench"})
+}
