@@ -53,7 +53,7 @@ func work(ctx context.Context, brokers []string, prefix string) error {
 	if err != nil {
 		return err
 	}
-	w.Handle(taskName, func(context.Context, executor.Task) (executor.Result, error) { return nil, nil })
+	executor.Handle(w, taskName, func(context.Context, any) (any, error) { return nil, nil })
 	return w.Run(ctx)
 }
 

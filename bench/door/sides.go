@@ -2,7 +2,6 @@ package door
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -22,6 +21,11 @@ const (
 )
 
 var sides = []string{bare, direct, projector}
+
+// number is input and output of a workflow.
+type number struct {
+	N int `json:"n"`
+}
 
 // runner starts one workflow and returns when it has ended.
 type runner func(ctx context.Context, n int) error
@@ -47,22 +51,15 @@ func open(ctx context.Context, side string, brokers []string, prefix, api string
 func wait(ctx context.Context, c *client.Client, n int) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	input, err := json.Marshal(map[string]int{"n": n})
-	if err != nil {
-		return fmt.Errorf("input: %w", err)
-	}
-	r, err := c.Start(ctx, client.StartRequest{Type: workflowType, Input: input})
+	run, err := c.Start(ctx, client.StartRequest{Type: workflowType, Input: number{n}})
 	if err != nil {
 		return err
 	}
-	got, err := c.WaitFinished(ctx, workflowType, events.Ref{ID: r.InstanceID}.String())
-	if err != nil {
-		return err
+	got, err := client.Result[number](ctx, run)
+	if err == nil && got.N != n {
+		err = fmt.Errorf("%s gives %d, want %d", run.InstanceID(), got.N, n)
 	}
-	if got.State != events.WorkflowCompleted {
-		return fmt.Errorf("%s is %s", r.InstanceID, got.State)
-	}
-	return nil
+	return err
 }
 
 // reader waits for the ends of workflows by reading the headers of committed
@@ -139,11 +136,7 @@ func (r *reader) run(ctx context.Context, n int) error {
 	r.mu.Lock()
 	r.waiting[id.String()] = ended
 	r.mu.Unlock()
-	input, err := json.Marshal(map[string]int{"n": n})
-	if err != nil {
-		return fmt.Errorf("input: %w", err)
-	}
-	if _, err := r.client.Start(ctx, client.StartRequest{Type: workflowType, InstanceID: id, Input: input}); err != nil {
+	if _, err := r.client.Send(ctx, client.StartRequest{Type: workflowType, InstanceID: id, Input: number{n}}); err != nil {
 		return err
 	}
 	select {
