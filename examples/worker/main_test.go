@@ -21,8 +21,8 @@ func TestWorker(t *testing.T) {
 			t.Fatal(err)
 		}
 		env.Run(w.Run)
-		for key, input := range map[string]string{"order-1": `{"amount": 30}`, "order-2": `{"amount": 300}`} {
-			if _, err := env.Client().Start(t.Context(), client.StartRequest{Type: "order", Key: key, Input: []byte(input)}); err != nil {
+		for key, input := range map[string]Order{"order-1": {Amount: 30}, "order-2": {Amount: 300}} {
+			if _, err := env.Client().Start(t.Context(), client.StartRequest{Type: "order", Key: key, Input: input}); err != nil {
 				t.Fatal(err)
 			}
 		}
