@@ -58,7 +58,7 @@ func (c *Client) ending(ctx context.Context, workflowType, name string) (*ending
 	if c.config.API != "" {
 		return c.polled(workflowType, name), nil
 	}
-	e := &ending{client: c, workflowType: workflowType, done: make(chan struct{})}
+	e := &ending{client: c, workflowType: workflowType, name: name, done: make(chan struct{})}
 	return e, e.watch(ctx, candidates(workflowType, name)...)
 }
 

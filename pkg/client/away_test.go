@@ -9,6 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
 	"github.com/leat-io/leat/internal/devkafka"
 	"github.com/leat-io/leat/internal/kafka"
 	"github.com/leat-io/leat/pkg/events"
@@ -136,5 +139,32 @@ func TestAHistoryIsReadFromItsBeginning(t *testing.T) {
 	}
 	if n != 4 || skipped.Load() != 0 {
 		t.Fatalf("%d events, %d records were looked at in vain", n, skipped.Load())
+	}
+}
+
+// A topic that is deleted while a run waits, and made again, is read from its beginning.
+func TestRunsSurviveATopicThatIsMadeAgain(t *testing.T) {
+	c := newClient(t)
+	ctx := within(t, 60*time.Second)
+	deploy := func() {
+		t.Helper()
+		if _, err := c.Deploy(ctx, DeployRequest{Name: "order.yaml", Source: []byte(order), Partitions: 4}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	deploy()
+	run := begin(ctx, t, c, "1")
+	client, err := kgo.NewClient(kgo.SeedBrokers(c.config.Brokers...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	if _, err := kadm.NewClient(client).DeleteTopic(ctx, c.names.State("order")); err != nil {
+		t.Fatal(err)
+	}
+	deploy() // makes it again
+	send(t, c, endOf(t, c, "1", 7))
+	if got, err := Result[int](ctx, run); err != nil || got != 7 {
+		t.Fatalf("got %d, %v", got, err)
 	}
 }

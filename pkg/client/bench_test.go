@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -46,10 +47,11 @@ func BenchmarkStartAndResult(b *testing.B) {
 }
 
 func benchRuns(b *testing.B, wait string, inflight int) {
+	b.Helper()
 	c := benchEngine(b)
 	ctx := b.Context()
 	start := func(i int) error {
-		run, err := c.Start(ctx, StartRequest{Type: "steps", Key: fmt.Sprint(i)})
+		run, err := c.Start(ctx, StartRequest{Type: "steps", Key: strconv.Itoa(i)})
 		if err != nil {
 			return err
 		}
@@ -58,8 +60,8 @@ func benchRuns(b *testing.B, wait string, inflight int) {
 	if wait == "bare" {
 		bare := newBare(b, c)
 		start = func(i int) error {
-			done := bare.expect(events.InstanceIDForKey("steps", fmt.Sprint(i)))
-			if _, err := c.Send(ctx, StartRequest{Type: "steps", Key: fmt.Sprint(i)}); err != nil {
+			done := bare.expect(events.InstanceIDForKey("steps", strconv.Itoa(i)))
+			if _, err := c.Send(ctx, StartRequest{Type: "steps", Key: strconv.Itoa(i)}); err != nil {
 				return err
 			}
 			<-done

@@ -58,3 +58,32 @@ func TestDeploy(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// Child workflows and tasks of people are on no queue, and so without topics that
+// nobody would read.
+func TestDeployMakesTopicsOfQueuesAlone(t *testing.T) {
+	c := newClient(t)
+	const source = `leat: v1
+type: mixed
+version: 1
+initial: a
+states:
+  a: {invoke: {task: shipping.send, onDone: b, onError: d}}
+  b: {invoke: {human: {assignee: "'sam'"}, onDone: c, onError: d}}
+  c: {invoke: {workflow: {type: other}, onDone: d, onError: d}}
+  d: {type: final}
+`
+	if _, err := c.Deploy(t.Context(), DeployRequest{Name: "mixed.yaml", Source: []byte(source), Partitions: 1}); err != nil {
+		t.Fatal(err)
+	}
+	admin, err := kafka.NewAdmin(c.kafka)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer admin.Close()
+	for queue, want := range map[string]int32{"shipping": 1, "human": 0, "workflow": 0} {
+		if n, err := admin.Partitions(t.Context(), c.names.Tasks(queue)); err != nil || n != want {
+			t.Errorf("the topic of queue %s has %d partitions, want %d (%v)", queue, n, want, err)
+		}
+	}
+}

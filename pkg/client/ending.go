@@ -17,6 +17,7 @@ import (
 type ending struct {
 	client       *Client
 	workflowType string
+	name         string      // of the instance, for messages
 	command      events.UUID // the start that is waited for; Nil for none
 	watching     watch
 	done         chan struct{} // closed when instance and err are final
@@ -226,8 +227,8 @@ func (e *ending) wait(ctx context.Context) (Instance, error) {
 		return Instance{}, errClosed()
 	case <-ctx.Done():
 		return Instance{}, &Error{
-			Code: ErrTimeout.Code, Message: fmt.Sprintf("%s is not finished", e.workflowType), Err: ctx.Err(),
-			Fix: "wait again: it goes on",
+			Code: ErrTimeout.Code, Message: fmt.Sprintf("%s %s is not finished", e.workflowType, e.name), Err: ctx.Err(),
+			Fix: "wait again, it goes on; leat history shows how far it is",
 		}
 	}
 	if e.err != nil {

@@ -95,12 +95,9 @@ func (c *Client) begins(ctx context.Context, workflowType, name string, t *trail
 	ids := candidates(workflowType, name)
 	all := make(map[string]map[kafka.TopicPartition]kafka.Range)
 	for _, topic := range []string{c.names.Events(workflowType), t.states} {
-		all[topic], err = reader.Ranges(ctx, topic) // before the router is asked: what it does not know is behind
-		if kafka.NoTopic(err) {
-			return nil, c.unknownType(ctx, workflowType, err)
-		}
-		if err != nil {
-			return nil, failed("read "+topic, err)
+		// Before the router is asked: what it does not know is behind.
+		if all[topic], err = reader.Ranges(ctx, topic); err != nil {
+			return nil, failed("read "+topic, c.explain(ctx, workflowType, err))
 		}
 	}
 	s, err := c.describe(ctx, question{workflowType: workflowType, name: name, ids: ids, within: c.config.RouterTimeout})
@@ -117,18 +114,24 @@ func (c *Client) begins(ctx context.Context, workflowType, name string, t *trail
 		t.keys[id.String()] = &avro.History{Type: workflowType}
 		for topic, ranges := range all {
 			p := kafka.TopicPartition{Topic: topic, Partition: topics.Partition([]byte(id.String()), int32(len(ranges)))} //nolint:gosec // partition counts are small
-			r := ranges[p]
 			switch {
 			case s == nil && err != nil: // no router: all that there is may be of the instance
-				next[p] = r.Start
-			case s != nil && topic != t.states && s.FirstOffset <= r.End:
-				next[p] = max(r.Start, s.FirstOffset)
-			case s != nil && topic != t.states: // it was noted in another topic of this name
-				next[p] = r.Start
+				next[p] = ranges[p].Start
+			case s != nil && topic != t.states:
+				next[p] = firstOf(s, ranges[p])
 			default:
-				next[p] = r.End
+				next[p] = ranges[p].End
 			}
 		}
 	}
 	return next, nil
+}
+
+// firstOf is where the history of s begins in a partition of the event topic. An
+// offset behind its end was noted in another topic of the same name.
+func firstOf(s *Instance, r kafka.Range) int64 {
+	if s.FirstOffset > r.End {
+		return r.Start
+	}
+	return max(r.Start, s.FirstOffset)
 }

@@ -217,7 +217,9 @@ func (f *follower) run(ctx context.Context) {
 		records, err := f.fetcher.Poll(ctx, pollLimit)
 		if err != nil && ctx.Err() == nil {
 			f.client.config.Logger.Warn("cannot read what is waited for, trying again", slog.Any("error", err))
-			f.again(ctx)
+			if errors.Is(err, kafka.ErrOffsetGone) {
+				f.again(ctx)
+			}
 			kafka.Pause(ctx, 100*time.Millisecond)
 		}
 		for _, r := range records {
@@ -235,12 +237,9 @@ func (f *follower) run(ctx context.Context) {
 	}
 }
 
-// again begins at the start of a topic that was deleted and made anew: all that
-// is in it was written since.
+// again begins at the start of a topic that was deleted and made anew, so that all
+// that is in it was written since, or that has lost what was not read yet.
 func (f *follower) again(ctx context.Context) {
-	if len(f.fetcher.Renewed()) == 0 {
-		return
-	}
 	reader, err := f.client.reading()
 	if err != nil {
 		return // the client is closed

@@ -38,21 +38,7 @@ func (c *Client) reaching(ctx context.Context, q question, o GetOptions, look fu
 	case s != nil && s.SequenceNumber >= o.MinSequence:
 		return *s, nil
 	}
-	fresh := make(chan *Instance, 1)
-	w := &watch{record: func(r *kafka.Record) {
-		s, err := avro.DecodeState(q.workflowType, r.Key, r.Value)
-		if err == nil && s.SequenceNumber >= o.MinSequence {
-			select {
-			case fresh <- &s:
-			default: // it has one
-			}
-		}
-	}}
-	var places []place
-	for _, id := range q.ids {
-		places = append(places, place{c.names.State(q.workflowType), id})
-	}
-	forget, err := c.watch(ctx, w, places...)
+	fresh, forget, err := c.fresh(ctx, q, o.MinSequence)
 	if err != nil {
 		return Instance{}, c.explain(ctx, q.workflowType, err)
 	}
@@ -67,6 +53,26 @@ func (c *Client) reaching(ctx context.Context, q question, o GetOptions, look fu
 	case <-ctx.Done():
 		return Instance{}, newError(ErrTimeout, ctx.Err(), "%s %s has not reached sequence %d in time", q.workflowType, q.name, o.MinSequence)
 	}
+}
+
+// fresh watches for a snapshot of the instance that has come to a sequence.
+func (c *Client) fresh(ctx context.Context, q question, sequence int64) (came <-chan *Instance, forget func(), err error) {
+	fresh := make(chan *Instance, 1)
+	w := &watch{record: func(r *kafka.Record) {
+		s, err := avro.DecodeState(q.workflowType, r.Key, r.Value)
+		if err == nil && s.SequenceNumber >= sequence {
+			select {
+			case fresh <- &s:
+			default: // it has one
+			}
+		}
+	}}
+	var places []place
+	for _, id := range q.ids {
+		places = append(places, place{c.names.State(q.workflowType), id})
+	}
+	forget, err = c.watch(ctx, w, places...)
+	return fresh, forget, err
 }
 
 // valueOf is what p points to, or zero.

@@ -15,8 +15,6 @@ import (
 // Kafka: one request that the projector answers when there is news, for all who
 // wait for the run, and none when nobody does.
 type polling struct {
-	name string // of the instance
-
 	mu      sync.Mutex
 	waiters int
 	stop    context.CancelFunc // of the goroutine that asks; nil for none
@@ -24,7 +22,7 @@ type polling struct {
 
 // polled is the end of an instance that a projector knows.
 func (c *Client) polled(workflowType, name string) *ending {
-	return &ending{client: c, workflowType: workflowType, done: make(chan struct{}), polling: &polling{name: name}}
+	return &ending{client: c, workflowType: workflowType, name: name, done: make(chan struct{}), polling: &polling{}}
 }
 
 // begin asks as long as somebody waits: until leave is called as often.
@@ -55,7 +53,7 @@ const pollWait = 30 * time.Second
 // poll asks until the end is known or ctx ends.
 func (e *ending) poll(ctx context.Context) {
 	c := e.client
-	path, query := instancePath(e.workflowType, e.polling.name), url.Values{"wait": {pollWait.String()}}
+	path, query := instancePath(e.workflowType, e.name), url.Values{"wait": {pollWait.String()}}
 	for back := streamBack; ; back = min(2*back, streamBackMost) {
 		began := time.Now()
 		var s Instance

@@ -50,7 +50,10 @@ func (c *Client) Start(ctx context.Context, r StartRequest) (*Run, error) {
 	if err != nil {
 		return nil, invalid(err)
 	}
-	e := &ending{client: c, workflowType: command.WorkflowType, command: command.CommandID, done: make(chan struct{})}
+	e := &ending{
+		client: c, workflowType: command.WorkflowType, command: command.CommandID, done: make(chan struct{}),
+		name: events.NameOf(command.WorkflowType, command.Key, command.InstanceID),
+	}
 	if err := e.watch(ctx, command.InstanceID); err != nil {
 		return nil, err
 	}

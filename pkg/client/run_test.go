@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"runtime"
 	"strconv"
 	"strings"
@@ -95,15 +94,18 @@ func TestARunThatDoesNotComplete(t *testing.T) {
 	}{
 		"failed": {
 			func(r *Run) error { return r.Signal(ctx, "fail", nil) },
-			WorkflowError{State: events.WorkflowFailed, Code: "CARD_DECLINED", Message: "the bank says no"}, "failed: CARD_DECLINED: the bank says no",
+			WorkflowError{State: events.WorkflowFailed, Code: "CARD_DECLINED", Message: "the bank says no"},
+			"failed: CARD_DECLINED: the bank says no",
 		},
 		"cancelled": {
 			func(r *Run) error { return r.Cancel(ctx, "ordered twice") },
-			WorkflowError{State: events.WorkflowCancelled, Code: "CANCELLED", Message: "ordered twice"}, "was cancelled: CANCELLED: ordered twice",
+			WorkflowError{State: events.WorkflowCancelled, Code: "CANCELLED", Message: "ordered twice"},
+			"was cancelled: CANCELLED: ordered twice",
 		},
 		"timed out": {
 			func(r *Run) error { return r.Signal(ctx, "expire", nil) },
-			WorkflowError{State: events.WorkflowTimeout}, "timed out",
+			WorkflowError{State: events.WorkflowTimeout},
+			"timed out",
 		},
 	} {
 		run := begin(ctx, t, c, name)
@@ -281,7 +283,7 @@ func TestManyRunsWait(t *testing.T) {
 			t.Fatal("not all have ended")
 		}
 	}
-	runs = nil
+	clear(runs)
 	nothingWaits(ctx, t, c)
 }
 
@@ -329,7 +331,7 @@ func inUse() int64 {
 	}
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	return int64(m.HeapAlloc + m.StackInuse) //nolint:gosec // it fits
+	return int64(m.HeapAlloc + m.StackInuse)
 }
 
 // A topic that nobody waits on is read no longer, and again when somebody does.
@@ -338,7 +340,7 @@ func TestReadersRest(t *testing.T) {
 	c.idleFor = 10 * time.Millisecond
 	ctx := within(t, 60*time.Second)
 	for i := range 3 {
-		run := begin(ctx, t, c, fmt.Sprint(i))
+		run := begin(ctx, t, c, strconv.Itoa(i))
 		if err := run.Signal(ctx, "finish", i); err != nil {
 			t.Fatal(err)
 		}

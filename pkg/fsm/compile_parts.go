@@ -120,7 +120,7 @@ func (c *compiler) invocation(state int, def *Invocation, position int, dag bool
 		c.errorf(def.Pos, "duplicate-id", "state %q has two invocations with id %q", s.id, def.ID)
 	}
 	c.m.invs[key] = inv
-	if !slices.Contains(c.m.tasks, def.Task) && def.Task != "" {
+	if def.Kind.Queued() && !slices.Contains(c.m.tasks, def.Task) && def.Task != "" {
 		c.m.tasks = append(c.m.tasks, def.Task)
 	}
 	if def.Compensate != nil {

@@ -216,6 +216,10 @@ const (
 	InvokeHuman
 )
 
+// Queued reports whether an invocation of the kind is a task on a queue, which
+// executors read. Child workflows and tasks of people are on none.
+func (k InvocationKind) Queued() bool { return k != InvokeWorkflow && k != InvokeHuman }
+
 // NeedType says how a task depends on another.
 type NeedType uint8
 

@@ -183,8 +183,8 @@ func (m *Machine) Description() string { return m.def.Description }
 // Definition is what the machine was compiled from. Read it only.
 func (m *Machine) Definition() *Definition { return m.def }
 
-// Tasks lists every task name, "queue.task", that the machine can invoke, each
-// once, in document order.
+// Tasks lists the names, "queue.task", of every task that the machine can put on a
+// queue, each once, in document order.
 func (m *Machine) Tasks() []string { return append([]string(nil), m.tasks...) }
 
 // CheckInput checks a start payload against the definition's input schema. The

@@ -18,7 +18,7 @@ const executorsWithin = 1500 * time.Millisecond
 // help, not a check: an executor may come later, or have a group of its own, so
 // that nothing that goes wrong here is an error of the deploy.
 func (a *app) noteUnserved(ctx context.Context, tasks []string) {
-	queues := servedByExecutors(tasks)
+	queues := queuesOf(tasks)
 	if len(queues) == 0 {
 		return
 	}
@@ -42,13 +42,11 @@ func (a *app) noteUnserved(ctx context.Context, tasks []string) {
 	}
 }
 
-// servedByExecutors lists the queues of tasks, without those that no executor serves.
-func servedByExecutors(tasks []string) []string {
-	var queues []string
-	for _, task := range tasks {
-		if queue := topics.QueueOf(task); queue != "" && queue != "human" && queue != "workflow" {
-			queues = append(queues, queue)
-		}
+// queuesOf lists the queues of tasks.
+func queuesOf(tasks []string) []string {
+	queues := make([]string, len(tasks))
+	for i, task := range tasks {
+		queues[i] = topics.QueueOf(task)
 	}
 	slices.Sort(queues)
 	return slices.Compact(queues)
