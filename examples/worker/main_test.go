@@ -13,6 +13,7 @@ import (
 )
 
 func TestWorker(t *testing.T) {
+	busy.Store(0)
 	env := leattest.Start(t)
 	env.Deploy("order.yaml")
 	w, err := worker(env.Brokers())
