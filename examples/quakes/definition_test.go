@@ -1,27 +1,23 @@
 package main
 
 import (
-	"strings"
 	"testing"
 
-	internal "github.com/leat-io/leat/internal/definition"
+	"github.com/leat-io/leat/pkg/definition"
+	"github.com/leat-io/leat/pkg/leattest"
 )
 
-// Users write: leat def validate quake.yaml && leat def test quake_cases.json
+// On the command line: leat def validate quake.yaml && leat def test quake_cases.json
 func TestDefinition(t *testing.T) {
-	if _, findings, err := internal.Parse("quake.yaml", definition); err != nil || len(findings) > 0 {
+	if _, findings, err := definition.Parse("quake.yaml", source); err != nil || len(findings) > 0 {
 		t.Errorf("%v\n%v", err, findings)
 	}
-	var out strings.Builder
-	failed, err := internal.TestCases(&out, "quake_cases.json")
-	if err != nil || failed > 0 {
-		t.Errorf("%v\n%s", err, out.String())
-	}
+	leattest.Cases(t, "quake_cases.json")
 }
 
 // Every quake of the feed fits the definition's input schema.
 func TestFeedFitsTheSchema(t *testing.T) {
-	machine, _, err := internal.Parse("quake.yaml", definition)
+	machine, _, err := definition.Parse("quake.yaml", source)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,7 +12,7 @@ import (
 var feedText = data.AllWeek
 
 //go:embed quake.yaml
-var definition []byte
+var source []byte
 
 // Quake is what an instance starts with: the parts of a feature of the feed that
 // the workflow uses. What is null in the feed stays null.

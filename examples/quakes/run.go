@@ -222,7 +222,7 @@ func wait(ctx context.Context, o options) error {
 // deploy makes the cluster know quake.yaml. The count of partitions is fixed for
 // the life of the type; 0 is the default.
 func deploy(ctx context.Context, c *client.Client, partitions int32) error {
-	_, err := c.Deploy(ctx, client.DeployRequest{Name: "quake.yaml", Source: definition, Partitions: partitions})
+	_, err := c.Deploy(ctx, client.DeployRequest{Name: "quake.yaml", Source: source, Partitions: partitions})
 	return err
 }
 

@@ -10,14 +10,14 @@ import (
 )
 
 //go:embed user_onboarding.yaml
-var definition []byte
+var source []byte
 
 func main() { batch.Main(example()) }
 
 func example() batch.Batch {
 	return batch.Batch{
 		Name: "user_onboarding", About: "one step after the other, with mails, a deadline and a person who decides",
-		File: "user_onboarding.yaml", Source: definition,
+		File: "user_onboarding.yaml", Source: source,
 		Instances: users, Handle: handle, Others: sales,
 		Ends: []batch.End{
 			{State: "onboarded", Meaning: "has access and a greeting"},

@@ -17,16 +17,20 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	w, err := worker(strings.Split(os.Getenv("KAFKA_BROKERS"), ","))
-	if err == nil {
-		err = w.Run(ctx) // until Ctrl-C; running tasks get 20 s to end
-	}
-	if err != nil {
+	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+}
+
+func run() error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	w, err := worker(strings.Split(os.Getenv("KAFKA_BROKERS"), ","))
+	if err != nil {
+		return err
+	}
+	return w.Run(ctx) // until Ctrl-C; running tasks get 20 s to end
 }
 
 func worker(brokers []string) (*executor.Executor, error) {
@@ -83,25 +87,27 @@ func printReport(ctx context.Context, in Report) (string, error) {
 	if _, err := task.DecodeDetails(&done); err != nil {
 		return "", err
 	}
-	printed := ""
+	var printed []int
 	for done.Page < in.Pages {
 		if task.Attempt == 1 && done.Page == 2 {
 			return "", errors.New("out of paper")
 		}
 		done.Page++
-		printed += fmt.Sprintf("page %d ", done.Page)
+		printed = append(printed, done.Page)
 		if err := executor.Heartbeat(ctx, done); err != nil {
 			return "", err
 		}
 	}
-	return fmt.Sprintf("attempt %d: %s", task.Attempt, printed), nil
+	return fmt.Sprintf("attempt %d printed %v", task.Attempt, printed), nil
 }
+
+var logger = slog.New(slog.NewTextHandler(os.Stderr, nil))
 
 func logged(next executor.Handler) executor.Handler {
 	return func(ctx context.Context, t executor.Task) (executor.Result, error) {
 		began := time.Now()
 		result, err := next(ctx, t)
-		slog.InfoContext(ctx, "task", "name", t.TaskName, "attempt", t.Attempt, "took", time.Since(began), "error", err)
+		logger.InfoContext(ctx, "task", "name", t.TaskName, "attempt", t.Attempt, "took", time.Since(began), "error", err)
 		return result, err
 	}
 }

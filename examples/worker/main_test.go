@@ -14,6 +14,7 @@ import (
 
 func TestWorker(t *testing.T) {
 	leattest.Virtual(t, func(t *testing.T, env *leattest.Env) {
+		t.Helper()
 		env.Deploy("order.yaml")
 		w, err := worker(env.Brokers())
 		if err != nil {
@@ -21,13 +22,13 @@ func TestWorker(t *testing.T) {
 		}
 		env.Run(w.Run)
 		for key, input := range map[string]string{"order-1": `{"amount": 30}`, "order-2": `{"amount": 300}`} {
-			if _, err := env.Client().Start(t.Context(), client.StartRequest{Type: "order", Key: key, Input: []byte(input)}); err != nil {
+			if _, err := env.Client().Start(t.Context(), client.StartRequest{Type: "order", Key: key, Input: json.RawMessage(input)}); err != nil {
 				t.Fatal(err)
 			}
 		}
 		env.WaitState("order", "order-2", "declined")
 		paid := env.WaitState("order", "order-1", "paid")
-		if got := string(paid.Output); got != `"attempt 2: page 3 "` {
+		if got := string(paid.Output); got != `"attempt 2 printed [3]"` {
 			t.Errorf("got %s", got)
 		}
 		history, err := env.Client().History(t.Context(), "order", "order-1", client.HistoryRequest{})

@@ -25,6 +25,9 @@ type pkg struct {
 	GoFiles    []string
 	Imports    []string
 	Deps       []string
+
+	TestImports  []string
+	XTestImports []string
 }
 
 func (p pkg) short() string { return strings.TrimPrefix(p.ImportPath, module+"/") }
@@ -33,7 +36,7 @@ func (p pkg) short() string { return strings.TrimPrefix(p.ImportPath, module+"/"
 func load(t *testing.T) []pkg {
 	t.Helper()
 	readTree(t)
-	cmd := exec.Command("go", "list", "-e", "-json=ImportPath,Dir,Standard,GoFiles,Imports,Deps", module+"/...")
+	cmd := exec.Command("go", "list", "-e", "-json=ImportPath,Dir,Standard,GoFiles,Imports,Deps,TestImports,XTestImports", module+"/...")
 	out, err := cmd.Output()
 	if err != nil {
 		t.Fatalf("%v: %v", cmd, err)
@@ -84,6 +87,25 @@ func TestImports(t *testing.T) {
 				t.Errorf("%s imports %s: %s", p.short(), imp, why)
 			}
 		}
+	}
+}
+
+// What a user copies from an example works in another module, the tests as well.
+func TestExamplesNeedNoInternals(t *testing.T) {
+	looked := 0
+	for _, p := range load(t) {
+		if !under(p.short(), "examples") {
+			continue
+		}
+		for _, imp := range slices.Concat(p.TestImports, p.XTestImports) {
+			looked++
+			if short, ours := strings.CutPrefix(imp, module+"/"); ours && under(short, "internal") {
+				t.Errorf("a test of %s imports %s, which no user can. pkg/leattest runs an engine in a test, pkg/definition reads definitions.", p.short(), short)
+			}
+		}
+	}
+	if looked < 10 {
+		t.Errorf("the tests of the examples import only %d packages: this test has lost its subject", looked)
 	}
 }
 
@@ -233,12 +255,12 @@ func TestRulesRefuse(t *testing.T) {
 		{"internal/devkafka", "github.com/twmb/franz-go/pkg/kfake", true},
 		{"internal/devkafka", "github.com/twmb/franz-go/pkg/kgo", false},
 		{"cmd/router", module + "/internal/router", false},
-		{"pkg/spi/workflow", module + "/pkg/events", true},
-		{"pkg/spi/workflow", "os", false},
-		{"pkg/spi/eventbus", "net/http", false},
-		{"pkg/spi/eventbus", "log/slog", false},
-		{"pkg/spi/eventbus", module + "/pkg/topics", false},
-		{"pkg/spi/spitest", module + "/pkg/client", false},
+		{"internal/spi/workflow", module + "/pkg/events", true},
+		{"internal/spi/workflow", "os", false},
+		{"internal/spi/eventbus", "net/http", false},
+		{"internal/spi/eventbus", "log/slog", false},
+		{"internal/spi/eventbus", module + "/pkg/topics", false},
+		{"internal/spi/spitest", module + "/pkg/client", false},
 		{"pkg/client", module + "/pkg/executor", false},
 		{"pkg/executor", module + "/pkg/client", false},
 		{"internal/kafka", module + "/pkg/client", false},
@@ -258,7 +280,7 @@ func TestRulesRefuse(t *testing.T) {
 			t.Errorf("%s imports %s: allowed should be %v; said %q", c.pkg, c.imp, c.ok, why)
 		}
 	}
-	for _, newcomer := range []string{"internal/kafkaesque", "pkg/leaf", "pkg/events/deeper", "pkg/spi/newcomer", "internal/cli/newcomer", "cmd/newcomer"} {
+	for _, newcomer := range []string{"internal/kafkaesque", "pkg/leaf", "pkg/events/deeper", "internal/spi/newcomer", "internal/cli/newcomer", "cmd/newcomer"} {
 		if row, ok := find(newcomer); ok {
 			t.Errorf("the new package %s got the row %s", newcomer, row)
 		}

@@ -16,7 +16,7 @@ import (
 	"sync"
 
 	"github.com/leat-io/leat/internal/kafka"
-	"github.com/leat-io/leat/pkg/spi/eventbus"
+	"github.com/leat-io/leat/internal/spi/eventbus"
 	"github.com/leat-io/leat/pkg/topics"
 )
 

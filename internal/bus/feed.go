@@ -11,7 +11,7 @@ import (
 	"github.com/leat-io/leat/internal/avro"
 	"github.com/leat-io/leat/internal/kafka"
 	"github.com/leat-io/leat/pkg/events"
-	"github.com/leat-io/leat/pkg/spi/workflow"
+	"github.com/leat-io/leat/internal/spi/workflow"
 )
 
 // feed follows the events and outcomes of one workflow type, from before its

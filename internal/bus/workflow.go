@@ -12,10 +12,10 @@ import (
 	"github.com/leat-io/leat/internal/avro"
 	"github.com/leat-io/leat/internal/kafka"
 	"github.com/leat-io/leat/pkg/events"
-	"github.com/leat-io/leat/pkg/spi/workflow"
+	"github.com/leat-io/leat/internal/spi/workflow"
 )
 
-// Workflow is the contracts of pkg/spi/workflow on Kafka: commands go to the
+// Workflow is the contracts of internal/spi/workflow on Kafka: commands go to the
 // routers, decisions and histories come from the topics. Up to 10,000 commands
 // are under way before PublishCommand blocks.
 type Workflow struct {

@@ -117,6 +117,17 @@ func (c *comparison) compare(task, path string, want *jsonSchema, given shape) {
 		c.say(fsm.SeverityError, given.pos, "the handler of %s takes %s as %s, and is given %s", task, named(path), strings.Join(types, " or "), strings.Join(given.types, " or "))
 		return
 	}
+	c.members(task, path, want, given)
+	if want.Items != nil {
+		for i, item := range given.items {
+			want.Items.defs = want.defs
+			c.compare(task, fmt.Sprintf("%s[%d]", path, i), want.Items, item)
+		}
+	}
+	c.missing(task, path, want, given)
+}
+
+func (c *comparison) members(task, path string, want *jsonSchema, given shape) {
 	for _, name := range slices.Sorted(maps.Keys(given.members)) {
 		member := given.members[name]
 		next := name
@@ -129,13 +140,6 @@ func (c *comparison) compare(task, path string, want *jsonSchema, given shape) {
 			c.say(fsm.SeverityWarning, member.pos, "the handler of %s has no field %s: it ignores it", task, next)
 		}
 	}
-	if want.Items != nil {
-		for i, item := range given.items {
-			want.Items.defs = want.defs
-			c.compare(task, fmt.Sprintf("%s[%d]", path, i), want.Items, item)
-		}
-	}
-	c.missing(task, path, want, given)
 }
 
 // missing tells what the handler wants and is not given.

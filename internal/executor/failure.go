@@ -89,7 +89,7 @@ func failureOf(ctx context.Context, task *events.Task, err error) *failed {
 	if errors.As(err, &after) {
 		f.after = max(after.RetryAfter().Truncate(time.Millisecond), 0)
 	}
-	legal(f.Error)
+	f.Error = legal(f.Error)
 	return f
 }
 

@@ -126,7 +126,9 @@ func (in *intake) ready() error {
 // are slots, as many more are read: those that wait for a bound of their own
 // should not hold back the rest of the queue, and must not pile up either.
 func (in *intake) room(ctx context.Context) {
-	in.e.await(ctx, func() bool { return in.queued == 0 || in.queued < in.e.ahead() && in.e.canStart() })
+	in.e.await(ctx, func() bool {
+		return in.queued == 0 || in.queued < in.e.ahead() && (in.e.lending != nil || in.e.canStart())
+	})
 }
 
 // Open goes on from the group's offset, or from the log's start when there is

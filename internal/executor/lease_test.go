@@ -68,7 +68,7 @@ func TestNothingBeginsForNobody(t *testing.T) {
 	const ahead = 5
 	e := b.lender(Config{ClaimAfter: time.Millisecond}, ahead)
 	stop := b.start(e)
-	b.eventually(e, "some are read ahead", func() bool { return len(e.intakes) == 1 && e.intakes[0].queued == ahead })
+	b.eventually(e, "some are read ahead", func() bool { return len(e.intakes) == 1 && e.intakes[0].queued >= ahead })
 	if leases := e.Take(t.Context(), 3, 1<<20, 20*time.Second); len(leases) != 3 {
 		t.Fatalf("got %d leases", len(leases))
 	}

@@ -65,7 +65,7 @@ func TestALimitedTaskHoldsBackNothingElse(t *testing.T) {
 		<-let
 		e.mu.Lock()
 		defer e.mu.Unlock()
-		most.Store(max(most.Load(), int32(e.intakes[0].queued))) //nolint:gosec // small
+		most.Store(max(most.Load(), int32(e.intakes[0].queued)))
 		return nil, nil
 	})
 	if err := e.Handle("pay.refund", echo); err != nil {

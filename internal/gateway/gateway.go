@@ -49,6 +49,10 @@ type Config struct {
 	MaxLeases      int           // tasks of one queue that are out at once; default 1000
 	ReadAhead      int           // tasks of one queue that are read before anybody asks; default 32
 	Idle           time.Duration // how long a queue is kept that nobody polls; default 1 min
+
+	// durableWithin is how long a request waits for its report to be durable; the
+	// gateway goes on trying behind it.
+	durableWithin time.Duration
 }
 
 // Metrics observes a gateway. Nil funcs are skipped; they must not block.
@@ -67,6 +71,7 @@ func (c Config) withDefaults() Config {
 	c.MaxLeases = cmp.Or(c.MaxLeases, 1000)
 	c.ReadAhead = cmp.Or(c.ReadAhead, 32)
 	c.Idle = cmp.Or(c.Idle, time.Minute)
+	c.durableWithin = cmp.Or(c.durableWithin, 20*time.Second)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}

@@ -8,8 +8,11 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/leat-io/leat/internal/executor"
 	"github.com/leat-io/leat/pkg/events"
@@ -148,6 +151,31 @@ func TestWhatCannotBeUnderstood(t *testing.T) {
 	}
 	if text := s.say(http.StatusNotFound, "pay/nothing", `{}`); !strings.Contains(text, "/v1/queues/pay/nothing is not a route") {
 		t.Error(text)
+	}
+}
+
+// While Kafka takes nothing a report is not durable, and its worker is told. It is
+// kept: the same request gets its answer when Kafka is back.
+func TestKafkaIsAwayWhenATaskEnds(t *testing.T) {
+	b := newBench(t)
+	s := b.serve(func(c *Config) { c.durableWithin = 50 * time.Millisecond })
+	b.issue(nil)
+	task := s.poll(1)[0]
+	var back atomic.Bool
+	const produce = 0
+	b.cluster.ControlKey(produce, func(kmsg.Request) (kmsg.Response, error, bool) {
+		b.cluster.KeepControl()
+		return nil, errors.New("away"), !back.Load() // closes the connection
+	})
+	s.refused(http.StatusServiceUnavailable, "LEAT-K001", "Kafka has not taken it yet; the gateway goes on trying", "pay/complete", leaseOf(task))
+	s.refused(http.StatusConflict, "LEAT-G002", "the attempt has been reported: complete", "pay/fail", `{"lease":"`+task.Lease+`","message":"no"}`)
+	back.Store(true)
+	b.eventually("the report is durable", func() bool {
+		status, _, err := s.post(t.Context(), "pay/complete", leaseOf(task))
+		return err == nil && status == http.StatusOK
+	})
+	if got := b.until(events.CommandResult, 1); got.Result.State != events.TaskCompleted {
+		t.Errorf("got %+v", got.Result)
 	}
 }
 

@@ -33,6 +33,7 @@ const patience = 20 * time.Second
 type bench struct {
 	t        *testing.T
 	config   kafka.Config
+	cluster  *kfake.Cluster
 	names    topics.Names
 	producer *kafka.Producer
 	tasks    int
@@ -50,7 +51,7 @@ func newBench(t *testing.T) *bench {
 		t.Fatal(err)
 	}
 	t.Cleanup(cluster.Close)
-	b := &bench{t: t, changed: make(chan struct{}), config: kafka.Config{Brokers: cluster.ListenAddrs()}}
+	b := &bench{t: t, cluster: cluster, changed: make(chan struct{}), config: kafka.Config{Brokers: cluster.ListenAddrs()}}
 	b.provision(append(b.names.Type("order", 1), b.names.Queue("pay", 1)...))
 	if b.producer, err = kafka.NewProducer(b.config); err != nil {
 		t.Fatal(err)

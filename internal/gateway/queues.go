@@ -40,13 +40,13 @@ type queue struct {
 func (g *Gateway) join(ctx context.Context, name string, wait time.Duration) (*queue, error) {
 	until := time.Now().Add(wait)
 	for again := firstLook; ; again = min(2*again, lastLook) {
-		q, err := g.use(name, false)
+		q, err := g.use(ctx, name, false)
 		if q != nil || err != nil {
 			return q, err
 		}
 		partitions, err := g.look(ctx, name)
 		if partitions > 0 {
-			return g.use(name, true)
+			return g.use(ctx, name, true)
 		}
 		left := time.Until(until)
 		if left <= 0 || ctx.Err() != nil {
@@ -57,7 +57,7 @@ func (g *Gateway) join(ctx context.Context, name string, wait time.Duration) (*q
 }
 
 // use is join for a queue that is read, or, with start, whose topic is there.
-func (g *Gateway) use(name string, start bool) (*queue, error) {
+func (g *Gateway) use(ctx context.Context, name string, start bool) (*queue, error) {
 	for {
 		g.mu.Lock()
 		q, err := g.useNow(name, start)
@@ -67,7 +67,8 @@ func (g *Gateway) use(name string, start bool) (*queue, error) {
 		}
 		select { // the same process must not be in the group twice
 		case <-q.done:
-		case <-g.polling.Done():
+		case <-ctx.Done(): // the client has gone, or the gateway stops
+			return nil, g.away()
 		}
 	}
 }

@@ -13,10 +13,6 @@ import (
 	"github.com/leat-io/leat/pkg/events"
 )
 
-// durableWithin is how long a request waits for its report to be durable. The
-// gateway goes on trying behind it.
-const durableWithin = 20 * time.Second
-
 func (g *Gateway) heartbeat(_ context.Context, in *heartbeatInput) (*heartbeatOutput, error) {
 	h, err := g.leases.find(in.Queue, in.Body.Lease)
 	if err != nil {
@@ -83,7 +79,7 @@ func (g *Gateway) report(ctx context.Context, h *held, kind string, say func() (
 	if err := h.say(kind, say); err != nil {
 		return nil, err
 	}
-	timer := time.NewTimer(durableWithin)
+	timer := time.NewTimer(g.config.durableWithin)
 	defer timer.Stop()
 	select {
 	case <-h.lease.Reported():

@@ -32,8 +32,7 @@ func Explain(text []byte, v any, err error) string {
 	if at.path != "" {
 		where = "field " + at.path
 	}
-	var wrong *json.UnmarshalTypeError
-	if errors.As(at.err, &wrong) {
+	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](at.err); ok {
 		return fmt.Sprintf("%s is %s, want %s", where, shorten(at.text), wanted(wrong.Type))
 	}
 	return fmt.Sprintf("%s is %s: %v", where, shorten(at.text), at.err)

@@ -142,8 +142,7 @@ type field struct {
 // A name of the outer struct hides one of an embedded struct.
 func fieldsOf(t reflect.Type) []field {
 	var own, embedded []field
-	for i := range t.NumField() {
-		f := t.Field(i)
+	for f := range t.Fields() {
 		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
 		if name == "-" && options == "" {
 			continue

@@ -38,7 +38,7 @@ func TestSchema(t *testing.T) {
 			Owner  int    `json:"owner,omitzero"`
 			Count  int    `json:"count,string"`
 			Hidden string `json:"-"`
-			unseen string //nolint:unused // it is there to be left out
+			unseen string
 			Note   string `json:",omitempty"`
 		}](), `{` + draft + `"properties":{"Note":{"type":"string"},"count":{"type":"string"},"owner":{"type":"integer"}},"required":["count"],"type":"object"}`},
 		{

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/leat-io/leat/pkg/events"
-	"github.com/leat-io/leat/pkg/spi/workflow"
+	"github.com/leat-io/leat/internal/spi/workflow"
 )
 
 // Decide says which events follow from a start or a signal, for an instance in

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"sync"
 
-	"github.com/leat-io/leat/pkg/spi/eventbus"
+	"github.com/leat-io/leat/internal/spi/eventbus"
 	"github.com/leat-io/leat/pkg/topics"
 )
 

@@ -9,14 +9,14 @@ import (
 	"sync"
 
 	"github.com/leat-io/leat/pkg/events"
-	"github.com/leat-io/leat/pkg/spi/workflow"
+	"github.com/leat-io/leat/internal/spi/workflow"
 	"github.com/leat-io/leat/pkg/topics"
 )
 
 // DefaultMaxReplay is how many events ReplayEvents lists by default.
 const DefaultMaxReplay = 10_000
 
-// Workflow is the contracts of pkg/spi/workflow in memory. It has no bound on
+// Workflow is the contracts of internal/spi/workflow in memory. It has no bound on
 // what is under way: a command is decided before PublishCommand returns, and only
 // the completion comes later.
 type Workflow struct {

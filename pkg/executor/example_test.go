@@ -92,11 +92,12 @@ func ExampleExecutor_Use() {
 		fmt.Println(err)
 		return
 	}
+	logger := slog.New(slog.NewTextHandler(os.Stderr, nil))
 	w.Use(func(next executor.Handler) executor.Handler {
 		return func(ctx context.Context, t executor.Task) (executor.Result, error) {
 			began := time.Now()
 			result, err := next(ctx, t)
-			slog.InfoContext(ctx, "task", "name", t.TaskName, "attempt", t.Attempt, "took", time.Since(began), "error", err)
+			logger.InfoContext(ctx, "task", "name", t.TaskName, "attempt", t.Attempt, "took", time.Since(began), "error", err)
 			return result, err
 		}
 	})

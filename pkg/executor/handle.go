@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 
 	"github.com/leat-io/leat/internal/executor"
 	"github.com/leat-io/leat/pkg/events"
@@ -96,8 +97,8 @@ type handler struct {
 
 func (h *handler) wrap(around []Middleware) {
 	h.wrapped = h.run
-	for i := len(around) - 1; i >= 0; i-- {
-		h.wrapped = around[i](h.wrapped)
+	for _, m := range slices.Backward(around) {
+		h.wrapped = m(h.wrapped)
 	}
 }
 

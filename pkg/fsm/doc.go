@@ -7,9 +7,9 @@
 // draws no random number: time and identity come in with the input, so the same
 // chart and input give the same answer on every machine and on every replay.
 //
-// A [Machine] is compiled from a [Definition] by [Compile]; internal/definition
-// reads definitions from YAML and JSON, internal/cel gives [Expressions]. The
-// package knows neither. It imports the standard library and pkg/events only.
+// A [Machine] is compiled from a [Definition] by [Compile]. pkg/definition does
+// both: it reads definitions from YAML and JSON, and brings CEL for [Expressions].
+// The package knows neither. It imports the standard library and pkg/events only.
 //
 // # Where to look
 //

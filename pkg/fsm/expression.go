@@ -9,8 +9,8 @@ import (
 	"github.com/leat-io/leat/pkg/events"
 )
 
-// Expressions compiles the expressions of one definition. internal/cel
-// implements it; a test may bring its own.
+// Expressions compiles the expressions of one definition. pkg/definition brings
+// CEL; a test may bring its own.
 type Expressions interface {
 	// Compile checks source and what type it yields, and returns a program that
 	// is safe for concurrent use. The error may be an *[ExprError].

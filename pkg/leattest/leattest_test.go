@@ -2,6 +2,7 @@ package leattest_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -58,7 +59,7 @@ func prepare(env *leattest.Env) {
 
 func start(t *testing.T, env *leattest.Env, key, input string) {
 	t.Helper()
-	if _, err := env.Client().Start(t.Context(), client.StartRequest{Type: "trial", Key: key, Input: []byte(input)}); err != nil {
+	if _, err := env.Client().Start(t.Context(), client.StartRequest{Type: "trial", Key: key, Input: json.RawMessage(input)}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -177,7 +178,7 @@ func TestAllTimeIsVirtual(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer c.Close()
-		if _, err := c.Start(t.Context(), client.StartRequest{Type: "trial", Key: "a", Input: []byte(`{"to": "ada"}`)}); err != nil {
+		if _, err := c.Start(t.Context(), client.StartRequest{Type: "trial", Key: "a", Input: json.RawMessage(`{"to": "ada"}`)}); err != nil {
 			t.Fatal(err)
 		}
 		began := time.Now()

@@ -38,7 +38,8 @@ func Command(s *session.Session) *cobra.Command {
 	var o boot.DevOptions
 	cmd := &cobra.Command{
 		Use: "dev", Short: "Run everything on this machine: Kafka and all workers in one process", Args: cobra.NoArgs,
-		Long: "Run everything on this machine in one process: an embedded Kafka, a router, a projector and an executor.\n\n" +
+		Long: "Run everything on this machine in one process: an embedded Kafka, a router, a projector, an executor,\n" +
+			"and a gateway from which workers in any language get tasks over HTTP.\n\n" +
 			"Data is kept in --data (default: the folder leat/dev below the user's cache directory) across restarts. To any client\n" +
 			"(kcat, rpk, your programs) the Kafka is a real one, but it is one process on one disk without a password: for\n" +
 			"development, not for production.",

@@ -8,7 +8,7 @@ import (
 	"sync/atomic"
 
 	"github.com/leat-io/leat/pkg/events"
-	"github.com/leat-io/leat/pkg/spi/workflow"
+	"github.com/leat-io/leat/internal/spi/workflow"
 )
 
 // subscribersInSequence has some events fail at first.

@@ -6,7 +6,7 @@ import (
 	"fmt"
 
 	"github.com/leat-io/leat/pkg/events"
-	"github.com/leat-io/leat/pkg/spi/workflow"
+	"github.com/leat-io/leat/internal/spi/workflow"
 )
 
 func publishAcknowledged(ctx context.Context, s WorkflowSetup) error {

@@ -6,8 +6,8 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/leat-io/leat/pkg/spi/eventbus"
-	"github.com/leat-io/leat/pkg/spi/spitest"
+	"github.com/leat-io/leat/internal/spi/eventbus"
+	"github.com/leat-io/leat/internal/spi/spitest"
 )
 
 // brokenBus breaks one method or the other; nil keeps it.

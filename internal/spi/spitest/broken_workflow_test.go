@@ -6,8 +6,8 @@ import (
 	"testing"
 
 	"github.com/leat-io/leat/pkg/events"
-	"github.com/leat-io/leat/pkg/spi/spitest"
-	"github.com/leat-io/leat/pkg/spi/workflow"
+	"github.com/leat-io/leat/internal/spi/spitest"
+	"github.com/leat-io/leat/internal/spi/workflow"
 )
 
 // brokenEngine breaks one method or the other; nil keeps it.

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"strconv"
 
-	"github.com/leat-io/leat/pkg/spi/eventbus"
+	"github.com/leat-io/leat/internal/spi/eventbus"
 	"github.com/leat-io/leat/pkg/topics"
 )
 

@@ -2,11 +2,11 @@
 // groups of consumers.
 //
 // Two implementations keep it: internal/bus on Kafka and internal/memory. What
-// they promise is what the suite TestEventBus of pkg/spi/spitest checks; anyone
+// they promise is what the suite TestEventBus of internal/spi/spitest checks; anyone
 // who writes a third runs that suite.
 //
 // It is not the way to change a workflow: topics that only the router writes are
-// refused ([RouterOnly]); send commands with pkg/spi/workflow or pkg/client. Left out until
+// refused ([RouterOnly]); send commands with internal/spi/workflow or pkg/client. Left out until
 // a second implementation would do something with them: closing (a concern of
 // who made the bus), topic administration, transactions, seeking, and the
 // broadcast and group commands of the ONEX SPI.

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/leat-io/leat/pkg/events"
-	"github.com/leat-io/leat/pkg/spi/workflow"
+	"github.com/leat-io/leat/internal/spi/workflow"
 	"github.com/leat-io/leat/pkg/topics"
 )
 
@@ -38,14 +38,14 @@ type WorkflowSetup struct {
 	MaxReplay  int    // how many events ReplayEvents lists; at least 20, at most 500
 }
 
-// TestWorkflow runs every case of the contracts of pkg/spi/workflow. open gives
+// TestWorkflow runs every case of the contracts of internal/spi/workflow. open gives
 // a fresh setup, and closes it in t.Cleanup.
 func TestWorkflow(t *testing.T, open func(t *testing.T) WorkflowSetup) {
 	t.Helper()
 	runCases(t, WorkflowCases(), open)
 }
 
-// WorkflowCases lists the promises of the contracts of pkg/spi/workflow.
+// WorkflowCases lists the promises of the contracts of internal/spi/workflow.
 func WorkflowCases() []Case[WorkflowSetup] {
 	return []Case[WorkflowSetup]{
 		{"PublishIsAcknowledgedWithTheEvent", publishAcknowledged},

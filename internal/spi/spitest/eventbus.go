@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/leat-io/leat/pkg/spi/eventbus"
+	"github.com/leat-io/leat/internal/spi/eventbus"
 	"github.com/leat-io/leat/pkg/topics"
 )
 

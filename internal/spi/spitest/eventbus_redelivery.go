@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"sync/atomic"
 
-	"github.com/leat-io/leat/pkg/spi/eventbus"
+	"github.com/leat-io/leat/internal/spi/eventbus"
 )
 
 // errorRedelivers has one message fail until every other partition is through.

@@ -10,7 +10,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/leat-io/leat/internal/memory"
-	"github.com/leat-io/leat/pkg/spi/spitest"
+	"github.com/leat-io/leat/internal/spi/spitest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

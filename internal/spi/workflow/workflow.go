@@ -6,7 +6,7 @@
 // router alone gives events their order and number.
 //
 // Two implementations keep the contract: internal/bus over Kafka and a router,
-// and internal/memory. Both pass the suite TestWorkflow of pkg/spi/spitest.
+// and internal/memory. Both pass the suite TestWorkflow of internal/spi/spitest.
 //
 // Left out, because today nothing but the router could implement it, and an
 // interface needs a second implementation: storing events (store_events_batch),
