@@ -44,6 +44,10 @@ func (c Config) within() Network {
 	return nil
 }
 
+// Virtual reports whether the brokers are in a network of this process, where time
+// is virtual.
+func (c Config) Virtual() bool { return c.within() != nil }
+
 // move tells the network of this process, if it is one, that a client is about to
 // do something.
 func (c Config) move() {
@@ -64,7 +68,7 @@ const (
 // Upkeep is how often to do what nobody asks for, such as looking after topics:
 // usually every so often, in virtual time almost never.
 func (c Config) Upkeep(usually time.Duration) time.Duration {
-	if c.within() != nil {
+	if c.Virtual() {
 		return max(usually, seldom)
 	}
 	return usually
@@ -73,7 +77,7 @@ func (c Config) Upkeep(usually time.Duration) time.Duration {
 // session is how long a group waits for a silent member. In virtual time none is
 // lost, and its signs of life wait until something happens.
 func (c Config) session(usually time.Duration) time.Duration {
-	if c.within() != nil {
+	if c.Virtual() {
 		return longestSession
 	}
 	return usually

@@ -90,7 +90,7 @@ func TestThirtyDaysTakeNoTime(t *testing.T) {
 			if i := env.WaitFinished("trial", "a"); i.State != events.WorkflowCompleted {
 				t.Errorf("it is %s", i.State)
 			}
-			if took := time.Since(began); took < 30*24*time.Hour || took > 30*24*time.Hour+time.Minute {
+			if took := time.Since(began); took < 30*2time.Hour || took > 30*24*time.Hour+time.Minute {
 				t.Errorf("it took %s", took)
 			}
 			lines := story(t, env, "a", began)
@@ -164,7 +164,7 @@ func TestAllTimeIsVirtual(t *testing.T) {
 		}
 		executor.Handle(w, "mail.greet", func(ctx context.Context, _ mail) (string, error) {
 			select {
-			case <-time.After(3 * time.Hour):
+			case <-time.After(20 * time.Minute):
 				return "slow", nil
 			case <-ctx.Done():
 				return "", context.Cause(ctx)
@@ -183,7 +183,7 @@ func TestAllTimeIsVirtual(t *testing.T) {
 		}
 		began := time.Now()
 		env.WaitState("trial", "a", "waiting")
-		if took := time.Since(began); took < 3*time.Hour || took > 4*time.Hour {
+		if took := time.Since(began); took < 20*time.Minute || took > time.Hour {
 			t.Errorf("it took %s", took)
 		}
 		time.Sleep(10 * 24 * time.Hour)
@@ -197,10 +197,10 @@ func TestAllTimeIsVirtual(t *testing.T) {
 func TestManyAtOnce(t *testing.T) {
 	leattest.Virtual(t, func(t *testing.T, env *leattest.Env) {
 		prepare(env)
-		for i := range 200 {
+		for i := range 50 {
 			start(t, env, fmt.Sprint(i), `{"to": "ada"}`)
 		}
-		for i := range 200 {
+		for i := range 50 {
 			env.WaitFinished("trial", fmt.Sprint(i))
 		}
 	})
