@@ -135,22 +135,13 @@ func readAsked(f *Fact, e *events.Event) error {
 
 // AskedFor adds to the metadata what a person asked for, who and why: what
 // follows from that does not tell.
-func AskedFor(meta map[string]events.ContextValue, c *events.Command) {
+func AskedFor(meta *events.EventMetadata, c *events.Command) {
 	switch c.Command {
 	case events.CommandStart, events.CommandSignal, events.CommandClaim, events.CommandHeartbeat, events.CommandResult:
 		return
 	default:
 	}
-	meta[events.MetadataCommand] = events.String(string(c.Command))
-	if c.Skip {
-		meta[events.MetadataSkip] = events.Boolean(true)
-	}
-	if c.Reason != "" {
-		meta[events.MetadataReason] = events.String(c.Reason)
-	}
-	if c.Source != "" {
-		meta[events.MetadataRequestedBy] = events.String(c.Source)
-	}
+	meta.Command, meta.Skip, meta.Reason, meta.RequestedBy = c.Command, c.Skip, c.Reason, c.Source
 }
 
 // readCommand fills the command that led to e, the first event of its decision.
@@ -220,7 +211,7 @@ type parked struct {
 }
 
 // Parked is the command that led to an incident, for error.occurred.
-func Parked(c *events.Command) events.ContextValue {
+func Parked(c *events.Command) string {
 	result := c.Result
 	if result != nil && result.HeartbeatDetails != nil { // a help for the next attempt that no decision depends on
 		bare := *result
@@ -228,9 +219,9 @@ func Parked(c *events.Command) events.ContextValue {
 	}
 	text, err := events.EncodeJSON(parked{c.Command, c.Event, result})
 	if err != nil {
-		return events.String(string(c.Command))
+		return string(c.Command)
 	}
-	return events.String(string(text))
+	return string(text)
 }
 
 func readParked(c *events.Command, e *events.Event) error {
