@@ -233,7 +233,7 @@ func (l *course) reset() {
 		l.t.Fatalf("%v %+v", err, r.Difference)
 	}
 	then := r.Snapshot
-	if e := &l.history[at]; e.EventType != events.EventWorkflowRetrying || e.Data[facts.DataResetTo].Int() != to {
+	if e := &l.history[at]; e.EventType != events.EventWorkflowRetrying || e.Data["reset_to"].Int() != to {
 		l.t.Fatalf("a reset begins with %+v", e)
 	}
 	is := l.after(at)
