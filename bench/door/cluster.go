@@ -94,7 +94,7 @@ func (c *cluster) start(ctx context.Context, programs string) error {
 }
 
 func (c *cluster) run(name, path string, args ...string) error {
-	cmd := exec.Command(path, args...) //nolint:noctx // it ends with the benchmark, by stop
+	cmd := exec.Command(path, args...)
 	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
 	p := &program{name: name, cmd: cmd, done: make(chan error, 1)}
 	if err := cmd.Start(); err != nil {

@@ -112,8 +112,11 @@ func loop(ctx context.Context, run runner, inFlight int, most time.Duration) (re
 		})
 	}
 	group.Wait()
+	if err := errors.Join(failed...); err != nil {
+		return report{}, err
+	}
 	after, err := processTime(os.Getpid())
-	if err := errors.Join(append(failed, err)...); err != nil {
+	if err != nil {
 		return report{}, err
 	}
 	return report{Seconds: time.Since(began).Seconds(), Micros: slices.Concat(took...), CPU: after - cpu}, nil

@@ -101,9 +101,8 @@ func printReport(ctx context.Context, in Report) (string, error) {
 	return fmt.Sprintf("attempt %d printed %v", task.Attempt, printed), nil
 }
 
-var logger = slog.New(slog.NewTextHandler(os.Stderr, nil))
-
 func logged(next executor.Handler) executor.Handler {
+	logger := slog.New(slog.NewTextHandler(os.Stderr, nil))
 	return func(ctx context.Context, t executor.Task) (executor.Result, error) {
 		began := time.Now()
 		result, err := next(ctx, t)

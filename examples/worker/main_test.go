@@ -13,38 +13,37 @@ import (
 )
 
 func TestWorker(t *testing.T) {
-	leattest.Virtual(t, func(t *testing.T, env *leattest.Env) {
-		t.Helper()
-		env.Deploy("order.yaml")
-		w, err := worker(env.Brokers())
-		if err != nil {
+	busy.Store(0)
+	env := leattest.Start(t)
+	env.Deploy("order.yaml")
+	w, err := worker(env.Brokers())
+	if err != nil {
+		t.Fatal(err)
+	}
+	env.Run(w.Run)
+	for key, input := range map[string]Order{"order-1": {Amount: 30}, "order-2": {Amount: 300}} {
+		if _, err := env.Client().Start(t.Context(), client.StartRequest{Type: "order", Key: key, Input: input}); err != nil {
 			t.Fatal(err)
 		}
-		env.Run(w.Run)
-		for key, input := range map[string]string{"order-1": `{"amount": 30}`, "order-2": `{"amount": 300}`} {
-			if _, err := env.Client().Start(t.Context(), client.StartRequest{Type: "order", Key: key, Input: json.RawMessage(input)}); err != nil {
-				t.Fatal(err)
-			}
+	}
+	env.WaitState("order", "order-2", "declined")
+	paid := env.WaitState("order", "order-1", "paid")
+	if got := string(paid.Output); got != `"attempt 2 printed [3]"` {
+		t.Errorf("got %s", got)
+	}
+	history, err := env.Client().History(t.Context(), "order", "order-1", client.HistoryRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var retries []string
+	for _, e := range history {
+		if e.EventType == events.EventTaskRetry {
+			retries = append(retries, e.Data["error_message"].Str())
 		}
-		env.WaitState("order", "order-2", "declined")
-		paid := env.WaitState("order", "order-1", "paid")
-		if got := string(paid.Output); got != `"attempt 2 printed [3]"` {
-			t.Errorf("got %s", got)
-		}
-		history, err := env.Client().History(t.Context(), "order", "order-1", client.HistoryRequest{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		var retries []string
-		for _, e := range history {
-			if e.EventType == events.EventTaskRetry {
-				retries = append(retries, e.Data["error_message"].Str())
-			}
-		}
-		if got := strings.Join(retries, ", "); got != "the bank is busy, out of paper" {
-			t.Errorf("retried after %s", got)
-		}
-	})
+	}
+	if got := strings.Join(retries, ", "); got != "the bank is busy, out of paper" {
+		t.Errorf("retried after %s", got)
+	}
 }
 
 // workers.json is what `leat def validate order.yaml --workers workers.json`

@@ -15,10 +15,10 @@ import (
 	"github.com/leat-io/leat/internal/bus"
 	"github.com/leat-io/leat/internal/kafka"
 	"github.com/leat-io/leat/internal/router"
-	"github.com/leat-io/leat/pkg/events"
 	"github.com/leat-io/leat/internal/spi/eventbus"
 	"github.com/leat-io/leat/internal/spi/spitest"
 	"github.com/leat-io/leat/internal/spi/workflow"
+	"github.com/leat-io/leat/pkg/events"
 	"github.com/leat-io/leat/pkg/topics"
 )
 

@@ -10,8 +10,8 @@ import (
 
 	"github.com/leat-io/leat/internal/avro"
 	"github.com/leat-io/leat/internal/kafka"
-	"github.com/leat-io/leat/pkg/events"
 	"github.com/leat-io/leat/internal/spi/workflow"
+	"github.com/leat-io/leat/pkg/events"
 )
 
 // feed follows the events and outcomes of one workflow type, from before its

@@ -11,8 +11,8 @@ import (
 
 	"github.com/leat-io/leat/internal/avro"
 	"github.com/leat-io/leat/internal/kafka"
-	"github.com/leat-io/leat/pkg/events"
 	"github.com/leat-io/leat/internal/spi/workflow"
+	"github.com/leat-io/leat/pkg/events"
 )
 
 // Workflow is the contracts of internal/spi/workflow on Kafka: commands go to the

@@ -41,21 +41,20 @@ type childRequest struct {
 
 // prepare says what a task that no executor works on leads to, and adds to the
 // data of its task.scheduled event what people want to find there.
-func (r *recorder) prepare(s *fsm.StartTask, data fields) (start childStart) {
+func (r *recorder) prepare(s *fsm.StartTask, data *events.TaskScheduledData) (start childStart) {
 	switch s.Kind {
 	case fsm.InvokeHuman:
 		var asked struct {
 			Assignee json.RawMessage `json:"assignee"`
 		}
 		_ = json.Unmarshal(s.Input, &asked) // the engine wrote it
-		data["state"] = events.String(string(events.TaskWaitingForInput))
+		data.State = events.TaskWaitingForInput
 		if assignee, ok := text(asked.Assignee); ok {
-			data["assignee"] = events.String(assignee)
+			data.Assignee = &assignee
 		}
 	case fsm.InvokeWorkflow:
 		start = r.childOf(s)
-		data["child_type"] = events.String(start.child.WorkflowType)
-		data["child_id"] = events.String(start.child.InstanceID.String())
+		data.Child = &events.ChildData{Type: start.child.WorkflowType, ID: start.child.InstanceID}
 	default:
 	}
 	return start
@@ -340,16 +339,12 @@ func statusOf(code string) events.OutcomeStatus {
 	}
 }
 
-// parentFields adds to the data of workflow.created whose child it is; internal/facts
-// reads it.
-func parentFields(data fields, p *events.Parent) fields {
-	if p != nil {
-		data["parent"] = events.String(nameOf(p.WorkflowType, p.InstanceID))
-		data["parent_task"], data["parent_attempt"] = events.String(p.TaskID.String()), events.Long(int64(p.Attempt))
-		data["generation"] = events.Long(int64(p.Generation))
-		if !p.Root.IsNil() {
-			data["root"] = events.String(p.Root.String())
-		}
+// parentData says in workflow.created whose child it is; internal/facts reads it.
+func parentData(p *events.Parent) *events.ParentData {
+	if p == nil {
+		return nil
 	}
-	return data
+	return &events.ParentData{
+		Parent: nameOf(p.WorkflowType, p.InstanceID), Task: p.TaskID, Attempt: p.Attempt, Generation: p.Generation, Root: p.Root,
+	}
 }

@@ -35,9 +35,13 @@ import (
 //	unwritable      from here on nothing can be written, until writable
 //
 // Run with -rewrite to accept what is decided now.
-func TestDecide(t *testing.T) {
+func TestDecide(t *testing.T) { runScripts(t, func(*events.Event) {}) }
+
+// runScripts hands every event that the scripts lead to to note.
+func runScripts(t *testing.T, note func(*events.Event)) {
+	t.Helper()
 	datadriven.Walk(t, "testdata/decide", func(t *testing.T, path string) {
-		s := &script{t: t, now: epoch}
+		s := &script{t: t, now: epoch, note: note}
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
 			s.t = t
 			var seconds float64
@@ -70,6 +74,7 @@ type script struct {
 	said     int
 	blocked  *events.Error // what keeps decisions from being written
 	repaired bool          // decided by another definition than the history says
+	note     func(*events.Event)
 }
 
 func (s *script) run(d *datadriven.TestData) string {
@@ -230,6 +235,9 @@ func (s *script) apply(in Input) string {
 	for i := range d.Sends {
 		s.noteToken(&d.Sends[i])
 	}
+	for i := range d.Events {
+		s.note(&d.Events[i])
+	}
 	s.history = append(s.history, d.Events...)
 	if !s.repaired {
 		checkReplay(s.t, s.history, s.snap, s.deployed...)
@@ -276,6 +284,9 @@ func describe(t *testing.T, d Decision) string {
 		e := &d.Events[i]
 		if err := e.Validate(); err != nil {
 			t.Errorf("event %d: %v", e.SequenceNumber, err)
+		}
+		if list := e.Undeclared(); list != nil {
+			t.Errorf("event %d, %s, carries what its kind does not declare: %v", e.SequenceNumber, e.EventType, list)
 		}
 		fmt.Fprintf(&out, "%d %s", e.SequenceNumber, e.EventType)
 		for _, key := range slices.Sorted(maps.Keys(e.Data)) {

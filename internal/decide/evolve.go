@@ -93,10 +93,10 @@ func migrate(in Input, snap *events.Snapshot) (Decision, error) {
 }
 
 func (r *recorder) migrated(m fsm.Migrated) {
-	r.event(events.EventStateTransitioned, r.why(fields{
-		"event": events.String(string(events.CommandMigrate)), "exited": events.Strings(m.Exited), "entered": events.Strings(m.Entered),
-		"active": events.Strings(m.Active), facts.DataMigratedFrom: events.Long(int64(m.From)), facts.DataMigratedTo: events.Long(int64(m.To)),
-	}), r.in.Command.Payload)
+	r.event(events.EventStateTransitioned, events.StateTransitionedData{
+		Transition: &events.TransitionData{Event: string(events.CommandMigrate), Exited: m.Exited, Entered: m.Entered, Active: m.Active},
+		Migration:  &events.MigrationData{From: m.From, To: m.To}, ByOperator: r.operator(),
+	}, r.in.Command.Payload)
 }
 
 // reset makes an instance stand again where it stood after an earlier event. The
@@ -192,10 +192,9 @@ func resetTo(in Input, snap, past *events.Snapshot, to int64) (Decision, error) 
 	r.next.Paused = nil
 	r.next.Error, r.next.Output, r.next.FinishedAt, r.next.Incident = past.Error, nil, past.FinishedAt, past.Incident
 	declare(r.next, machine)
-	r.event(events.EventWorkflowRetrying, r.why(fields{
-		facts.DataResetTo: events.Long(to), "state": events.String(string(snap.State)),
-		"from": events.Strings(snap.Chart.Active), "active": events.Strings(chart.Active),
-	}), nil)
+	r.event(events.EventWorkflowRetrying, events.WorkflowRetryingData{
+		Reset: &events.ResetData{To: to, State: snap.State, From: snap.Chart.Active, Active: chart.Active}, ByOperator: r.operator(),
+	}, nil)
 	for _, effect := range effects {
 		r.record(effect)
 	}

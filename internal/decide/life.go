@@ -94,25 +94,12 @@ func end(in Input, snap *events.Snapshot) Decision {
 	return r.decision()
 }
 
-// why adds to the data of an event who asked for it, and why, when a person did.
-func (r *recorder) why(data fields) fields {
-	c := r.in.Command
-	if !OfOperator(c) {
-		return data
+// operator is who asked for what is recorded, and why, when a person did.
+func (r *recorder) operator() (by events.ByOperator) {
+	if c := r.in.Command; OfOperator(c) {
+		by = events.ByOperator{Reason: c.Reason, RequestedBy: c.Source, Skip: c.Skip}
 	}
-	if c.Reason != "" {
-		data["reason"] = events.String(c.Reason)
-	}
-	if c.Source != "" {
-		data["requested_by"] = events.String(c.Source)
-	}
-	if c.Command == events.CommandTerminate {
-		data["terminated"] = events.Boolean(true)
-	}
-	if c.Skip {
-		data["skip"] = events.Boolean(true)
-	}
-	return data
+	return by
 }
 
 // become moves the instance to another state of its life. An illegal move is a
@@ -129,7 +116,7 @@ func pause(in Input, snap *events.Snapshot) (Decision, error) {
 	r := newRecorder(in, snap, outsideCause(in.Command))
 	r.next.Paused = &events.Pause{From: snap.State, At: in.Now, Reason: in.Command.Reason, By: in.Command.Source}
 	r.become(events.WorkflowPaused)
-	r.event(events.EventWorkflowPaused, r.why(fields{"from": events.String(string(snap.State))}), nil)
+	r.event(events.EventWorkflowPaused, events.WorkflowPausedData{From: snap.State, ByOperator: r.operator()}, nil)
 	return r.decision(), nil
 }
 
@@ -146,6 +133,6 @@ func resume(in Input, snap *events.Snapshot) (Decision, error) {
 	}
 	r.next.Paused = nil
 	r.become(to)
-	r.event(events.EventWorkflowResumed, r.why(fields{"state": events.String(string(to))}), nil)
+	r.event(events.EventWorkflowResumed, events.WorkflowResumedData{State: to, ByOperator: r.operator()}, nil)
 	return release(in, r.decision())
 }

@@ -109,15 +109,16 @@ func extend(chain []events.UUID, id events.UUID) []events.UUID {
 	return append(slices.Clip(chain), id)
 }
 
-// event appends one event to the history.
-func (r *recorder) event(kind events.EventType, data map[string]events.ContextValue, payload json.RawMessage) *events.Event {
+// event appends one event to the history. Data are the struct of its kind, nil
+// when it has none.
+func (r *recorder) event(kind events.EventType, data any, payload json.RawMessage) *events.Event {
 	r.next.SequenceNumber++
 	s := r.next
 	e := events.Event{
 		EventID: events.EventID(s.WorkflowType, s.InstanceID, s.SequenceNumber), EventType: kind,
 		WorkflowType: s.WorkflowType, InstanceID: s.InstanceID, CorrelationID: s.CorrelationID,
 		SequenceNumber: s.SequenceNumber, Timestamp: r.in.Now, Source: r.in.Source,
-		IdempotencyKey: r.idempotencyKey(), Data: data, Payload: payload, CorrelationChain: r.rest, Metadata: r.metadata(),
+		IdempotencyKey: r.idempotencyKey(), Data: events.EncodeData(data), Payload: payload, CorrelationChain: r.rest, Metadata: r.metadata(),
 	}
 	if len(r.made.Events) == 0 {
 		r.made.Events = make([]events.Event, 0, usualEvents)
@@ -137,15 +138,15 @@ const usualEvents = 4
 // metadata is what all events of a decision say of it. They share the map.
 func (r *recorder) metadata() fields {
 	if r.meta == nil {
-		r.meta = fields{events.MetadataVersion: events.Long(int64(r.next.Version))}
+		meta := events.EventMetadata{Version: r.next.Version}
 		if r.in.Command != nil {
-			r.meta[events.MetadataCommandID] = events.String(r.in.Command.CommandID.String())
-			facts.AskedFor(r.meta, r.in.Command)
+			meta.CommandID = r.in.Command.CommandID
+			facts.AskedFor(&meta, r.in.Command)
 		}
 		if t := r.in.Timer; t != nil {
-			r.meta[events.MetadataTimer] = events.Long(t.ID)
-			r.meta[events.MetadataTimerDue] = events.String(t.Due.UTC().Format(time.RFC3339Nano))
+			meta.Timer = &events.FiredTimer{ID: t.ID, Due: t.Due}
 		}
+		r.meta = events.EncodeData(&meta)
 	}
 	return r.meta
 }
@@ -163,7 +164,7 @@ func (r *recorder) record(effect fsm.Effect) {
 	switch e := effect.(type) {
 	case fsm.Started:
 		r.become(events.WorkflowRunning)
-		r.event(events.EventWorkflowStarted, fields{"active": events.Strings(e.Active)}, nil)
+		r.event(events.EventWorkflowStarted, events.WorkflowStartedData{Active: e.Active}, nil)
 	case fsm.Transitioned:
 		r.transitioned(e)
 	case fsm.StartTask:
@@ -178,7 +179,7 @@ func (r *recorder) record(effect fsm.Effect) {
 		r.made.Logs = append(r.made.Logs, e.Message)
 	case fsm.CompensationStarted:
 		r.become(events.WorkflowCompensating)
-		r.event(events.EventCompensationStarted, r.why(fields{"invocations": events.Strings(e.Invocations)}), nil)
+		r.event(events.EventCompensationStarted, events.CompensationStartedData{Invocations: e.Invocations, ByOperator: r.operator()}, nil)
 	case fsm.CompensationEnded:
 		r.event(events.EventCompensationCompleted, nil, nil)
 		if e.GoesOn {
@@ -191,19 +192,16 @@ func (r *recorder) record(effect fsm.Effect) {
 	case fsm.Ended:
 		r.ended(e)
 	case fsm.DependencyResolved:
-		r.event(events.EventDependencyResolved, fields{
-			"task_id": events.String(e.TaskID.String()), "task": events.String(e.Name),
-			"invocation": events.String(e.Invocation), "needs": events.Strings(e.Needs),
+		r.event(events.EventDependencyResolved, events.DependencyResolvedData{
+			TaskRef: events.TaskRef{TaskID: e.TaskID, Task: e.Name, Invocation: e.Invocation}, Needs: e.Needs,
 		}, nil)
 	case fsm.DependencyFailed:
-		r.event(events.EventDependencyFailed, fields{
-			"task_id": events.String(e.TaskID.String()), "task": events.String(e.Name),
-			"invocation": events.String(e.Invocation), "need": events.String(e.Need), "need_state": events.String(string(e.State)),
+		r.event(events.EventDependencyFailed, events.DependencyFailedData{
+			TaskRef: events.TaskRef{TaskID: e.TaskID, Task: e.Name, Invocation: e.Invocation}, Need: e.Need, NeedState: e.State,
 		}, nil)
 	case fsm.SlotGiven:
-		r.event(events.EventResourceAllocated, fields{
-			"task_id": events.String(e.TaskID.String()), "task": events.String(e.Name),
-			"invocation": events.String(e.Invocation), "resource": events.String(e.Limit),
+		r.event(events.EventResourceAllocated, events.ResourceAllocatedData{
+			TaskRef: events.TaskRef{TaskID: e.TaskID, Task: e.Name, Invocation: e.Invocation}, Resource: e.Limit,
 		}, nil)
 	case fsm.Heartbeat, fsm.TimerSet, fsm.TimerCancelled, fsm.TimerFired, fsm.Ignored:
 		// The chart holds them; the history does not.
@@ -213,8 +211,7 @@ func (r *recorder) record(effect fsm.Effect) {
 type fields = map[string]events.ContextValue
 
 func (r *recorder) created(c *events.Command) {
-	data := fields{"key": events.String(c.Key), "priority": events.String(string(c.Priority))}
-	r.event(events.EventWorkflowCreated, parentFields(data, c.Parent), c.Payload)
+	r.event(events.EventWorkflowCreated, events.WorkflowCreatedData{Key: c.Key, Priority: c.Priority, Parent: parentData(c.Parent)}, c.Payload)
 }
 
 func (r *recorder) transitioned(t fsm.Transitioned) {
@@ -224,19 +221,17 @@ func (r *recorder) transitioned(t fsm.Transitioned) {
 	if signal {
 		payload = c.Payload
 	}
-	e := r.event(events.EventStateTransitioned, fields{
-		"event": events.String(t.Event), "exited": events.Strings(t.Exited),
-		"entered": events.Strings(t.Entered), "active": events.Strings(t.Active),
-	}, payload)
+	e := r.event(events.EventStateTransitioned, events.StateTransitionedData{Transition: &events.TransitionData{
+		Event: t.Event, Exited: t.Exited, Entered: t.Entered, Active: t.Active,
+	}}, payload)
 	if signal {
 		domain(e, c.Event)
 	}
 }
 
 func (r *recorder) startTask(s fsm.StartTask) {
-	data := fields{
-		"task_id": events.String(s.TaskID.String()), "task": events.String(s.Name),
-		"invocation": events.String(s.Invocation), "attempt": events.Long(int64(s.Attempt)),
+	data := &events.TaskScheduledData{
+		AttemptData: events.AttemptData{TaskID: s.TaskID, Task: s.Name, Invocation: s.Invocation, Attempt: s.Attempt},
 	}
 	child := r.prepare(&s, data)
 	scheduled := r.event(events.EventTaskScheduled, data, s.Input)
@@ -275,35 +270,49 @@ func (r *recorder) taskChanged(t fsm.TaskChanged) {
 	if !recorded {
 		return
 	}
-	data := fields{
-		"task_id": events.String(t.TaskID.String()), "task": events.String(t.Name),
-		"invocation": events.String(t.Invocation), "attempt": events.Long(int64(t.Attempt)),
-	}
-	if t.To == events.TaskTimeout {
-		data["state"] = events.String(string(t.To))
-	}
-	if t.NodeID != "" {
-		data["node_id"] = events.String(t.NodeID)
-	}
-	if !t.RetryAt.IsZero() {
-		data["retry_at"] = events.String(t.RetryAt.UTC().Format(time.RFC3339Nano))
-	}
-	if t.Error != nil {
-		errorFields(data, t.Error)
-		if t.Error.Retryable && kind == events.EventTaskFailed { // task.retry says so by itself
-			data[facts.DataRetryable] = events.Boolean(true)
-		}
-		if c := r.in.Command; c != nil && c.Result != nil && c.Result.TaskID == t.TaskID && c.Result.RetryAfter > 0 {
-			data[facts.DataRetryAfter] = events.Long(c.Result.RetryAfter.Milliseconds())
-		}
-	}
-	r.event(kind, data, t.Result)
+	r.event(kind, r.taskData(kind, t), t.Result)
 }
 
-func errorFields(data fields, e *events.Error) fields {
-	data["error_code"] = events.String(e.Code)
-	data["error_message"] = events.String(e.Message)
-	return data
+// taskData is what the event that records a change of a task says of it.
+func (r *recorder) taskData(kind events.EventType, t fsm.TaskChanged) any {
+	of := events.AttemptData{TaskID: t.TaskID, Task: t.Name, Invocation: t.Invocation, Attempt: t.Attempt}
+	switch kind {
+	case events.EventTaskStarted:
+		return events.TaskStartedData{AttemptData: of, NodeID: t.NodeID}
+	case events.EventTaskCompleted:
+		return events.TaskCompletedData{AttemptData: of, NodeID: t.NodeID}
+	case events.EventTaskCancelled:
+		return events.TaskCancelledData{AttemptData: of, NodeID: t.NodeID}
+	case events.EventTaskSkipped:
+		return events.TaskSkippedData{AttemptData: of, NodeID: t.NodeID, Error: errorData(t.Error)}
+	case events.EventTaskRetry:
+		return events.TaskRetryData{
+			AttemptData: of, NodeID: t.NodeID, Error: errorData(t.Error), RetryAt: t.RetryAt, RetryAfter: r.retryAfter(t.TaskID),
+		}
+	default:
+		failed := events.TaskFailedData{AttemptData: of, NodeID: t.NodeID, Error: errorData(t.Error), RetryAfter: r.retryAfter(t.TaskID)}
+		failed.Retryable = t.Error != nil && t.Error.Retryable
+		if t.To == events.TaskTimeout {
+			failed.State = t.To
+		}
+		return failed
+	}
+}
+
+// retryAfter is how long the executor of a failed attempt asked to wait.
+func (r *recorder) retryAfter(task events.UUID) time.Duration {
+	if c := r.in.Command; c != nil && c.Result != nil && c.Result.TaskID == task {
+		return max(c.Result.RetryAfter, 0)
+	}
+	return 0
+}
+
+// errorData is an error as events say it; nil when there is none.
+func errorData(e *events.Error) *events.ErrorData {
+	if e == nil {
+		return nil
+	}
+	return &events.ErrorData{Code: e.Code, Message: e.Message}
 }
 
 // endEvents says which event records how an instance ended, before what it did
@@ -314,14 +323,14 @@ var endEvents = map[events.WorkflowState]events.EventType{
 }
 
 func (r *recorder) ended(e fsm.Ended) {
-	data := fields{"active": events.Strings(r.next.Chart.Active), "state": events.String(string(e.State))}
-	if e.Error != nil {
-		errorFields(data, e.Error)
+	data := events.WorkflowEndedData{
+		Active: r.next.Chart.Active, State: e.State, Error: errorData(e.Error), ByOperator: r.operator(),
+		Terminated: r.in.Command != nil && r.in.Command.Command == events.CommandTerminate && OfOperator(r.in.Command),
 	}
 	r.end = &e
 	r.become(e.State)
 	r.next.Output, r.next.Error, r.next.FinishedAt = e.Output, e.Error, r.in.Now
-	r.event(endEvents[e.Outcome], r.why(data), e.Output)
+	r.event(endEvents[e.Outcome], data, e.Output)
 	r.retain()
 }
 
@@ -340,15 +349,13 @@ func (r *recorder) park(i *fsm.Incident) {
 	if r.in.Timer != nil {
 		r.next.Incident.Input.TimerID = r.in.Timer.ID
 	}
-	data := errorFields(fields{}, e)
-	if r.unwritten { // no place of the definition is to blame
-		data[facts.DataUnwritten] = events.Boolean(true)
-	} else {
-		data["file"], data["line"], data["column"] = events.String(i.File), events.Long(int64(i.Line)), events.Long(int64(i.Col))
+	data := events.ErrorOccurredData{ErrorData: *errorData(e), Unwritten: r.unwritten}
+	if !r.unwritten { // else no place of the definition is to blame
+		data.Place = &events.PlaceData{File: i.File, Line: int32(i.Line), Column: int32(i.Col)} //nolint:gosec // files are bounded
 	}
 	var payload json.RawMessage
 	if c := r.in.Command; c != nil && c.Command != events.CommandStart { // workflow.created has a start's
-		data[facts.DataParked], payload = facts.Parked(c), c.Payload
+		data.Input, payload = facts.Parked(c), c.Payload
 	}
 	r.event(events.EventErrorOccurred, data, payload)
 }

@@ -295,7 +295,7 @@ func plainSnapshot(s *events.Snapshot) map[string]json.RawMessage {
 	c := *s
 	c.Seen, c.Held = nil, nil
 	c.FirstOffset, c.NewestOffset = 0, 0 // where events lie is no decision
-	if p := c.Parent; p != nil { // a later attempt that joins leaves no event
+	if p := c.Parent; p != nil {         // a later attempt that joins leaves no event
 		c.Parent = &events.Parent{WorkflowType: p.WorkflowType, InstanceID: p.InstanceID, TaskID: p.TaskID, Generation: p.Generation, Root: p.Root}
 	}
 	if c.Incident != nil {

@@ -26,6 +26,11 @@ func checkReplay(t interface {
 }, history []events.Event, snap *events.Snapshot, machines ...*fsm.Machine,
 ) {
 	t.Helper()
+	for i := range history {
+		if list := history[i].Undeclared(); list != nil {
+			t.Fatalf("event %d, %s, carries what its kind does not declare: %v", i+1, history[i].EventType, list)
+		}
+	}
 	r, err := Replay(history, known(machines...), 0)
 	if err != nil {
 		t.Fatalf("the history cannot be replayed: %v", err)
@@ -228,7 +233,7 @@ func (l *course) reset() {
 		l.t.Fatalf("%v %+v", err, r.Difference)
 	}
 	then := r.Snapshot
-	if e := &l.history[at]; e.EventType != events.EventWorkflowRetrying || e.Data[facts.DataResetTo].Int() != to {
+	if e := &l.history[at]; e.EventType != events.EventWorkflowRetrying || e.Data["reset_to"].Int() != to {
 		l.t.Fatalf("a reset begins with %+v", e)
 	}
 	is := l.after(at)

@@ -25,7 +25,9 @@ func retry(in Input, snap *events.Snapshot) (Decision, error) {
 	if why := unskippable(parked, snap); in.Command.Skip && why != "" {
 		return Answer(in, snap, events.OutcomeRejected, CodeIllegalTransition, why), nil
 	}
-	r.event(events.EventWorkflowRetrying, r.why(fields{"error_code": events.String(i.Code), "input": inputName(parked)}), nil)
+	r.event(events.EventWorkflowRetrying, events.WorkflowRetryingData{
+		Incident: &events.RetriedIncident{Code: i.Code, Input: inputName(parked)}, ByOperator: r.operator(),
+	}, nil)
 	d := r.decision()
 	switch {
 	case starts:
@@ -70,21 +72,22 @@ func retryStep(in Input, snap *events.Snapshot) (Decision, error) {
 }
 
 // inputName says for people what led to an incident.
-func inputName(h *events.HeldInput) events.ContextValue {
+func inputName(h *events.HeldInput) string {
 	switch {
 	case h.Command == nil:
-		return events.String("timer")
+		return "timer"
 	case h.Command.Command == events.CommandSignal:
-		return events.String("signal " + h.Command.Event)
+		return "signal " + h.Command.Event
 	default:
-		return events.String(string(h.Command.Command))
+		return string(h.Command.Command)
 	}
 }
 
 // notUndone parks the instance: undoing stands still until a person decides.
 func (r *recorder) notUndone(e fsm.CompensationFailed) {
-	why := errorFields(fields{"invocation": events.String(e.Invocation), "task_id": events.String(e.TaskID.String())}, e.Error)
-	r.event(events.EventCompensationFailed, why, nil)
+	r.event(events.EventCompensationFailed, events.CompensationFailedData{
+		Invocation: e.Invocation, TaskID: e.TaskID, ErrorData: *errorData(e.Error),
+	}, nil)
 	r.next.Incident = &events.Incident{
 		Code: CodeCompensationFailed, Message: events.Cut(e.Invocation+" failed: "+e.Error.Error(), events.MaxMessageLength), At: r.in.Now, TaskID: e.TaskID,
 	}
@@ -96,8 +99,8 @@ func (r *recorder) retried(e fsm.Retried) {
 	from := r.next.State
 	r.become(events.WorkflowRetrying)
 	r.next.Output, r.next.Error, r.next.FinishedAt = nil, nil, time.Time{}
-	r.event(events.EventWorkflowRetrying, r.why(fields{
-		"from": events.String(string(from)), "active": events.Strings(e.Active), "entered": events.Strings(e.Entered),
-	}), nil)
+	r.event(events.EventWorkflowRetrying, events.WorkflowRetryingData{
+		Ended: &events.RetriedEnd{From: from, Active: e.Active, Entered: e.Entered}, ByOperator: r.operator(),
+	}, nil)
 	r.become(events.WorkflowRunning)
 }

@@ -83,7 +83,7 @@ func (l *line) note(text []byte) (keys []kmsg.Key) {
 		if len(l.head) < headSize {
 			break
 		}
-		key := kmsg.Key(binary.BigEndian.Uint16(l.head[4:]))
+		key := kmsg.Key(binary.BigEndian.Uint16(l.head[4:])) //nolint:gosec // as on the wire
 		keys = append(keys, key)
 		l.asked[binary.BigEndian.Uint32(l.head[8:])] = question{key, time.Now(), l.idle(key)}
 		l.left, l.head = int(binary.BigEndian.Uint32(l.head))+4-headSize, l.head[:0]

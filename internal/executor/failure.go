@@ -71,7 +71,7 @@ func failureOf(ctx context.Context, task *events.Task, err error) *failed {
 	switch {
 	case errors.As(err, &own):
 		f.Code, f.Retryable = own.Code, own.Retryable
-		if bare(err) { // inside another error, that one's words say more
+		if err.Error() == own.Error() { // inside another error, that one's words say more
 			f.Message = own.Message
 		}
 	case errors.Is(context.Cause(ctx), errDrained):
@@ -91,22 +91,6 @@ func failureOf(ctx context.Context, task *events.Task, err error) *failed {
 	}
 	f.Error = legal(f.Error)
 	return f
-}
-
-// bare reports whether nothing but our own marks is around an *events.Error.
-func bare(err error) bool {
-	for {
-		switch e := err.(type) { //nolint:errorlint // the chain is gone along here
-		case *events.Error:
-			return true
-		case *terminal:
-			err = e.err
-		case *later:
-			err = e.err
-		default:
-			return false
-		}
-	}
 }
 
 // onlyOnce takes back that a failure may be retried, when it leaves open what the

@@ -64,13 +64,15 @@ func Read(history []events.Event) ([]Fact, error) {
 	return list, nil
 }
 
-// DataUnwritten marks an error.occurred whose input could not be decided for
+// noteUnwritten notes that the input of an error.occurred could not be decided for
 // what would have to be written, and not for what the definition says.
-const DataUnwritten = "unwritten"
-
 func (f *Fact) noteUnwritten(e *events.Event) {
-	if e.EventType == events.EventErrorOccurred && e.Data[DataUnwritten].Bool() {
-		f.Unwritten = &events.Error{Code: e.Data["error_code"].Str(), Message: e.Data["error_message"].Str()}
+	if e.EventType != events.EventErrorOccurred {
+		return
+	}
+	var d events.ErrorOccurredData
+	if err := events.DecodeData(e.Data, &d); err == nil && d.Unwritten {
+		f.Unwritten = &events.Error{Code: d.Code, Message: d.Message}
 	}
 }
 
@@ -83,49 +85,45 @@ func sameDecision(a, b *events.Event) bool {
 }
 
 func readFact(e *events.Event) (Fact, error) {
-	f := Fact{
-		Sequence: e.SequenceNumber, Count: 1, Now: e.Timestamp, Source: e.Source,
-		Version: int32(e.Metadata[events.MetadataVersion].Int()), //nolint:gosec // versions are int32
+	var meta events.EventMetadata
+	if err := events.DecodeData(e.Metadata, &meta); err != nil {
+		return Fact{}, fmt.Errorf("its metadata: %w", err)
 	}
-	if id := e.Metadata[events.MetadataTimer]; id.Kind() != events.KindNone {
-		due, err := time.Parse(time.RFC3339Nano, e.Metadata[events.MetadataTimerDue].Str())
-		f.Timer = &Timer{ID: id.Int(), Due: due}
-		return f, err
+	f := Fact{Sequence: e.SequenceNumber, Count: 1, Now: e.Timestamp, Source: e.Source, Version: meta.Version}
+	if meta.Timer != nil {
+		f.Timer = &Timer{ID: meta.Timer.ID, Due: meta.Timer.Due}
+		return f, nil
 	}
 	c := &events.Command{
 		WorkflowType: e.WorkflowType, InstanceID: e.InstanceID, CausationID: e.CausationID, CorrelationChain: e.CorrelationChain, Timestamp: e.Timestamp,
 		Priority: events.PriorityNormal, Source: e.Source,
 	}
 	f.Command = c
-	id, err := events.ParseUUID(e.Metadata[events.MetadataCommandID].Str())
-	if err != nil {
-		return f, fmt.Errorf("it names neither a command nor a timer: %w", err)
+	if meta.CommandID.IsNil() {
+		return f, errors.New("it names neither a command nor a timer")
 	}
-	c.CommandID = id
-	if kind := e.Metadata[events.MetadataCommand]; kind.Kind() != events.KindNone {
-		c.Command = events.CommandType(kind.Str())
-		c.Skip = e.Metadata[events.MetadataSkip].Bool()
-		c.Reason, c.Source = e.Metadata[events.MetadataReason].Str(), e.Metadata[events.MetadataRequestedBy].Str()
+	c.CommandID = meta.CommandID
+	if meta.Command != "" {
+		c.Command, c.Skip, c.Reason, c.Source = meta.Command, meta.Skip, meta.Reason, meta.RequestedBy
 		return f, readAsked(&f, e)
 	}
 	return f, readCommand(&f, e)
 }
-
-// Data of events that say more of what was asked for.
-const (
-	DataResetTo      = "reset_to"      // of workflow.retrying: the sequence that the instance goes back to
-	DataMigratedFrom = "migrated_from" // of state.transitioned: the version that it leaves,
-	DataMigratedTo   = "migrated_to"   // and the one that it goes on under
-)
 
 // readAsked fills what a person asked for.
 func readAsked(f *Fact, e *events.Event) error {
 	c := f.Command
 	switch c.Command {
 	case events.CommandReset:
-		f.ResetTo = e.Data[DataResetTo].Int()
+		var d events.ResetData
+		err := events.DecodeData(e.Data, &d)
+		f.ResetTo = d.To
+		return err
 	case events.CommandMigrate:
-		c.Version, c.Payload = int32(e.Data[DataMigratedTo].Int()), e.Payload //nolint:gosec // versions are int32
+		var d events.MigrationData
+		err := events.DecodeData(e.Data, &d)
+		c.Version, c.Payload = d.To, e.Payload
+		return err
 	case events.CommandPause, events.CommandResume, events.CommandCancel, events.CommandTerminate, events.CommandRetry:
 	default:
 		return fmt.Errorf("%s is nothing that a person asks for", c.Command)
@@ -135,22 +133,13 @@ func readAsked(f *Fact, e *events.Event) error {
 
 // AskedFor adds to the metadata what a person asked for, who and why: what
 // follows from that does not tell.
-func AskedFor(meta map[string]events.ContextValue, c *events.Command) {
+func AskedFor(meta *events.EventMetadata, c *events.Command) {
 	switch c.Command {
 	case events.CommandStart, events.CommandSignal, events.CommandClaim, events.CommandHeartbeat, events.CommandResult:
 		return
 	default:
 	}
-	meta[events.MetadataCommand] = events.String(string(c.Command))
-	if c.Skip {
-		meta[events.MetadataSkip] = events.Boolean(true)
-	}
-	if c.Reason != "" {
-		meta[events.MetadataReason] = events.String(c.Reason)
-	}
-	if c.Source != "" {
-		meta[events.MetadataRequestedBy] = events.String(c.Source)
-	}
+	meta.Command, meta.Skip, meta.Reason, meta.RequestedBy = c.Command, c.Skip, c.Reason, c.Source
 }
 
 // readCommand fills the command that led to e, the first event of its decision.
@@ -158,9 +147,8 @@ func readCommand(f *Fact, e *events.Event) error {
 	c := f.Command
 	switch e.EventType {
 	case events.EventWorkflowCreated:
-		c.Command, c.Payload, c.Key, c.CorrelationID = events.CommandStart, e.Payload, e.Data["key"].Str(), e.CorrelationID
-		c.Version, c.Priority = f.Version, events.TaskPriority(e.Data["priority"].Str())
-		return readParent(c, e)
+		c.Command, c.Payload, c.CorrelationID, c.Version = events.CommandStart, e.Payload, e.CorrelationID, f.Version
+		return readCreated(c, e)
 	case events.EventTaskStarted:
 		c.Command = events.CommandClaim
 		return readReport(c, e)
@@ -172,45 +160,48 @@ func readCommand(f *Fact, e *events.Event) error {
 		if err := readReport(c, e); err != nil {
 			return err
 		}
-		c.Result.State = events.TaskFailed
-		c.Result.Error = &events.Error{
-			Code: e.Data["error_code"].Str(), Message: e.Data["error_message"].Str(),
-			Retryable: e.EventType == events.EventTaskRetry || e.Data[DataRetryable].Bool(),
-		}
-		c.Result.RetryAfter = time.Duration(e.Data[DataRetryAfter].Int()) * time.Millisecond
+		return readFailure(c, e)
 	case events.EventStateTransitioned:
-		c.Command, c.Event, c.Payload = events.CommandSignal, e.Data["event"].Str(), e.Payload
+		var d events.TransitionData
+		err := events.DecodeData(e.Data, &d)
+		c.Command, c.Event, c.Payload = events.CommandSignal, d.Event, e.Payload
+		return err
 	case events.EventErrorOccurred:
 		return readParked(c, e)
 	default:
 		return errors.New("it is not known what leads to it")
 	}
-	return nil
 }
 
+// readReport fills what all events of reports say of the attempt.
 func readReport(c *events.Command, e *events.Event) error {
-	id, err := events.ParseUUID(e.Data["task_id"].Str())
-	if err != nil {
-		return fmt.Errorf("task_id: %w", err)
+	var d events.TaskStartedData
+	if err := events.DecodeData(e.Data, &d); err != nil {
+		return err
 	}
-	c.Result = &events.TaskResult{
-		TaskID: id, Attempt: int32(e.Data["attempt"].Int()), NodeID: e.Data["node_id"].Str(), //nolint:gosec // attempts are int32
+	if d.TaskID.IsNil() {
+		return errors.New("it names no task")
 	}
+	c.Result = &events.TaskResult{TaskID: d.TaskID, Attempt: d.Attempt, NodeID: d.NodeID}
 	if c.Command == events.CommandResult {
 		c.Result.State = events.TaskCompleted
 	}
 	return nil
 }
 
-// DataParked is where error.occurred keeps the command that led to it, without
-// its payload, which is the event's own. DataRetryable is what task.failed says
-// of an error that another attempt could have mended, DataRetryAfter how long the
-// executor asked to wait with that.
-const (
-	DataParked     = "input"
-	DataRetryable  = "error_retryable"
-	DataRetryAfter = "retry_after_ms"
-)
+// readFailure fills a failure, which led to another attempt or to none.
+func readFailure(c *events.Command, e *events.Event) error {
+	var d events.TaskFailedData
+	if err := events.DecodeData(e.Data, &d); err != nil {
+		return err
+	}
+	c.Result.State, c.Result.RetryAfter = events.TaskFailed, d.RetryAfter
+	c.Result.Error = &events.Error{Retryable: e.EventType == events.EventTaskRetry || d.Retryable}
+	if d.Error != nil {
+		c.Result.Error.Code, c.Result.Error.Message = d.Error.Code, d.Error.Message
+	}
+	return nil
+}
 
 // parked is the part of a command that a decision depends on.
 type parked struct {
@@ -219,8 +210,9 @@ type parked struct {
 	Result  *events.TaskResult `json:"result,omitempty"`
 }
 
-// Parked is the command that led to an incident, for error.occurred.
-func Parked(c *events.Command) events.ContextValue {
+// Parked is the command that led to an incident, for error.occurred. Its payload
+// is the event's own.
+func Parked(c *events.Command) string {
 	result := c.Result
 	if result != nil && result.HeartbeatDetails != nil { // a help for the next attempt that no decision depends on
 		bare := *result
@@ -228,15 +220,19 @@ func Parked(c *events.Command) events.ContextValue {
 	}
 	text, err := events.EncodeJSON(parked{c.Command, c.Event, result})
 	if err != nil {
-		return events.String(string(c.Command))
+		return string(c.Command)
 	}
-	return events.String(string(text))
+	return string(text)
 }
 
 func readParked(c *events.Command, e *events.Event) error {
+	var d events.ErrorOccurredData
+	if err := events.DecodeData(e.Data, &d); err != nil {
+		return err
+	}
 	var kept parked
-	if err := json.Unmarshal([]byte(e.Data[DataParked].Str()), &kept); err != nil {
-		return fmt.Errorf("%s: %w", DataParked, err)
+	if err := json.Unmarshal([]byte(d.Input), &kept); err != nil {
+		return fmt.Errorf("input: %w", err)
 	}
 	c.Command, c.Event, c.Result, c.Payload = kept.Command, kept.Event, kept.Result, e.Payload
 	return nil

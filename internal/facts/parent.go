@@ -1,24 +1,31 @@
 package facts
 
 import (
-	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/leat-io/leat/pkg/events"
 )
 
-// readParent reads whose child the instance is from its workflow.created event.
-func readParent(c *events.Command, e *events.Event) error {
-	workflowType, id, found := strings.Cut(e.Data["parent"].Str(), "/")
-	if !found {
+// readCreated fills a start from its workflow.created event, also whose child the
+// instance is.
+func readCreated(c *events.Command, e *events.Event) error {
+	var d events.WorkflowCreatedData
+	if err := events.DecodeData(e.Data, &d); err != nil {
+		return err
+	}
+	c.Key, c.Priority = d.Key, d.Priority
+	if d.Parent == nil {
 		return nil
 	}
+	workflowType, id, _ := strings.Cut(d.Parent.Parent, "/")
+	instance, err := events.ParseUUID(id)
+	if err != nil {
+		return fmt.Errorf("parent: %w", err)
+	}
 	c.Parent = &events.Parent{
-		WorkflowType: workflowType, Attempt: int32(e.Data["parent_attempt"].Int()), Generation: int32(e.Data["generation"].Int()), //nolint:gosec // both are int32
+		WorkflowType: workflowType, InstanceID: instance, TaskID: d.Parent.Task, Attempt: d.Parent.Attempt,
+		Generation: d.Parent.Generation, Root: d.Parent.Root,
 	}
-	var noRoot error
-	if root := e.Data["root"].Str(); root != "" { // earlier versions had none
-		noRoot = c.Parent.Root.UnmarshalText([]byte(root))
-	}
-	return errors.Join(noRoot, c.Parent.InstanceID.UnmarshalText([]byte(id)), c.Parent.TaskID.UnmarshalText([]byte(e.Data["parent_task"].Str())))
+	return nil
 }

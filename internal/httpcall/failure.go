@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
+	"time"
 
 	"code.dny.dev/ssrf"
 
@@ -42,6 +44,9 @@ func failure(ctx context.Context, req *http.Request, err error, unknown bool) er
 		if unknown && strings.HasPrefix(own.Code, "HTTP_5") {
 			own.Retryable = false
 			own.Message += "; whether it was done is not known, and it must not be done twice"
+		}
+		if b, ok := errors.AsType[*busyError](err); ok {
+			return b
 		}
 		return own
 	case errors.Is(context.Cause(ctx), errUsualTime):
@@ -80,8 +85,34 @@ func statusError(resp *http.Response) error {
 	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
 		retryable = true
 	}
-	return &events.Error{
+	failure := &events.Error{
 		Code: fmt.Sprintf("HTTP_%d", status), Retryable: retryable,
 		Message: fmt.Sprintf("%s answered %d %s", describe(resp.Request), status, http.StatusText(status)),
 	}
+	if after := retryAfter(resp.Header.Get("Retry-After"), time.Now()); after > 0 && retryable {
+		return &busyError{failure, after}
+	}
+	return failure
+}
+
+// busyError is an answer that says when to come again. The executor asks it.
+type busyError struct {
+	failure *events.Error
+	after   time.Duration
+}
+
+func (b *busyError) Error() string             { return b.failure.Error() }
+func (b *busyError) Unwrap() error             { return b.failure }
+func (b *busyError) RetryAfter() time.Duration { return b.after }
+
+// retryAfter reads the header Retry-After: seconds, or a date. What cannot be
+// read says nothing.
+func retryAfter(header string, now time.Time) time.Duration {
+	if seconds, err := strconv.ParseUint(header, 10, 31); err == nil {
+		return time.Duration(seconds) * time.Second
+	}
+	if at, err := http.ParseTime(header); err == nil {
+		return at.Sub(now)
+	}
+	return 0
 }

@@ -5,8 +5,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/leat-io/leat/pkg/events"
 	"github.com/leat-io/leat/internal/spi/workflow"
+	"github.com/leat-io/leat/pkg/events"
 )
 
 // Decide says which events follow from a start or a signal, for an instance in

@@ -9,10 +9,10 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/leat-io/leat/internal/memory"
-	"github.com/leat-io/leat/pkg/events"
 	"github.com/leat-io/leat/internal/spi/eventbus"
 	"github.com/leat-io/leat/internal/spi/spitest"
 	"github.com/leat-io/leat/internal/spi/workflow"
+	"github.com/leat-io/leat/pkg/events"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

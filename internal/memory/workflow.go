@@ -8,8 +8,8 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/leat-io/leat/pkg/events"
 	"github.com/leat-io/leat/internal/spi/workflow"
+	"github.com/leat-io/leat/pkg/events"
 	"github.com/leat-io/leat/pkg/topics"
 )
 

@@ -76,7 +76,7 @@ const (
 	LeaseOver     Code = "LEAT-G002"
 	QueueMissing  Code = "LEAT-G003"
 	TooManyPolls  Code = "LEAT-G004"
-	TokenWrong    Code = "LEAT-G005"
+	TokenWrong    Code = "LEAT-G005" //nolint:gosec // no credential: the code of an error
 	QueueServed   Code = "LEAT-G006"
 	GatewayAway   Code = "LEAT-G007"
 	ResultRefused Code = "LEAT-G008"

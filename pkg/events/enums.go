@@ -78,50 +78,6 @@ func (s TaskState) Finished() bool {
 	}
 }
 
-// EventType says what an event records.
-type EventType string
-
-// The 25 event types.
-const (
-	EventWorkflowCreated       EventType = "workflow.created"
-	EventWorkflowStarted       EventType = "workflow.started"
-	EventWorkflowPaused        EventType = "workflow.paused"
-	EventWorkflowResumed       EventType = "workflow.resumed"
-	EventWorkflowCompleted     EventType = "workflow.completed"
-	EventWorkflowFailed        EventType = "workflow.failed"
-	EventWorkflowCancelled     EventType = "workflow.cancelled"
-	EventWorkflowTimeout       EventType = "workflow.timeout"
-	EventWorkflowRetrying      EventType = "workflow.retrying"
-	EventTaskScheduled         EventType = "task.scheduled"
-	EventTaskStarted           EventType = "task.started"
-	EventTaskCompleted         EventType = "task.completed"
-	EventTaskFailed            EventType = "task.failed"
-	EventTaskRetry             EventType = "task.retry"
-	EventTaskCancelled         EventType = "task.cancelled"
-	EventTaskSkipped           EventType = "task.skipped"
-	EventDependencyResolved    EventType = "dependency.resolved"
-	EventDependencyFailed      EventType = "dependency.failed"
-	EventStateTransitioned     EventType = "state.transitioned"
-	EventCompensationStarted   EventType = "compensation.started"
-	EventCompensationCompleted EventType = "compensation.completed"
-	EventCompensationFailed    EventType = "compensation.failed"
-	EventResourceAllocated     EventType = "resource.allocated"
-	EventResourceReleased      EventType = "resource.released"
-	EventErrorOccurred         EventType = "error.occurred"
-)
-
-// EventTypes lists the closed set.
-func EventTypes() []EventType {
-	return []EventType{
-		EventWorkflowCreated, EventWorkflowStarted, EventWorkflowPaused, EventWorkflowResumed, EventWorkflowCompleted,
-		EventWorkflowFailed, EventWorkflowCancelled, EventWorkflowTimeout, EventWorkflowRetrying, EventTaskScheduled,
-		EventTaskStarted, EventTaskCompleted, EventTaskFailed, EventTaskRetry, EventTaskCancelled, EventTaskSkipped,
-		EventDependencyResolved, EventDependencyFailed, EventStateTransitioned, EventCompensationStarted,
-		EventCompensationCompleted, EventCompensationFailed, EventResourceAllocated, EventResourceReleased,
-		EventErrorOccurred,
-	}
-}
-
 // TaskType is the kind of node work that a task is.
 type TaskType string
 

@@ -56,7 +56,7 @@ func EventID(workflowType string, instance UUID, sequence int64) UUID {
 func (e *Event) Validate() error {
 	return firstError(
 		checkID("event_id", e.EventID),
-		checkEnum("event_type", e.EventType, EventTypes()),
+		checkEnum("event_type", e.EventType, eventTypes),
 		CheckWorkflowType("workflow_type", e.WorkflowType),
 		checkID("instance_id", e.InstanceID),
 		checkID("correlation_id", e.CorrelationID),

@@ -51,7 +51,7 @@ func ExampleMachine_Step() {
 		fmt.Println(chart.Active, chart.Data["opened"].Int())
 		for _, effect := range effects {
 			if set, ok := effect.(fsm.TimerSet); ok {
-				fmt.Println("  timer in", set.Timer.Due.Sub(now))
+				fmt.Println("  timer in", set.Due.Sub(now))
 			}
 		}
 	}

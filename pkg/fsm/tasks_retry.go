@@ -190,7 +190,7 @@ func Backoff(r *Retry, task events.UUID, attempt int32) time.Duration {
 	if r.Jitter {
 		half := delay / 2
 		part, _ := bits.Mul64(uint64(half), spread(task, attempt)) //nolint:gosec // waits are not negative
-		delay += time.Duration(part) - half //nolint:gosec // at most half
+		delay += time.Duration(part) - half                        //nolint:gosec // at most half
 	}
 	return delay
 }

@@ -61,7 +61,7 @@ func handlerOf(h any) (executor.Handler, error) {
 			return nil, err
 		}
 		out := f.Call([]reflect.Value{reflect.ValueOf(ctx), in.Elem()})
-		if err, failed := out[1].Interface().(error); failed {
+		if err, failed := reflect.TypeAssert[error](out[1]); failed {
 			return nil, err
 		}
 		return out[0].Interface(), nil

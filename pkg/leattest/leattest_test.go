@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -128,7 +129,7 @@ func TestRealTime(t *testing.T) {
 // Engines side by side have nothing to do with one another, in any time.
 func TestEnginesKnowNothingOfEachOther(t *testing.T) {
 	for i := range 4 {
-		t.Run(fmt.Sprint("engine ", i), func(t *testing.T) {
+		t.Run("engine "+strconv.Itoa(i), func(t *testing.T) {
 			t.Parallel()
 			body := func(t *testing.T, env *leattest.Env) {
 				prepare(env)
@@ -140,7 +141,7 @@ func TestEnginesKnowNothingOfEachOther(t *testing.T) {
 					t.Fatal(err)
 				}
 				for _, e := range history {
-					if e.EventType == events.EventTaskCompleted && string(e.Payload) != fmt.Sprint(i) {
+					if e.EventType == events.EventTaskCompleted && string(e.Payload) != strconv.Itoa(i) {
 						t.Errorf("the handler of another engine gave %s", e.Payload)
 					}
 				}
@@ -198,10 +199,10 @@ func TestManyAtOnce(t *testing.T) {
 	leattest.Virtual(t, func(t *testing.T, env *leattest.Env) {
 		prepare(env)
 		for i := range 50 {
-			start(t, env, fmt.Sprint(i), `{"to": "ada"}`)
+			start(t, env, strconv.Itoa(i), `{"to": "ada"}`)
 		}
 		for i := range 50 {
-			env.WaitFinished("trial", fmt.Sprint(i))
+			env.WaitFinished("trial", strconv.Itoa(i))
 		}
 	})
 }

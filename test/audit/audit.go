@@ -262,6 +262,9 @@ func (b *Books) takeEvent(r *kgo.Record) error {
 	if id := header(r, "ce_id"); id != e.EventID.String() {
 		return fmt.Errorf("ce_id %q and event %s", id, e.EventID)
 	}
+	if list := e.Undeclared(); list != nil {
+		return fmt.Errorf("event %d of %s, %s, carries what its kind does not declare: %v", e.SequenceNumber, e.InstanceID, e.EventType, list)
+	}
 	b.Events[e.InstanceID] = append(b.Events[e.InstanceID], Event{e, r.Partition, r.Offset})
 	return nil
 }

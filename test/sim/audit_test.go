@@ -139,6 +139,9 @@ func (b *books) takeEvent(r *kgo.Record) error {
 	if string(r.Key) != e.InstanceID.String() {
 		return fmt.Errorf("key %q and instance %s", r.Key, e.InstanceID)
 	}
+	if list := e.Undeclared(); list != nil {
+		b.wrong = append(b.wrong, fmt.Sprintf("event %d of %s, %s, carries what its kind does not declare: %v", e.SequenceNumber, e.InstanceID, e.EventType, list))
+	}
 	b.events[e.InstanceID] = append(b.events[e.InstanceID], event{e, r.Partition, r.Offset})
 	return nil
 }

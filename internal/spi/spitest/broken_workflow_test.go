@@ -5,9 +5,9 @@ import (
 	"iter"
 	"testing"
 
-	"github.com/leat-io/leat/pkg/events"
 	"github.com/leat-io/leat/internal/spi/spitest"
 	"github.com/leat-io/leat/internal/spi/workflow"
+	"github.com/leat-io/leat/pkg/events"
 )
 
 // brokenEngine breaks one method or the other; nil keeps it.

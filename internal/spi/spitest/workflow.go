@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/leat-io/leat/pkg/events"
 	"github.com/leat-io/leat/internal/spi/workflow"
+	"github.com/leat-io/leat/pkg/events"
 	"github.com/leat-io/leat/pkg/topics"
 )
 

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/leat-io/leat/pkg/events"
 	"github.com/leat-io/leat/internal/spi/workflow"
+	"github.com/leat-io/leat/pkg/events"
 )
 
 func publishAcknowledged(ctx context.Context, s WorkflowSetup) error {
