@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -100,18 +101,20 @@ func between(t *testing.T, f func(t *testing.T, n *Network, a, b net.Conn)) {
 }
 
 func TestWhatSaysNothingNewWaits(t *testing.T) {
-	between(t, func(t *testing.T, n *Network, a, b net.Conn) {
+	between(t, func(t *testing.T, _ *Network, a, b net.Conn) {
+		var other sync.WaitGroup
 		for i, key := range []kmsg.Key{kmsg.Fetch, kmsg.Heartbeat} {
 			id := uint32(10 * i)
 			ask(t, a, key, id)
-			go func() {
+			other.Go(func() {
 				time.Sleep(3 * time.Hour)
 				ask(t, b, kmsg.Produce, id+1) // something happens
 				answered(t, b, id+1)
-			}()
+			})
 			if took := answered(t, a, id); took != 3*time.Hour {
 				t.Errorf("%s was answered after %s", key.Name(), took)
 			}
+			other.Wait()
 			// Now it does not wait, for a while.
 			ask(t, a, key, id+2)
 			if took := answered(t, a, id+2); took > time.Second {
@@ -137,13 +140,15 @@ func TestWhoAsksIsAnswered(t *testing.T) {
 		}
 		// What stands behind an answer that waits does not wait.
 		ask(t, a, kmsg.Heartbeat, 10)
-		go func() {
+		var other sync.WaitGroup
+		other.Go(func() {
 			time.Sleep(time.Second)
 			ask(t, a, kmsg.ApiVersions, 11)
-		}()
+		})
 		if took := answered(t, a, 10) + answered(t, a, 11); took != time.Second {
 			t.Errorf("answered after %s", took)
 		}
+		other.Wait()
 		// A client that is about to do something says so.
 		ask(t, b, kmsg.Fetch, 1)
 		time.AfterFunc(time.Minute, n.Move)
@@ -158,14 +163,16 @@ func TestMetadataByItselfWaits(t *testing.T) {
 	between(t, func(t *testing.T, _ *Network, a, b net.Conn) {
 		time.Sleep(59 * time.Minute) // an hour after the dialer was made
 		ask(t, a, kmsg.Metadata, 1)
-		go func() {
+		var other sync.WaitGroup
+		other.Go(func() {
 			time.Sleep(time.Minute)
 			ask(t, b, kmsg.Metadata, 2)
 			answered(t, b, 2)
-		}()
+		})
 		if took := answered(t, a, 1); took != time.Minute {
 			t.Errorf("answered after %s", took)
 		}
+		other.Wait()
 	})
 }
 
@@ -177,13 +184,15 @@ func TestDeadlines(t *testing.T) {
 			t.Fatal(err)
 		}
 		ask(t, a, kmsg.Heartbeat, 1)
-		go func() {
+		var other sync.WaitGroup
+		other.Go(func() {
 			time.Sleep(time.Hour)
 			_ = a.SetReadDeadline(time.Now())
-		}()
+		})
 		if took := answered(t, a, 1); took != time.Hour {
 			t.Errorf("given up after %s", took)
 		}
+		other.Wait()
 		if _, err := a.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("got %v", err)
 		}

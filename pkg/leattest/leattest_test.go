@@ -207,6 +207,34 @@ func TestManyAtOnce(t *testing.T) {
 	})
 }
 
+// Executors come and go in virtual time as in any other: the group is rebalanced,
+// and no task is lost.
+func TestExecutorsShareAQueue(t *testing.T) {
+	leattest.Virtual(t, func(t *testing.T, env *leattest.Env) {
+		prepare(env)
+		for i := range 3 {
+			w, err := executor.New(executor.Config{Brokers: env.Brokers(), NodeID: fmt.Sprint("node ", i)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			executor.Handle(w, "mail.greet", greet)
+			executor.Handle(w, "mail.remind", func(context.Context, mail) (string, error) { return "", nil })
+			env.Run(w.Run)
+			for k := range 10 {
+				start(t, env, fmt.Sprint(i, k), `{"to": "ada"}`)
+			}
+			env.Handle("mail.greet", greet) // one leaves, one comes
+		}
+		for i := range 3 {
+			for k := range 10 {
+				if s := env.WaitFinished("trial", fmt.Sprint(i, k)); s.State != events.WorkflowCompleted {
+					t.Errorf("it is %s", s.State)
+				}
+			}
+		}
+	})
+}
+
 func TestCases(t *testing.T) {
 	leattest.Cases(t, "../../examples/payment_processing/payment_processing_cases.json")
 }
