@@ -94,9 +94,6 @@ type Client struct {
 	admin     *kafka.Admin
 	followers map[string]*starting // by topic
 
-	abandoning sync.Mutex
-	abandoned  []*ending // of runs that the program holds no longer, until the next sweep
-
 	background sync.WaitGroup // what ends with the client; nothing is added when it is closed
 }
 

@@ -173,29 +173,13 @@ func (e *ending) drop() {
 	}
 }
 
-// abandon is called when the program holds the Run no longer. It runs on the
-// runtime's own goroutine, to which timers and channels of a synctest bubble are
-// forbidden: somebody of the client's drops the watching.
+// abandon is called when the program holds the Run no longer.
 func (e *ending) abandon() {
-	c := e.client
-	c.abandoning.Lock()
-	defer c.abandoning.Unlock()
-	c.abandoned = append(c.abandoned, e)
-}
-
-// sweep drops the watching of runs that the program holds no longer.
-func (c *Client) sweep() {
-	c.abandoning.Lock()
-	list := c.abandoned
-	c.abandoned = nil
-	c.abandoning.Unlock()
-	for _, e := range list {
-		e.mu.Lock()
-		held := e.held
-		e.mu.Unlock()
-		if !held {
-			e.drop()
-		}
+	e.mu.Lock()
+	held := e.held
+	e.mu.Unlock()
+	if !held {
+		e.drop()
 	}
 }
 

@@ -56,7 +56,6 @@ const (
 // watch begins to hand the records at places to w until forget is called. When it
 // returns, everything that is committed from then on will be seen.
 func (c *Client) watch(ctx context.Context, w *watch, places ...place) (forget func(), err error) {
-	c.sweep()
 	var begun sync.WaitGroup
 	at := make([]*follower, len(places))
 	errs := make([]error, len(places))
@@ -216,7 +215,6 @@ func (f *follower) run(ctx context.Context) {
 	touched := make(map[*watch]bool)
 	for ctx.Err() == nil {
 		records, err := f.fetcher.Poll(ctx, pollLimit)
-		f.client.sweep()
 		if err != nil && ctx.Err() == nil {
 			f.client.config.Logger.Warn("cannot read what is waited for, trying again", slog.Any("error", err))
 			if errors.Is(err, kafka.ErrOffsetGone) {

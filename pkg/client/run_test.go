@@ -183,7 +183,6 @@ func nothingWaits(ctx context.Context, t *testing.T, c *Client) {
 		}
 		runtime.GC()
 		kafka.Pause(ctx, time.Millisecond)
-		c.sweep() // otherwise with the next wait, or the next records
 		n = watches(c)
 	}
 }
