@@ -32,7 +32,7 @@ var layers = map[string]layer{
 	"pkg/definition": {inside: rules + " internal/definition"}, // what a definition says, as a machine of pkg/fsm
 
 	// What people import and that talks to Kafka.
-	"pkg/client":   {inside: rules + " internal/facts internal/kafka internal/avro internal/definition internal/problem internal/schedule"},
+	"pkg/client":   {inside: rules + " internal/facts internal/jsonfit internal/kafka internal/avro internal/definition internal/problem internal/schedule"},
 	"pkg/executor": {inside: words + " internal/executor internal/jsonfit internal/kafka internal/avro"},
 	"pkg/leattest": {inside: rules + " pkg/client pkg/executor internal/devkafka internal/kafka internal/router internal/definition"},
 

@@ -23,19 +23,41 @@ import (
 // It reads text again, member by member, to find the innermost value that does
 // not fit, so call it only when there was an error.
 func Explain(text []byte, v any, err error) string {
+	const most = 80
 	if !json.Valid(text) {
 		return fmt.Sprintf("it is not JSON: %v", err)
 	}
+	at := Find(text, v, err)
+	where := "it"
+	if at.Path != "" {
+		where = "field " + at.Path
+	}
+	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](at.Err); ok {
+		return fmt.Sprintf("%s is %s, want %s", where, at.Shown(most), wanted(wrong.Type))
+	}
+	return fmt.Sprintf("%s is %s: %v", where, at.Shown(most), at.Err)
+}
+
+// Misfit is the innermost value of a text that does not fit.
+type Misfit struct {
+	Path string // such as items[2].amount; "" for the whole text
+	Text []byte // the value
+	Err  error  // of json.Unmarshal for the value alone
+}
+
+// Find looks for it in JSON text for which json.Unmarshal into v gave err.
+func Find(text []byte, v any, err error) Misfit {
 	at := place{text: text, err: err, as: reflect.TypeOf(v)}
 	at.narrow()
-	where := "it"
-	if at.path != "" {
-		where = "field " + at.path
+	return Misfit{Path: at.path, Text: bytes.TrimSpace(at.text), Err: at.err}
+}
+
+// Shown is the value as a message shows it, at most so many bytes of it.
+func (m Misfit) Shown(most int) string {
+	if len(m.Text) > most {
+		return strings.ToValidUTF8(string(m.Text[:most]), "") + "…"
 	}
-	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](at.err); ok {
-		return fmt.Sprintf("%s is %s, want %s", where, shorten(at.text), wanted(wrong.Type))
-	}
-	return fmt.Sprintf("%s is %s: %v", where, shorten(at.text), at.err)
+	return string(m.Text)
 }
 
 // place is a value within the text that does not fit.
@@ -167,14 +189,4 @@ func wanted(t reflect.Type) string {
 		as = "an object"
 	}
 	return as + " (" + t.String() + ")"
-}
-
-// shorten is a value as a message shows it.
-func shorten(value []byte) string {
-	const most = 80
-	value = bytes.TrimSpace(value)
-	if len(value) > most {
-		return strings.ToValidUTF8(string(value[:most]), "") + "…"
-	}
-	return string(value)
 }
