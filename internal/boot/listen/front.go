@@ -1,4 +1,4 @@
-package boot
+package listen
 
 import (
 	"encoding/json"
@@ -56,7 +56,7 @@ func refuseHost(w http.ResponseWriter) {
 // and is then of our origin. Others answer to any, until names are configured:
 // what they are called is known to who runs them.
 func knownHosts(addr net.Addr, names []string) func(string) bool {
-	loopback := isLoopback(addr.String())
+	loopback := Loopback(addr.String())
 	named := make([]string, 0, len(names))
 	for _, n := range names {
 		named = append(named, hostOf(n))
@@ -87,8 +87,8 @@ func hostOf(text string) string {
 	return strings.TrimSuffix(strings.ToLower(host), ".")
 }
 
-// isLoopback reports whether an address to listen on reaches this machine only.
-func isLoopback(addr string) bool {
+// Loopback reports whether an address to listen on reaches this machine only.
+func Loopback(addr string) bool {
 	host := hostOf(addr)
 	ip, err := netip.ParseAddr(host)
 	return host == "localhost" || err == nil && ip.Unmap().IsLoopback()

@@ -1,4 +1,4 @@
-package boot
+package config
 
 import (
 	"crypto/tls"
@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/leat-io/leat/internal/boot/explain"
+	"github.com/leat-io/leat/internal/httpcall"
 	"github.com/leat-io/leat/internal/kafka"
 	"github.com/leat-io/leat/internal/problem"
 	"github.com/leat-io/leat/pkg/topics"
@@ -80,7 +82,7 @@ func (s *Settings) Kafka(logger *slog.Logger) (kafka.Config, error) {
 		},
 	}
 	if len(c.Brokers) == 0 {
-		return c, noBroker("kafka.brokers is empty")
+		return c, explain.NoBroker("kafka.brokers is empty")
 	}
 	if c.ClientID == "" {
 		c.ClientID = strings.TrimSuffix("leat-"+s.role, "-leat")
@@ -148,3 +150,27 @@ func (s *Settings) tls() (*tls.Config, error) {
 
 // Given reports whether a setting was set by anybody.
 func (s *Settings) Given(key string) bool { return s.source[key] != "default" }
+
+// GatewayToken is the bearer token of workers, "" for none.
+func (s *Settings) GatewayToken() (string, error) {
+	token, path := s.Text("gateway.token"), s.Text("gateway.token-file")
+	switch {
+	case path == "":
+		return token, nil
+	case token != "":
+		return "", problem.New(problem.BadSetting, "the token of workers is given twice", "gateway.token and gateway.token-file are both set", "keep the file")
+	}
+	text, err := os.ReadFile(path) //nolint:gosec // the user names the file
+	if err != nil {
+		return "", problem.Wrap(problem.BadSetting, "cannot read gateway.token-file", err)
+	}
+	if token = strings.TrimSpace(string(text)); token == "" {
+		return "", problem.New(problem.BadSetting, "gateway.token-file holds no token", path+" is empty", "write one into it, such as: openssl rand -hex 32")
+	}
+	return token, nil
+}
+
+// HTTPCalls is where the http calls of definitions may go.
+func (s *Settings) HTTPCalls() httpcall.Config {
+	return httpcall.Config{Allow: s.List("http-allow"), AllowPrivate: s.Bool("http-allow-private")}
+}

@@ -1,11 +1,11 @@
-package boot
+package ops
 
 import (
 	"runtime"
 	"runtime/debug"
 )
 
-// Version is set by the linker: -X github.com/leat-io/leat/internal/boot.Version=v1.2.3.
+// Version is set by the linker: -X github.com/leat-io/leat/internal/boot/ops.Version=v1.2.3.
 var Version string //nolint:gochecknoglobals // the linker sets it, nothing else does
 
 // BuildInfo is what /version and `leat version` show.

@@ -1,4 +1,4 @@
-package boot
+package ops
 
 import (
 	"time"
@@ -10,17 +10,18 @@ import (
 	"github.com/leat-io/leat/pkg/events"
 )
 
-// metricSet makes each worker's metrics once, although a worker may be made
+// Metrics makes each worker's metrics once, although a worker may be made
 // anew.
-type metricSet struct {
-	meters meters
+type Metrics struct {
+	meters Meters
 	made   map[string]any
 }
 
-func newMetricSet(m meters) *metricSet { return &metricSet{m, make(map[string]any)} }
+// NewMetrics makes the metrics of one process.
+func NewMetrics(m Meters) *Metrics { return &Metrics{m, make(map[string]any)} }
 
 // once keeps what make made under a name.
-func once[T any](s *metricSet, name string, build func(meters) T) T {
+func once[T any](s *Metrics, name string, build func(Meters) T) T {
 	v, ok := s.made[name].(T)
 	if !ok {
 		v = build(s.meters)
@@ -29,8 +30,9 @@ func once[T any](s *metricSet, name string, build func(meters) T) T {
 	return v
 }
 
-func (s *metricSet) projector() projector.Metrics {
-	return once(s, "projector", func(m meters) projector.Metrics {
+// Projector is what a projector counts.
+func (s *Metrics) Projector() projector.Metrics {
+	return once(s, "projector", func(m Meters) projector.Metrics {
 		folded := m.counter("leat_projector_records_total", "Records folded into the views, and those that were there already", "result")
 		took := m.seconds("leat_projector_fold_seconds", "Time to fold one batch")
 		skipped := m.counter("leat_projector_skipped_total", "Records on workflow topics that no router wrote")
@@ -52,7 +54,7 @@ func (s *metricSet) projector() projector.Metrics {
 	})
 }
 
-func shardMetrics(m meters, prefix string) shard.Metrics {
+func shardMetrics(m Meters, prefix string) shard.Metrics {
 	partitions := m.gauge(prefix+"_partitions", "Partitions that are served")
 	opened := m.seconds(prefix+"_open_seconds", "Time to open a partition, restore included")
 	processed := m.seconds(prefix+"_batch_seconds", "Time to process one batch")
@@ -80,8 +82,9 @@ func shardMetrics(m meters, prefix string) shard.Metrics {
 	}
 }
 
-func (s *metricSet) executor() executor.Metrics {
-	return once(s, "executor", func(m meters) executor.Metrics {
+// Executor is what an executor counts.
+func (s *Metrics) Executor() executor.Metrics {
+	return once(s, "executor", func(m Meters) executor.Metrics {
 		waited := m.seconds("leat_executor_schedule_to_start_seconds", "Time from the issue of a task to its start", "queue")
 		ran := m.seconds("leat_executor_task_seconds", "How long handlers ran", "queue", "state")
 		claimed := m.counter("leat_executor_claims_total", "Tasks that were claimed because they take long", "queue")
@@ -104,16 +107,17 @@ func (s *metricSet) executor() executor.Metrics {
 	})
 }
 
-// lentTasks is executor for tasks that workers elsewhere run. There are no slots
+// LentTasks is Executor for tasks that workers elsewhere run. There are no slots
 // of this process then.
-func (s *metricSet) lentTasks() executor.Metrics {
-	m := s.executor()
+func (s *Metrics) LentTasks() executor.Metrics {
+	m := s.Executor()
 	m.SlotsUsed = nil
 	return m
 }
 
-func (s *metricSet) gateway() gateway.Metrics {
-	return once(s, "gateway", func(m meters) gateway.Metrics {
+// Gateway is what a gateway counts.
+func (s *Metrics) Gateway() gateway.Metrics {
+	return once(s, "gateway", func(m Meters) gateway.Metrics {
 		polls := m.gauge("leat_gateway_polls", "Polls of workers that wait")
 		leases := m.gauge("leat_gateway_leases", "Tasks that workers have")
 		queues := m.gauge("leat_gateway_queues", "Queues that are read for workers")

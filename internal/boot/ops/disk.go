@@ -1,12 +1,12 @@
-package boot
+package ops
 
 import "fmt"
 
 // diskReserve is how much room a worker's directory needs to go on.
 const diskReserve = 8 << 20
 
-// diskCheck is a check of readiness: there is room in dir ("" is in memory).
-func diskCheck(dir string) func() error {
+// DiskCheck is a check of readiness: there is room in dir ("" is in memory).
+func DiskCheck(dir string) func() error {
 	return func() error {
 		if dir == "" {
 			return nil

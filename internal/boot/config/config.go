@@ -1,4 +1,6 @@
-package boot
+// Package config is what can be set of the programs of Leat, and where a value
+// comes from: flag, environment, file or default.
+package config
 
 import (
 	"errors"
@@ -15,6 +17,7 @@ import (
 	"github.com/knadh/koanf/v2"
 	"github.com/spf13/pflag"
 
+	"github.com/leat-io/leat/internal/boot/explain"
 	"github.com/leat-io/leat/internal/problem"
 )
 
@@ -204,7 +207,7 @@ func (s *Settings) set(k setting, value any, source string) error {
 	}
 	if k.key == "kafka.brokers" {
 		if converted = named(converted); converted == nil {
-			return noBroker(fmt.Sprintf("setting kafka.brokers (from %s) has the value %q", source, fmt.Sprint(value)))
+			return explain.NoBroker(fmt.Sprintf("setting kafka.brokers (from %s) has the value %q", source, fmt.Sprint(value)))
 		}
 	}
 	s.values[k.key], s.source[k.key] = converted, source

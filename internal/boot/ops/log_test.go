@@ -1,9 +1,12 @@
-package boot
+package ops
 
 import (
 	"bytes"
 	"encoding/json"
+	"log/slog"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/leat-io/leat/pkg/events"
 )
@@ -25,5 +28,20 @@ func TestLogLinesDoNotMoveTheCursor(t *testing.T) {
 		if format == "json" && (json.Unmarshal(out.Bytes(), &line) != nil || line["key"] != hostile) {
 			t.Errorf("the value is not the same in %s", &out)
 		}
+	}
+}
+
+func TestLimitedLog(t *testing.T) {
+	var out bytes.Buffer
+	now := time.Unix(0, 0)
+	logger := Limit(slog.New(slog.NewJSONHandler(&out, nil)))
+	logger.Handler().(limited).state.now = func() time.Time { return now }
+	for range 1000 {
+		logger.With("x", 1).Warn("away")
+		now = now.Add(time.Second)
+	}
+	logger.Warn("something else")
+	if n := strings.Count(out.String(), "\n"); n != 1000/30+1+1 || !strings.Contains(out.String(), `"not_shown":29`) {
+		t.Errorf("%d lines of 1001\n%s", n, &out)
 	}
 }

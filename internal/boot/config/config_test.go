@@ -1,4 +1,4 @@
-package boot
+package config
 
 import (
 	"encoding/json"
@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/leat-io/leat/internal/boot/explain"
 	"github.com/leat-io/leat/internal/problem"
 )
 
@@ -124,9 +125,6 @@ func TestFlagThatNamesNoBroker(t *testing.T) {
 			t.Errorf("--brokers %q: got %v", text, err)
 		}
 	}
-	if err := Reach(t.Context(), nil); !errors.Is(err, &problem.Problem{Code: problem.BadSetting}) {
-		t.Errorf("no broker is reached with %v", err)
-	}
 }
 
 func TestSecretsAreMasked(t *testing.T) {
@@ -178,27 +176,6 @@ func TestEverySettingHasItsOwnNames(t *testing.T) {
 	}
 }
 
-func TestSplitArgs(t *testing.T) {
-	for line, want := range map[string][]string{
-		"":                      nil,
-		"a":                     {"a"},
-		" a  b ":                {"a", "b"},
-		`a 'b c' "d e"`:         {"a", "b c", "d e"},
-		`a\ b 'c\d' "e\"f" ''`:  {"a b", `c\d`, `e"f`, ""},
-		`x --opt="two words" y`: {"x", "--opt=two words", "y"},
-	} {
-		got, err := splitArgs(line)
-		if err != nil || strings.Join(got, "|") != strings.Join(want, "|") || len(got) != len(want) {
-			t.Errorf("%q gives %q, %v; want %q", line, got, err, want)
-		}
-	}
-	for _, line := range []string{`'a`, `a "b`, `a\`} {
-		if got, err := splitArgs(line); err == nil {
-			t.Errorf("%q gives %q without an error", line, got)
-		}
-	}
-}
-
 // Where http calls may go can be said in each way, also to `leat`, of which only
 // one command has the flags.
 func TestHTTPAllow(t *testing.T) {
@@ -225,5 +202,41 @@ func TestHTTPAllow(t *testing.T) {
 	}
 	if AddCommandFlags(flags, "dev"); flags.Lookup("http-allow") == nil {
 		t.Error("leat dev has no --http-allow")
+	}
+}
+
+func TestTokenOfWorkers(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	for _, c := range []struct {
+		environ     []string
+		token, says string
+	}{
+		{nil, "", ""},
+		{[]string{"LEAT_GATEWAY_TOKEN=s3cret"}, "s3cret", ""},
+		{[]string{"LEAT_GATEWAY_TOKEN_FILE=" + file("token", "s3cret\n")}, "s3cret", ""},
+		{[]string{"LEAT_GATEWAY_TOKEN=a", "LEAT_GATEWAY_TOKEN_FILE=" + file("twice", "b")}, "", "the token of workers is given twice"},
+		{[]string{"LEAT_GATEWAY_TOKEN_FILE=" + file("empty", "\n")}, "", "gateway.token-file holds no token"},
+		{[]string{"LEAT_GATEWAY_TOKEN_FILE=" + dir + "/nowhere"}, "", "cannot read gateway.token-file"},
+	} {
+		for _, role := range []string{"executor", "leat"} {
+			s, err := load(t, role, "", c.environ, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			token, err := s.GatewayToken()
+			if token != c.token || (err == nil) != (c.says == "") || err != nil && !strings.Contains(err.Error(), c.says) {
+				t.Errorf("%s %v: got %q, %v", role, c.environ, token, err)
+			}
+			if err != nil && explain.Error("", err).Code != problem.BadSetting {
+				t.Errorf("%v: %v", c.environ, err)
+			}
+		}
 	}
 }

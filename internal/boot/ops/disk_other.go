@@ -1,6 +1,6 @@
 //go:build !linux && !darwin
 
-package boot
+package ops
 
 // diskFree is not known here.
 func diskFree(string) (uint64, bool) { return 0, false }

@@ -1,20 +1,16 @@
-package boot
+// Package ops is what those who run Leat see of a process: readiness, metrics,
+// logs, its version, and how much memory and disk there is.
+package ops
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-
-	"github.com/leat-io/leat/internal/problem"
 )
 
 // Health is a list of named checks: what /readyz answers from.
@@ -93,9 +89,9 @@ func (h *Health) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = fmt.Fprintln(w, "ok")
 }
 
-// opsHandler serves /metrics, /livez, /readyz and /version. /livez asks nobody
+// Handler serves /metrics, /livez, /readyz and /version. /livez asks nobody
 // but the process: a restart does not bring a broker back.
-func opsHandler(health *Health, registry *prometheus.Registry, build BuildInfo) *http.ServeMux {
+func Handler(health *Health, registry *prometheus.Registry, build BuildInfo) *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{EnableOpenMetrics: true}))
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, "ok") })
@@ -105,48 +101,4 @@ func opsHandler(health *Health, registry *prometheus.Registry, build BuildInfo) 
 		_ = json.NewEncoder(w).Encode(build)
 	})
 	return mux
-}
-
-// httpServer is one listening address.
-type httpServer struct {
-	listener net.Listener
-	server   *http.Server
-}
-
-// listenHTTP takes an address. names are hosts that it answers to beside those
-// of loopback.
-func listenHTTP(ctx context.Context, addr string, handler http.Handler, names ...string) (*httpServer, error) {
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
-	if err != nil {
-		return nil, explainListen("cannot listen on "+addr, err)
-	}
-	s := &http.Server{
-		Handler:           front{next: handler, known: knownHosts(l.Addr(), names)},
-		ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
-	}
-	return &httpServer{newDoors(l), s}, nil
-}
-
-func (s *httpServer) addr() string { return s.listener.Addr().String() }
-
-func (s *httpServer) url() string { return "http://" + s.addr() }
-
-// serve returns when ctx has ended and the open requests have, or were cut off.
-func (s *httpServer) serve(ctx context.Context) error {
-	stopped := make(chan struct{})
-	go func() {
-		defer close(stopped)
-		<-ctx.Done()
-		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
-		defer cancel()
-		if s.server.Shutdown(grace) != nil {
-			_ = s.server.Close()
-		}
-	}()
-	err := s.server.Serve(s.listener)
-	if errors.Is(err, http.ErrServerClosed) {
-		<-stopped
-		return nil
-	}
-	return problem.Wrap(problem.Internal, "the HTTP server of "+s.addr()+" ended", err)
 }

@@ -1,4 +1,4 @@
-package boot
+package listen
 
 import (
 	"net/http"
@@ -11,7 +11,7 @@ import (
 func TestAPISeesPathsAsTheyWereSent(t *testing.T) {
 	ops := http.NewServeMux()
 	ops.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ops")) })
-	both := besideAPI(ops, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = w.Write([]byte(r.URL.Path)) }))
+	both := BesideAPI(ops, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = w.Write([]byte(r.URL.Path)) }))
 	for path, want := range map[string]string{
 		"/livez": "ops", "/": "/", "/api/v1/instances/order/..": "/api/v1/instances/order/..", "/api/v1/instances/order/./pause": "/api/v1/instances/order/./pause",
 	} {

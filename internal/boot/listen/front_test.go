@@ -1,4 +1,4 @@
-package boot
+package listen
 
 import (
 	"bufio"
@@ -13,6 +13,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/leat-io/leat/internal/boot/ops"
 	"github.com/leat-io/leat/internal/problem"
 )
 
@@ -81,9 +82,9 @@ func TestHostsThatAreAnswered(t *testing.T) {
 // The check stands before every route, whoever registered it.
 func TestForeignHostReachesNoRoute(t *testing.T) {
 	var asked []string
-	ops := opsHandler(new(Health), prometheus.NewRegistry(), Build())
-	ops.HandleFunc("/", func(_ http.ResponseWriter, r *http.Request) { asked = append(asked, r.Host+r.URL.Path) })
-	server, err := listenHTTP(t.Context(), "127.0.0.1:0", ops)
+	mux := ops.Handler(new(ops.Health), prometheus.NewRegistry(), ops.Build())
+	mux.HandleFunc("/", func(_ http.ResponseWriter, r *http.Request) { asked = append(asked, r.Host+r.URL.Path) })
+	server, err := HTTP(t.Context(), "127.0.0.1:0", mux)
 	if err != nil {
 		t.Fatal(err)
 	}

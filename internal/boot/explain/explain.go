@@ -1,4 +1,5 @@
-package boot
+// Package explain turns what went wrong into what a user sees.
+package explain
 
 import (
 	"context"
@@ -14,9 +15,9 @@ import (
 	"github.com/leat-io/leat/pkg/events"
 )
 
-// Explain turns an error of the engine into what a user sees: the one place
+// Error turns an error of the engine into what a user sees: the one place
 // where that is decided. what says what could not be done.
-func Explain(what string, err error) *problem.Problem {
+func Error(what string, err error) *problem.Problem {
 	if known, ok := errors.AsType[*problem.Problem](err); ok {
 		return known
 	}
@@ -48,14 +49,15 @@ func explainDirectory(what string, err error) *problem.Problem {
 	case errors.As(err, &older), errors.As(err, &brokerOlder):
 		return problem.Wrap(problem.DirectoryNewer, what, err)
 	case errors.As(err, &path):
-		return explainListen(what, err)
+		return Listen(what, err)
 	case errors.Is(err, syscall.EACCES), errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EROFS), errors.Is(err, syscall.ENOTDIR):
 		return problem.Wrap(problem.DirectoryBad, what, err)
 	}
 	return nil
 }
 
-func explainListen(what string, err error) *problem.Problem {
+// Listen is Error for an address that cannot be listened on.
+func Listen(what string, err error) *problem.Problem {
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return problem.Wrap(problem.AddressTaken, what, err)
 	}
@@ -94,8 +96,8 @@ func isAway(err error) bool {
 		strings.Contains(err.Error(), "unable to dial") || strings.Contains(err.Error(), "reach kafka")
 }
 
-// lasting reports that trying again cannot help: somebody must change something.
-func lasting(p *problem.Problem) bool {
+// Lasting reports that trying again cannot help: somebody must change something.
+func Lasting(p *problem.Problem) bool {
 	switch p.Code {
 	case problem.TopicShape, problem.DirectoryLocked, problem.DirectoryNewer, problem.DirectoryBad,
 		problem.AddressTaken, problem.AddressRefused, problem.BadSetting, problem.DefinitionInvalid:
@@ -103,4 +105,10 @@ func lasting(p *problem.Problem) bool {
 	default:
 		return false
 	}
+}
+
+// NoBroker is for a list of brokers that names none, such as an empty variable
+// in a script leaves behind.
+func NoBroker(why string) error {
+	return problem.New(problem.BadSetting, "no Kafka broker is named", why, "name one as host:port, or leave the setting out")
 }

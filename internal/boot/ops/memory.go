@@ -1,4 +1,4 @@
-package boot
+package ops
 
 import (
 	"log/slog"
@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// limitMemory tells the collector about the container's memory limit, unless
+// LimitMemory tells the collector about the container's memory limit, unless
 // GOMEMLIMIT has. (Go reads the CPU limit by itself, not the memory limit.)
-func limitMemory(logger *slog.Logger) {
+func LimitMemory(logger *slog.Logger) {
 	if os.Getenv("GOMEMLIMIT") != "" {
 		return
 	}

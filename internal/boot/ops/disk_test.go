@@ -1,4 +1,4 @@
-package boot
+package ops
 
 import (
 	"path/filepath"
@@ -7,7 +7,7 @@ import (
 
 func TestDiskCheck(t *testing.T) {
 	for _, dir := range []string{"", t.TempDir(), filepath.Join(t.TempDir(), "not", "made", "yet")} {
-		if err := diskCheck(dir)(); err != nil {
+		if err := DiskCheck(dir)(); err != nil {
 			t.Errorf("%q: %v", dir, err)
 		}
 	}

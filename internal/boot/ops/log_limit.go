@@ -1,4 +1,4 @@
-package boot
+package ops
 
 import (
 	"context"
@@ -25,7 +25,8 @@ type limitState struct {
 // limitEvery is how often the same message of a Kafka client is shown.
 const limitEvery = 30 * time.Second
 
-func limit(logger *slog.Logger) *slog.Logger {
+// Limit is a logger that shows the same message at most every 30 seconds.
+func Limit(logger *slog.Logger) *slog.Logger {
 	return slog.New(limited{logger.Handler(), &limitState{
 		every: limitEvery, now: time.Now, last: make(map[string]time.Time), left: make(map[string]int),
 	}})

@@ -1,4 +1,4 @@
-package boot
+package ops
 
 import (
 	"time"
@@ -7,8 +7,9 @@ import (
 	"github.com/leat-io/leat/pkg/events"
 )
 
-func (s *metricSet) router() router.Metrics {
-	return once(s, "router", func(m meters) router.Metrics {
+// Router is what a router counts.
+func (s *Metrics) Router() router.Metrics {
+	return once(s, "router", func(m Meters) router.Metrics {
 		committed := m.counter("leat_router_decided_total", "Commands and timers decided and committed", "kind")
 		records := m.counter("leat_router_records_total", "Records written in committed transactions")
 		took := m.seconds("leat_router_commit_seconds", "Time of one transaction, from the batch to its end")

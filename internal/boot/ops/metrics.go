@@ -1,4 +1,4 @@
-package boot
+package ops
 
 import (
 	"time"
@@ -9,13 +9,14 @@ import (
 	"github.com/leat-io/leat/internal/kafka"
 )
 
-// meters makes metrics in one registry. Names begin with leat_; labels come
+// Meters makes metrics in one registry. Names begin with leat_; labels come
 // from closed sets, so that no user can grow them.
-type meters struct{ registry *prometheus.Registry }
+type Meters struct{ Registry *prometheus.Registry }
 
-func newMeters(role string) meters {
-	m := meters{prometheus.NewRegistry()}
-	m.registry.MustRegister(
+// NewMeters begins with what every process has.
+func NewMeters(role string) Meters {
+	m := Meters{prometheus.NewRegistry()}
+	m.Registry.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
@@ -25,22 +26,22 @@ func newMeters(role string) meters {
 		ConstLabels: prometheus.Labels{"role": role, "version": b.Version, "go": b.Go},
 	})
 	info.Set(1)
-	m.registry.MustRegister(info)
+	m.Registry.MustRegister(info)
 	return m
 }
 
-func (m meters) counter(name, help string, labels ...string) *prometheus.CounterVec {
+func (m Meters) counter(name, help string, labels ...string) *prometheus.CounterVec {
 	c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
-	m.registry.MustRegister(c)
+	m.Registry.MustRegister(c)
 	if len(labels) == 0 {
 		c.WithLabelValues() // so that it is there, at zero, from the start
 	}
 	return c
 }
 
-func (m meters) gauge(name, help string, labels ...string) *prometheus.GaugeVec {
+func (m Meters) gauge(name, help string, labels ...string) *prometheus.GaugeVec {
 	g := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, labels)
-	m.registry.MustRegister(g)
+	m.Registry.MustRegister(g)
 	if len(labels) == 0 {
 		g.WithLabelValues()
 	}
@@ -48,12 +49,12 @@ func (m meters) gauge(name, help string, labels ...string) *prometheus.GaugeVec 
 }
 
 // seconds is a histogram of durations, from a tenth of a millisecond to a minute.
-func (m meters) seconds(name, help string, labels ...string) *prometheus.HistogramVec {
+func (m Meters) seconds(name, help string, labels ...string) *prometheus.HistogramVec {
 	h := prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name: name, Help: help,
 		Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 60},
 	}, labels)
-	m.registry.MustRegister(h)
+	m.Registry.MustRegister(h)
 	if len(labels) == 0 {
 		h.WithLabelValues()
 	}
@@ -61,19 +62,19 @@ func (m meters) seconds(name, help string, labels ...string) *prometheus.Histogr
 }
 
 // sizes is a histogram of counts: powers of four.
-func (m meters) sizes(name, help string, labels ...string) *prometheus.HistogramVec {
+func (m Meters) sizes(name, help string, labels ...string) *prometheus.HistogramVec {
 	h := prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name: name, Help: help, Buckets: prometheus.ExponentialBuckets(1, 4, 8),
 	}, labels)
-	m.registry.MustRegister(h)
+	m.Registry.MustRegister(h)
 	if len(labels) == 0 {
 		h.WithLabelValues()
 	}
 	return h
 }
 
-// kafka observes every Kafka client of the process.
-func (m meters) kafka() kafka.Observer {
+// Kafka observes every Kafka client of the process.
+func (m Meters) Kafka() kafka.Observer {
 	connects := m.counter("leat_kafka_connects_total", "Connections opened to brokers", "node", "result")
 	bytes := m.counter("leat_kafka_bytes_total", "Bytes written to and read from brokers", "node", "direction")
 	errors := m.counter("leat_kafka_errors_total", "Requests that failed on the wire", "node", "direction")
