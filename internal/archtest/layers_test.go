@@ -39,14 +39,18 @@ var layers = map[string]layer{
 	"schemas": {},
 
 	// One home for each family of libraries.
-	"internal/kafka":      {inside: words, outside: "github.com/twmb/franz-go"},
-	"internal/avro":       {inside: words + " schemas", outside: "github.com/linkedin/goavro/v2 github.com/twmb/avro"},
-	"internal/store":      {outside: "github.com/cockroachdb/pebble/v2"},
-	"internal/cel":        {inside: rules, outside: "cel.dev/cel-go"},
-	"internal/definition": {inside: rules + " schemas internal/cel", outside: "go.yaml.in/yaml/v3 github.com/santhosh-tekuri/jsonschema/v6"},
-	"internal/devkafka":   {outside: "github.com/twmb/franz-go/pkg/kfake github.com/twmb/franz-go/pkg/kmsg"},
-	"internal/httpcall":   {inside: words, outside: "code.dny.dev/ssrf"}, // the calls of definitions
-	"internal/mcp":        {inside: words, outside: "github.com/modelcontextprotocol/go-sdk"},
+	"internal/kafka":         {inside: words, outside: "github.com/twmb/franz-go"},
+	"internal/avro":          {inside: words + " schemas", outside: "github.com/linkedin/goavro/v2 github.com/twmb/avro"},
+	"internal/store":         {outside: "github.com/cockroachdb/pebble/v2"},
+	"internal/cel":           {inside: rules, outside: "cel.dev/cel-go"},
+	"internal/definition":    {inside: rules + " schemas internal/cel", outside: "go.yaml.in/yaml/v3 github.com/santhosh-tekuri/jsonschema/v6"},
+	"internal/devkafka":      {outside: "github.com/twmb/franz-go/pkg/kfake github.com/twmb/franz-go/pkg/kmsg"},
+	"internal/httpcall":      {inside: words, outside: "code.dny.dev/ssrf"}, // the calls of definitions
+	"internal/mcp":           {inside: words, outside: "github.com/modelcontextprotocol/go-sdk"},
+	"internal/mcp/catalog":   {pure: true, inside: "pkg/events"}, // what the topics about MCP say
+	"internal/mcp/health":    {pure: true, inside: "pkg/events"},
+	"internal/mcp/routing":   {pure: true},
+	"internal/mcp/directory": {inside: words + " internal/avro internal/kafka internal/mcp/catalog"},
 
 	// Contracts that two implementations keep, and the suite that both run.
 	"internal/spi/eventbus": {pure: true},
