@@ -71,8 +71,9 @@ var layers = map[string]layer{
 	"internal/shard":     {inside: words + " internal/kafka"},
 	"internal/router":    {inside: rules + " internal/decide internal/shard internal/kafka internal/store internal/avro internal/registry internal/schedule", outside: "golang.org/x/sync/errgroup"},
 	"internal/projector": {inside: rules + " internal/shard internal/kafka internal/store internal/avro internal/definition internal/registry internal/problem internal/rest", outside: "github.com/danielgtaylor/huma/v2"},
-	"internal/executor":  {inside: rules + " internal/kafka internal/avro internal/shard internal/problem", outside: "golang.org/x/time/rate"},
+	"internal/executor":  {inside: rules + " internal/kafka internal/avro internal/shard internal/problem internal/process", outside: "golang.org/x/time/rate"},
 	"internal/gateway":   {inside: words + " internal/executor internal/kafka internal/problem internal/rest", outside: "github.com/danielgtaylor/huma/v2"},
+	"internal/process":   {}, // programs that end with this process
 	"internal/console":   {},
 
 	// The composition root: the only place that knows all of the above.

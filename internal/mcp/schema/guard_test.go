@@ -64,18 +64,30 @@ func TestGuardRefuses(t *testing.T) {
 		"a list of nested documents": {strings.Repeat("[", 300) + strings.Repeat("]", 300), "nested"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			began := time.Now()
 			err := Guard([]byte(c.schema))
-			took := time.Since(began)
+			took := best(func() { _ = Guard([]byte(c.schema)) })
 			var refusal *Refusal
 			if !errors.As(err, &refusal) || !strings.Contains(err.Error(), c.why) {
 				t.Errorf("want a refusal with %q, got %v", c.why, err)
 			}
-			if took > 100*time.Millisecond { // 10 ms are promised; the machine may be shared
+			if took > 10*time.Millisecond && !raced {
 				t.Errorf("it took %v", took)
 			}
 		})
 	}
+}
+
+// best is the shortest of some times: the machine is shared with others.
+func best(do func()) time.Duration {
+	shortest := time.Hour
+	for range 30 {
+		began := time.Now()
+		do()
+		if shortest = min(shortest, time.Since(began)); shortest <= 10*time.Millisecond {
+			break
+		}
+	}
+	return shortest
 }
 
 func TestGuardAllows(t *testing.T) {

@@ -1,6 +1,6 @@
 //go:build unix
 
-package executor
+package process
 
 import (
 	"errors"
@@ -12,27 +12,27 @@ import (
 )
 
 // watch is the script of a group's watcher. It waits for the end of its standard
-// input, whose other end only the executor holds: however the executor ends, the
+// input, whose other end only this process holds: however this process ends, the
 // group ends with it. It holds nothing of a task.
 const watch = `trap '' TERM INT HUP QUIT; read -r end; kill -KILL 0`
 
-// group is the process group that a program runs in. Its leader is the watcher,
+// Group is the process group that a program runs in. Its leader is the watcher,
 // so that the group is there before the program is, and its id means nothing
 // else before everything in it is ended.
-type group struct {
+type Group struct {
 	watcher *exec.Cmd
 	hold    io.Closer
 	pid     int // 0 while there is none
 }
 
-// newGroup begins to watch. Without a shell on this machine there is no watcher:
-// the program leads its group, and outlives an executor that is killed.
-func newGroup() (*group, error) {
+// NewGroup begins to watch. Without a shell on this machine there is no watcher:
+// the program leads its group, and outlives a process that is killed.
+func NewGroup() (*Group, error) {
 	const shell = "/bin/sh"
 	if _, err := os.Stat(shell); err != nil {
-		return &group{}, nil //nolint:nilerr // there is no shell
+		return &Group{}, nil //nolint:nilerr // there is no shell
 	}
-	g := &group{watcher: exec.Command(shell, "-c", watch)} //nolint:noctx // it ends with its standard input
+	g := &Group{watcher: exec.Command(shell, "-c", watch)} //nolint:noctx // it ends with its standard input
 	g.watcher.Env = []string{}
 	g.watcher.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	hold, err := g.watcher.StdinPipe()
@@ -46,16 +46,11 @@ func newGroup() (*group, error) {
 	return g, nil
 }
 
-// start runs cmd in the group. When its context ends, the group is asked to.
-func (g *group) start(cmd *exec.Cmd) error {
+// Start runs cmd in the group; cmd has a context. When that ends, the group is
+// asked to end.
+func (g *Group) Start(cmd *exec.Cmd) error {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pgid: g.pid}
-	cmd.Cancel = func() error {
-		err := syscall.Kill(-g.pid, syscall.SIGTERM)
-		if errors.Is(err, syscall.ESRCH) {
-			return os.ErrProcessDone
-		}
-		return err
-	}
+	cmd.Cancel = g.Terminate
 	if err := cmd.Start(); err != nil {
 		return err
 	}
@@ -65,13 +60,22 @@ func (g *group) start(cmd *exec.Cmd) error {
 	return nil
 }
 
-// kill ends what is in the group.
-func (g *group) kill() { _ = syscall.Kill(-g.pid, syscall.SIGKILL) } // ESRCH: nothing is left
+// Terminate asks what is in the group to end.
+func (g *Group) Terminate() error {
+	err := syscall.Kill(-g.pid, syscall.SIGTERM)
+	if errors.Is(err, syscall.ESRCH) {
+		return os.ErrProcessDone
+	}
+	return err
+}
 
-// end is behind the end of the program.
-func (g *group) end() {
+// Kill ends what is in the group.
+func (g *Group) Kill() { _ = syscall.Kill(-g.pid, syscall.SIGKILL) } // ESRCH: nothing is left
+
+// End is behind the end of the program: it ends what is left. Call it once.
+func (g *Group) End() {
 	if g.pid != 0 {
-		g.kill()
+		g.Kill()
 	}
 	if g.watcher != nil {
 		_ = g.hold.Close()
