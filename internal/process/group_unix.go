@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"sync"
 	"syscall"
 )
 
@@ -22,7 +23,9 @@ const watch = `trap '' TERM INT HUP QUIT; read -r end; kill -KILL 0`
 type Group struct {
 	watcher *exec.Cmd
 	hold    io.Closer
-	pid     int // 0 while there is none
+
+	mu  sync.Mutex
+	pid int // 0 while there is none, and when it is over: then it may be another's
 }
 
 // NewGroup begins to watch. Without a shell on this machine there is no watcher:
@@ -54,6 +57,8 @@ func (g *Group) Start(cmd *exec.Cmd) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	if g.pid == 0 {
 		g.pid = cmd.Process.Pid
 	}
@@ -61,22 +66,31 @@ func (g *Group) Start(cmd *exec.Cmd) error {
 }
 
 // Terminate asks what is in the group to end.
-func (g *Group) Terminate() error {
-	err := syscall.Kill(-g.pid, syscall.SIGTERM)
+func (g *Group) Terminate() error { return g.signal(syscall.SIGTERM) }
+
+// Kill ends what is in the group.
+func (g *Group) Kill() { _ = g.signal(syscall.SIGKILL) } // nothing is left
+
+func (g *Group) signal(sig syscall.Signal) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.pid == 0 {
+		return os.ErrProcessDone
+	}
+	err := syscall.Kill(-g.pid, sig)
 	if errors.Is(err, syscall.ESRCH) {
 		return os.ErrProcessDone
 	}
 	return err
 }
 
-// Kill ends what is in the group.
-func (g *Group) Kill() { _ = syscall.Kill(-g.pid, syscall.SIGKILL) } // ESRCH: nothing is left
-
-// End is behind the end of the program: it ends what is left. Call it once.
+// End is behind the end of the program: it ends what is left. Call it once; after
+// it the other methods do nothing.
 func (g *Group) End() {
-	if g.pid != 0 {
-		g.Kill()
-	}
+	g.Kill()
+	g.mu.Lock()
+	g.pid = 0
+	g.mu.Unlock()
 	if g.watcher != nil {
 		_ = g.hold.Close()
 		_ = g.watcher.Wait() // it was killed

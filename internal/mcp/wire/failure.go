@@ -69,3 +69,12 @@ func (f *Failure) because(cause error) *Failure {
 	f.Cause = cause
 	return f
 }
+
+// before says that f ended what has to come before the request: that was not sent.
+func (f *Failure) before() *Failure {
+	f.Evidence, f.Answered = NotSent, false
+	if f.Code == CodeTool || f.Code == CodeArguments || f.Code == CodeInvalid {
+		f.Code = CodeProtocol
+	}
+	return f
+}

@@ -144,6 +144,8 @@ type request struct {
 	name   string // of the tool or the task, for the header
 	params any
 	header []paramValue
+	// revision is the one that the request is written for.
+	revision string
 	// session is whose state of a stateful server the request may see.
 	session string
 	limit   int // bytes of the answer
