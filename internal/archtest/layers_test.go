@@ -51,6 +51,7 @@ var layers = map[string]layer{
 	"internal/mcp/health":    {pure: true, inside: "pkg/events"},
 	"internal/mcp/routing":   {pure: true},
 	"internal/mcp/directory": {inside: words + " internal/avro internal/kafka internal/mcp/catalog"},
+	"internal/mcp/schema":    {outside: "github.com/santhosh-tekuri/jsonschema/v6"}, // schemas that strangers wrote
 
 	// Contracts that two implementations keep, and the suite that both run.
 	"internal/spi/eventbus": {pure: true},
@@ -75,8 +76,9 @@ var layers = map[string]layer{
 	"internal/shard":     {inside: words + " internal/kafka"},
 	"internal/router":    {inside: rules + " internal/decide internal/shard internal/kafka internal/store internal/avro internal/registry internal/schedule", outside: "golang.org/x/sync/errgroup"},
 	"internal/projector": {inside: rules + " internal/shard internal/kafka internal/store internal/avro internal/definition internal/registry internal/problem internal/rest", outside: "github.com/danielgtaylor/huma/v2"},
-	"internal/executor":  {inside: rules + " internal/kafka internal/avro internal/shard internal/problem", outside: "golang.org/x/time/rate"},
+	"internal/executor":  {inside: rules + " internal/kafka internal/avro internal/shard internal/problem internal/process", outside: "golang.org/x/time/rate"},
 	"internal/gateway":   {inside: words + " internal/executor internal/kafka internal/problem internal/rest", outside: "github.com/danielgtaylor/huma/v2"},
+	"internal/process":   {}, // programs that end with this process
 	"internal/console":   {},
 
 	// The composition root: the only place that knows all of the above. What it

@@ -3,6 +3,8 @@ package executor
 import (
 	"sync"
 	"time"
+
+	"github.com/leat-io/leat/internal/process"
 )
 
 // Programs is what runs now, for who has to end it at once. Whoever handles the
@@ -10,22 +12,22 @@ import (
 // ready to use, a nil one knows nothing.
 type Programs struct {
 	mu   sync.Mutex
-	open map[*group]chan struct{}
+	open map[*process.Group]chan struct{}
 }
 
-func (p *Programs) enlist(g *group) {
+func (p *Programs) enlist(g *process.Group) {
 	if p == nil {
 		return
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.open == nil {
-		p.open = make(map[*group]chan struct{})
+		p.open = make(map[*process.Group]chan struct{})
 	}
 	p.open[g] = make(chan struct{})
 }
 
-func (p *Programs) dismiss(g *group) {
+func (p *Programs) dismiss(g *process.Group) {
 	if p == nil {
 		return
 	}
@@ -56,7 +58,7 @@ func (p *Programs) kill() (over []chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for g, ended := range p.open {
-		g.kill()
+		g.Kill()
 		over = append(over, ended)
 	}
 	return over
