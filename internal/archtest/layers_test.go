@@ -46,7 +46,7 @@ var layers = map[string]layer{
 	"internal/definition": {inside: rules + " schemas internal/cel", outside: "go.yaml.in/yaml/v3 github.com/santhosh-tekuri/jsonschema/v6"},
 	"internal/devkafka":   {outside: "github.com/twmb/franz-go/pkg/kfake github.com/twmb/franz-go/pkg/kmsg"},
 	"internal/httpcall":   {inside: words, outside: "code.dny.dev/ssrf"}, // the calls of definitions
-	"internal/mcp":        {inside: words, outside: "github.com/modelcontextprotocol/go-sdk"},
+	"internal/mcp":        {inside: words + " internal/process", outside: "github.com/modelcontextprotocol/go-sdk"},
 	"internal/mcp/schema": {outside: "github.com/santhosh-tekuri/jsonschema/v6"}, // schemas that strangers wrote
 
 	// Contracts that two implementations keep, and the suite that both run.
@@ -125,6 +125,7 @@ var layers = map[string]layer{
 	// tests. A test of ours may reach for anything of ours.
 	"examples/...": {inside: "pkg examples", outside: "github.com/schollz/progressbar/v3"},
 	"test/...":     {inside: "pkg internal schemas test examples", outside: "github.com/twmb/franz-go"},
+	"test/mcp":     {inside: "pkg internal test", outside: "github.com/modelcontextprotocol/go-sdk"},
 	"test/drawn":   {inside: "pkg internal/definition", outside: "pgregory.net/rapid"},
 	"bench/...":    {inside: "pkg internal schemas test examples bench", outside: "github.com/twmb/franz-go golang.org/x/sync/errgroup"},
 }
