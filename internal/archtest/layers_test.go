@@ -39,19 +39,25 @@ var layers = map[string]layer{
 	"schemas": {},
 
 	// One home for each family of libraries.
-	"internal/kafka":         {inside: words, outside: "github.com/twmb/franz-go"},
-	"internal/avro":          {inside: words + " schemas", outside: "github.com/linkedin/goavro/v2 github.com/twmb/avro"},
-	"internal/store":         {outside: "github.com/cockroachdb/pebble/v2"},
-	"internal/cel":           {inside: rules, outside: "cel.dev/cel-go"},
-	"internal/definition":    {inside: rules + " schemas internal/cel", outside: "go.yaml.in/yaml/v3 github.com/santhosh-tekuri/jsonschema/v6"},
-	"internal/devkafka":      {outside: "github.com/twmb/franz-go/pkg/kfake github.com/twmb/franz-go/pkg/kmsg"},
-	"internal/httpcall":      {inside: words, outside: "code.dny.dev/ssrf"}, // the calls of definitions
-	"internal/mcp":           {inside: words, outside: "github.com/modelcontextprotocol/go-sdk"},
-	"internal/mcp/catalog":   {pure: true, inside: "pkg/events"}, // what the topics about MCP say
+	"internal/kafka":      {inside: words, outside: "github.com/twmb/franz-go"},
+	"internal/avro":       {inside: words + " schemas", outside: "github.com/linkedin/goavro/v2 github.com/twmb/avro"},
+	"internal/store":      {outside: "github.com/cockroachdb/pebble/v2"},
+	"internal/cel":        {inside: rules, outside: "cel.dev/cel-go"},
+	"internal/definition": {inside: rules + " schemas internal/cel", outside: "go.yaml.in/yaml/v3 github.com/santhosh-tekuri/jsonschema/v6"},
+	"internal/devkafka":   {outside: "github.com/twmb/franz-go/pkg/kfake github.com/twmb/franz-go/pkg/kmsg"},
+	"internal/httpcall":   {inside: words, outside: "code.dny.dev/ssrf"}, // the calls of definitions
+	"internal/mcp":        {inside: words + " internal/process", outside: "github.com/modelcontextprotocol/go-sdk"},
+	"internal/mcp/schema": {outside: "github.com/santhosh-tekuri/jsonschema/v6"}, // schemas that strangers wrote
+
+	// MCP servers: which there are, how they are, and which gets a call.
+	"internal/mcp/catalog":   {pure: true, inside: "pkg/events"},
 	"internal/mcp/health":    {pure: true, inside: "pkg/events"},
 	"internal/mcp/routing":   {pure: true},
 	"internal/mcp/directory": {inside: words + " internal/avro internal/kafka internal/mcp/catalog"},
-	"internal/mcp/schema":    {outside: "github.com/santhosh-tekuri/jsonschema/v6"}, // schemas that strangers wrote
+	"internal/mcp/fleet": {
+		inside:  words + " internal/kafka internal/mcp/catalog internal/mcp/directory internal/mcp/health internal/mcp/routing internal/mcp/wire",
+		outside: "golang.org/x/time/rate",
+	},
 
 	// Contracts that two implementations keep, and the suite that both run.
 	"internal/spi/eventbus": {pure: true},
@@ -132,6 +138,7 @@ var layers = map[string]layer{
 	// tests. A test of ours may reach for anything of ours.
 	"examples/...": {inside: "pkg examples", outside: "github.com/schollz/progressbar/v3"},
 	"test/...":     {inside: "pkg internal schemas test examples", outside: "github.com/twmb/franz-go"},
+	"test/mcp":     {inside: "pkg internal test", outside: "github.com/modelcontextprotocol/go-sdk"},
 	"test/drawn":   {inside: "pkg internal/definition", outside: "pgregory.net/rapid"},
 	"bench/...":    {inside: "pkg internal schemas test examples bench", outside: "github.com/twmb/franz-go golang.org/x/sync/errgroup"},
 }

@@ -18,21 +18,37 @@ type greeting struct {
 	tell func(ctx context.Context, revision, method string) *Failure
 }
 
-// greet probes, or believes the hint.
+// greet probes, or believes the hint. A modern server that was too slow for the
+// probe refuses initialize with an error that only such a server knows: then it is
+// asked again, with the time that a request has.
 func (g *greeting) greet(ctx context.Context, hint Era) (*Server, *Failure) {
+	silent := false
 	if hint != EraLegacy {
-		server, failure := g.discover(ctx)
-		if server != nil || failure != nil {
+		var server *Server
+		var failure *Failure
+		if server, silent, failure = g.discover(ctx, probeTime); server != nil || failure != nil {
 			return server, failure
 		}
 	}
-	return g.initialize(ctx)
+	server, failure := g.initialize(ctx)
+	if failure == nil || !silent || !modernRefusal(failure) {
+		return server, failure
+	}
+	if late, _, cannot := g.discover(ctx, g.conn.opts.Limits.Idle); late != nil || cannot != nil {
+		return late, cannot
+	}
+	return nil, failure
+}
+
+// modernRefusal reports whether a server without initialize refused it.
+func modernRefusal(f *Failure) bool {
+	return f.RPC == rpcHeaderMismatch || f.RPC == rpcMissingClient || f.RPC == rpcUnsupported || f.RPC == rpcMethodNotFound
 }
 
 // discover asks a modern server. Without a server and without a failure, the
 // subsystem is legacy: it did not understand, or it was silent.
-func (g *greeting) discover(ctx context.Context) (*Server, *Failure) {
-	probe, cancel := context.WithTimeout(ctx, probeTime)
+func (g *greeting) discover(ctx context.Context, within time.Duration) (server *Server, silent bool, refusal *Failure) {
+	probe, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	for range 2 {
 		m, failure := g.ask(probe, &request{
@@ -41,22 +57,22 @@ func (g *greeting) discover(ctx context.Context) (*Server, *Failure) {
 		})
 		switch {
 		case ctx.Err() != nil:
-			return nil, ended(ctx, NotSent)
+			return nil, false, ended(ctx, NotSent)
 		case probe.Err() != nil:
-			return nil, nil
+			return nil, true, nil
 		case failure != nil && (failure.Evidence == NotSent || failure.Code == CodeUnauthorized || failure.Code == CodeBusy):
-			return nil, failure
+			return nil, false, failure
 		case failure != nil:
-			return nil, nil
+			return nil, false, nil
 		case m.err == nil:
-			return discovered(m.result), nil
+			return discovered(m.result), false, nil
 		}
 		again, refusal := g.rejected(m.err)
 		if !again {
-			return nil, refusal
+			return nil, false, refusal
 		}
 	}
-	return nil, nil
+	return nil, false, nil
 }
 
 // rejected judges the error of a probe: a modern server that refuses this revision

@@ -32,9 +32,10 @@ type httpLink struct {
 
 	greeting chan struct{} // holds one: who greets
 
-	mu     sync.Mutex
-	server *Server
-	era    Era // what is believed before the greeting
+	mu      sync.Mutex
+	server  *Server
+	era     Era // what is believed before the greeting
+	changed func()
 }
 
 func newHTTPLink(c *Conn) *httpLink {
@@ -58,7 +59,7 @@ func (h *httpLink) ready(ctx context.Context) (*Server, *Failure) {
 	if server != nil {
 		return server, nil
 	}
-	fresh := &session{}
+	fresh := h.newSession("")
 	g := greeting{conn: h.conn, ask: func(ctx context.Context, r *request) (message, *Failure) {
 		return h.exchange(ctx, r, fresh, deaf{})
 	}, tell: func(ctx context.Context, revision, method string) *Failure {
@@ -67,12 +68,13 @@ func (h *httpLink) ready(ctx context.Context) (*Server, *Failure) {
 	}}
 	server, failure := g.greet(ctx, hint)
 	if failure != nil {
+		fresh.end()
 		return nil, failure
 	}
+	h.believe(server, server.Era)
 	if server.Era == EraLegacy {
 		h.sessions.adopt(fresh, server)
 	}
-	h.believe(server, server.Era)
 	return server, nil
 }
 
@@ -107,7 +109,7 @@ func (h *httpLink) do(ctx context.Context, r *request, ear ear) (message, *Failu
 		if failure != nil {
 			return message{}, failure
 		}
-		m, failure := h.exchange(ctx, r, s, ear)
+		m, failure := h.inSession(ctx, r, s, ear)
 		h.sessions.put(s)
 		if failure == nil || failure.Status != http.StatusNotFound || s.id == "" {
 			return m, failure
@@ -117,6 +119,20 @@ func (h *httpLink) do(ctx context.Context, r *request, ear ear) (message, *Failu
 			return m, failure
 		}
 	}
+}
+
+// inSession sends r when the stream is there on which the server asks questions.
+func (h *httpLink) inSession(ctx context.Context, r *request, s *session, ear ear) (message, *Failure) {
+	if r.method == "tools/call" {
+		select {
+		case <-s.opened:
+		case <-ctx.Done():
+			return message{}, ended(ctx, NotSent)
+		}
+		s.inFlight.enter(r.id, ear)
+		defer s.inFlight.leave(r.id)
+	}
+	return h.exchange(ctx, r, s, ear)
 }
 
 // exchange sends r in a session and reads what comes.
@@ -572,39 +588,6 @@ func (h *httpLink) get(ctx context.Context, s *session, last string) (*http.Resp
 		return nil, h.status(resp, s, errorBody(resp))
 	}
 	return resp, nil
-}
-
-// listen waits for changes.
-func (h *httpLink) listen(ctx context.Context, changed func()) *Failure {
-	server, failure := h.ready(ctx)
-	if failure != nil {
-		return failure
-	}
-	if server.Era == EraModern {
-		return h.conn.subscribe(ctx, changed)
-	}
-	s, failure := h.sessions.get(ctx, "")
-	if failure != nil {
-		return failure
-	}
-	defer h.sessions.put(s)
-	resp, failure := h.get(ctx, s, "")
-	if failure != nil {
-		if failure.Status == http.StatusMethodNotAllowed {
-			return nil
-		}
-		if failure.Status == http.StatusNotFound && s.id != "" {
-			h.sessions.drop(s)
-		}
-		return failure
-	}
-	defer func() { _ = resp.Body.Close() }()
-	x := &exchange{link: h, request: &request{limit: defaultResult}, session: s, ear: changes{changed: changed}}
-	var last string
-	var retry time.Duration
-	var tries int
-	_, _, failure = x.events(resp.Body, &last, &retry, &tries)
-	return failure
 }
 
 func (h *httpLink) stop() { h.sessions.close() }

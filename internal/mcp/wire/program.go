@@ -16,16 +16,15 @@ import (
 )
 
 const (
-	writeQueue  = 256         // messages that wait to be written
-	stderrTail  = 2 << 10     // bytes of standard error that an error shows
-	leaveTime   = time.Second // from the end of its input until it is asked to end
-	exitTime    = 20 * time.Millisecond
-	killTime    = time.Second      // from there until it is killed
-	leastLine   = 1 << 20          // what a line may always have: not every message answers a call
-	maxQuestion = 64               // questions of a server that nobody can place yet
-	stderrPart  = 32 << 10         // read at once
-	noiseShown  = 120              // bytes of a line that is no message, in the log
-	noiseEvery  = 10 * time.Second // how often one is logged
+	writeQueue = 256         // messages that wait to be written
+	stderrTail = 2 << 10     // bytes of standard error that an error shows
+	leaveTime  = time.Second // from the end of its input until it is asked to end
+	exitTime   = 20 * time.Millisecond
+	killTime   = time.Second      // from there until it is killed
+	leastLine  = 1 << 20          // what a line may always have: not every message answers a call
+	stderrPart = 32 << 10         // read at once
+	noiseShown = 120              // bytes of a line that is no message, in the log
+	noiseEvery = 10 * time.Second // how often one is logged
 )
 
 // program is one process that speaks MCP, from its start to its end.
@@ -40,22 +39,21 @@ type program struct {
 	exited chan struct{} // closed when it ended
 	out    chan *outLine
 	work   sync.WaitGroup
+	calls  placement
 
-	mu        sync.Mutex
-	waiting   map[int64]*waiter
-	questions []*pipeQuestion
-	ended     bool
-	why       string
-	stderr    tail
-	noisy     time.Time
-	once      sync.Once
+	mu      sync.Mutex
+	waiting map[int64]*waiter
+	ended   bool
+	why     string
+	stderr  tail
+	noisy   time.Time
+	once    sync.Once
 }
 
 // waiter is a request that waits for its answer.
 type waiter struct {
 	ear    ear
 	limit  int
-	isCall bool
 	answer chan answered // holds one
 	line   *outLine
 }
@@ -89,7 +87,7 @@ func startProgram(l *pipeLink) (*program, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &program{
 		link: l, cancel: cancel, began: time.Now(), gone: make(chan struct{}), exited: make(chan struct{}), out: make(chan *outLine, writeQueue),
-		waiting: make(map[int64]*waiter), stderr: tail{most: stderrTail},
+		waiting: make(map[int64]*waiter), calls: placement{offered: l.conn.me.offersPeople}, stderr: tail{most: stderrTail},
 	}
 	p.cmd = exec.CommandContext(ctx, path, target.Command[1:]...) //nolint:gosec // the operator's own
 	p.cmd.Args[0] = target.Command[0]
@@ -222,11 +220,15 @@ func (p *program) do(ctx context.Context, r *request, ear ear) (message, *Failur
 	if err != nil {
 		return message{}, failed(CodeArguments, NotSent, "the request cannot be written as JSON: %v", err)
 	}
-	w := &waiter{ear: ear, limit: r.limit, isCall: r.method == "tools/call", answer: make(chan answered, 1), line: &outLine{bytes: append(bytes, '\n')}}
+	w := &waiter{ear: ear, limit: r.limit, answer: make(chan answered, 1), line: &outLine{bytes: append(bytes, '\n')}}
 	if why, ok := p.enlist(r.id, w); !ok {
 		return message{}, failed(CodeUnavailable, NotSent, "its process ended: %s", why)
 	}
 	defer p.dismiss(r.id)
+	if r.method == "tools/call" {
+		p.calls.enter(r.id, ear)
+		defer p.calls.leave(r.id)
+	}
 	select {
 	case p.out <- w.line:
 	case a := <-w.answer:
@@ -305,9 +307,8 @@ func (p *program) enlist(id int64, w *waiter) (why string, ok bool) {
 
 func (p *program) dismiss(id int64) {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	delete(p.waiting, id)
-	p.mu.Unlock()
-	p.place()
 }
 
 // write writes the messages, one after the other. One that was begun is written to
@@ -441,7 +442,7 @@ func (p *program) take(line []byte) {
 	case m.id == nil:
 		p.notified(&m)
 	default:
-		p.question(&m)
+		p.calls.ask(&m, p.link.conn.ids.Load(), p.post)
 	}
 }
 
@@ -486,8 +487,8 @@ func (p *program) notified(m *message) {
 	case "notifications/tools/list_changed":
 		p.link.tellChanged()
 	case "notifications/message":
-		if calls := p.calls(1 << 62); len(calls) == 1 { // else nobody can say whose it is
-			calls[0].ear.notification(m)
+		if call := p.calls.only(); call != nil { // else nobody can say whose it is
+			call.notification(m)
 		}
 	}
 }
@@ -505,20 +506,4 @@ func (p *program) named(m *message) *waiter {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.waiting[id]
-}
-
-// calls are those in flight whose id is not above a bound.
-func (p *program) calls(upTo int64) []*waiter {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.callsLocked(upTo)
-}
-
-func (p *program) callsLocked(upTo int64) (out []*waiter) {
-	for id, w := range p.waiting {
-		if w.isCall && id <= upTo {
-			out = append(out, w)
-		}
-	}
-	return out
 }

@@ -21,6 +21,18 @@ type session struct {
 
 	calls int
 	used  time.Time
+
+	inFlight placement
+	opened   chan struct{} // closed when its stream is there, or there is none
+	life     context.Context
+	end      context.CancelFunc
+}
+
+// newSession is one that begins.
+func (h *httpLink) newSession(key string) *session {
+	s := &session{key: key, used: time.Now(), inFlight: placement{offered: h.conn.me.offersPeople}}
+	s.life, s.end = context.WithCancel(h.conn.life)
+	return s
 }
 
 // sessions are those of one legacy server. A server that keeps state gets one for
@@ -36,15 +48,21 @@ type sessions struct {
 
 // adopt keeps the session that the greeting opened.
 func (t *sessions) adopt(s *session, server *Server) {
-	s.revision, s.used = server.Revision, time.Now()
+	s.revision = server.Revision
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.stateless = nil
+	t.keep(s)
+}
+
+// keep makes a session that was opened one that can be used.
+func (t *sessions) keep(s *session) {
 	if s.id == "" {
 		t.stateless = s
-		return
+	} else {
+		t.open[s.key] = s
 	}
-	t.stateless = nil
-	t.open[""] = s
+	t.link.keepStream(s)
 }
 
 // get is the session for a key, opened when there is none. Who asks for the same
@@ -86,7 +104,8 @@ func (t *sessions) get(ctx context.Context, key string) (*session, *Failure) {
 // begin opens a session. What fails while it is opened is no failure of the call:
 // that was not sent.
 func (t *sessions) begin(ctx context.Context, key string, wait chan struct{}) (*session, *Failure) {
-	s := &session{key: key, used: time.Now(), calls: 1}
+	s := t.link.newSession(key)
+	s.calls = 1
 	g := greeting{conn: t.link.conn, ask: func(ctx context.Context, r *request) (message, *Failure) {
 		return t.link.exchange(ctx, r, s, deaf{})
 	}, tell: func(ctx context.Context, revision, method string) *Failure {
@@ -98,14 +117,11 @@ func (t *sessions) begin(ctx context.Context, key string, wait chan struct{}) (*
 	delete(t.opening, key)
 	close(wait)
 	if failure == nil {
-		if s.id == "" {
-			t.stateless = s
-		} else {
-			t.open[key] = s
-		}
+		t.keep(s)
 	}
 	t.mu.Unlock()
 	if failure != nil {
+		s.end()
 		failure = failure.before()
 		if failure.RPC != 0 || failure.Code == CodeProtocol {
 			t.link.forget() // it may speak another revision by now
@@ -133,6 +149,7 @@ func (t *sessions) drop(s *session) {
 	if t.stateless == s {
 		t.stateless = nil
 	}
+	s.end()
 }
 
 // evict gives back what was not used for a while, and the oldest when there are
@@ -172,6 +189,7 @@ func (t *sessions) oldest() (oldest *session) {
 
 // end tells the server that a session is over.
 func (t *sessions) end(s *session) {
+	s.end()
 	ctx, cancel := context.WithTimeout(context.Background(), probeTime)
 	defer cancel()
 	req, sent, failure := t.link.newRequest(ctx, http.MethodDelete, nil)
@@ -189,6 +207,9 @@ func (t *sessions) close() {
 	t.mu.Lock()
 	all := t.open
 	t.open = make(map[string]*session)
+	if t.stateless != nil {
+		t.stateless.end()
+	}
 	t.mu.Unlock()
 	var work sync.WaitGroup
 	for _, s := range all {
