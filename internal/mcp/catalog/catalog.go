@@ -112,6 +112,30 @@ func (c *Catalog) Health(subsystem string) []events.MCPHealth {
 	return slices.SortedFunc(maps.Values(c.health[subsystem]), func(a, b events.MCPHealth) int { return cmp.Compare(a.NodeID, b.NodeID) })
 }
 
+// HealthOf lists how one executor sees the servers, by subsystem.
+func (c *Catalog) HealthOf(node string) (all []events.MCPHealth) {
+	for _, id := range slices.Sorted(maps.Keys(c.health)) {
+		if h, ok := c.health[id][node]; ok {
+			all = append(all, h)
+		}
+	}
+	return all
+}
+
+// Expired lists the keys of health records that nobody renews any more, of nodes
+// that went without a word.
+func (c *Catalog) Expired(now time.Time) (keys []string) {
+	for _, id := range slices.Sorted(maps.Keys(c.health)) {
+		for _, h := range c.health[id] {
+			if now.Sub(h.ValidUntil) > events.MCPHealthValid {
+				keys = append(keys, h.Key())
+			}
+		}
+	}
+	slices.Sort(keys)
+	return keys
+}
+
 // Approving lists the servers of which a tool was approved, by id. The slice is
 // never changed afterwards.
 func (c *Catalog) Approving(tool string) []string { return c.approved[tool] }
@@ -134,6 +158,16 @@ func (c *Catalog) Serving(tool, subsystem string, require bool, but string, now 
 	}
 	slices.Sort(nodes)
 	return slices.Compact(nodes)
+}
+
+// Reaching lists the nodes, but for one, that are connected with a server.
+func (c *Catalog) Reaching(subsystem, but string, now time.Time) (nodes []string) {
+	for _, h := range c.Health(subsystem) {
+		if h.NodeID != but && Live(&h, now) && h.Connection == events.MCPConnected {
+			nodes = append(nodes, h.NodeID)
+		}
+	}
+	return nodes
 }
 
 // Live reports whether the executor that wrote a record is still there.
@@ -164,6 +198,21 @@ func (c *Catalog) Unlisted(subsystem string, now time.Time) (keys []string) {
 		}
 	}
 	slices.Sort(keys)
+	return keys
+}
+
+// keepFor is how long the description of a tool is kept that nobody lists: the
+// executor that saw it may be about to say so.
+const keepFor = 5 * time.Minute
+
+// Superseded lists those of Unlisted that are old enough to be taken away.
+func (c *Catalog) Superseded(subsystem string, now time.Time) (keys []string) {
+	for _, key := range c.Unlisted(subsystem, now) {
+		_, pin, _ := strings.Cut(key, "/")
+		if now.Sub(c.tools[subsystem][pin].SeenAt) > keepFor {
+			keys = append(keys, key)
+		}
+	}
 	return keys
 }
 

@@ -39,20 +39,10 @@ func Change(ctx context.Context, c Config, id string, decide func(*catalog.Catal
 	})
 }
 
-// keepFor is how long the description of a tool is kept that nobody lists: the
-// executor that saw it may be about to say so.
-const keepFor = 5 * time.Minute
-
 // superseded are tombstones of the descriptions of tools that nobody needs.
 func (c *Config) superseded(all *catalog.Catalog, id string, now time.Time) (records []*kafka.Record) {
-	old := make(map[string]bool)
-	for _, t := range all.Tools(id) {
-		old[t.Key()] = now.Sub(t.SeenAt) > keepFor
-	}
-	for _, key := range all.Unlisted(id, now) {
-		if old[key] {
-			records = append(records, newRecord(c.Names.MCPTools(), key, nil))
-		}
+	for _, key := range all.Superseded(id, now) {
+		records = append(records, newRecord(c.Names.MCPTools(), key, nil))
 	}
 	return records
 }

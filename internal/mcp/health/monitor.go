@@ -90,6 +90,9 @@ func (m *Monitor) Connecting(now time.Time) {
 
 // Connected says that the connection is there.
 func (m *Monitor) Connected(now time.Time) {
+	if m.state.Connection != events.MCPConnected {
+		m.connection(events.MCPConnecting, now)
+	}
 	m.connection(events.MCPConnected, now)
 	m.settle(now)
 }
