@@ -61,9 +61,11 @@ func (e *Executor) HandleTask(name string, h Handler) {
 // HandleExec runs a program for each task of a name, in any language: the input
 // on its standard input and the result on its standard output, both JSON, the
 // task's identity in LEAT_TASK_ID, LEAT_IDEMPOTENCY_KEY, LEAT_ATTEMPT,
-// LEAT_INSTANCE_KEY and so on. Exit code 0 is completed, 65 a failure for good,
-// every other a failure that may be retried. argv never goes through a shell. The
-// error says that there is no such program.
+// LEAT_INSTANCE_KEY and so on. Exit code 0 is completed, 65 a final failure, any
+// other a failure that may be retried. A line of JSON on file descriptor 3 is the
+// details of a heartbeat, and LEAT_HEARTBEAT_DETAILS holds those of the earlier
+// attempts. argv never goes through a shell. The error says that there is no such
+// program.
 func (e *Executor) HandleExec(name string, argv []string) error {
 	program, err := executor.Program{Argv: argv}.Handler()
 	if err != nil {
