@@ -119,7 +119,7 @@ type results struct {
 
 // print is for people.
 func (r results) print(w io.Writer, want Table) {
-	_, _ = fmt.Fprintf(w, "\n%12s %6d   not an earthquake\n%12s %6d   no seismologist looked at it in time\n%12s %6d   people were notified\n%12s %6d   real and harmless\n\n",
+	_, _ = fmt.Fprintf(w, "\n%12s %6d   not an earthquake\n%12s %6d   no seismologist reviewed it in time\n%12s %6d   people were notified\n%12s %6d   real and harmless\n\n",
 		"dismissed", r.Dismissed, "unreviewed", r.Unreviewed, "alerted", r.Alerted, "filed", r.Filed)
 	started := r.present - r.before.present
 	if r.own {

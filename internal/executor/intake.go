@@ -28,7 +28,7 @@ type intake struct {
 	past   map[shard.Partition]int64 // what was committed here before the partition was closed
 	queued int                       // of this queue, in the executor's queue
 
-	handover time.Time // until when partitions that are given up now are waited for
+	handover time.Time // until when revoked partitions are waited for
 }
 
 // partition is one partition while this executor owns it. A partition that is

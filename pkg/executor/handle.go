@@ -14,11 +14,11 @@ import (
 // Handle makes h run the tasks of a name: "queue.task", or "queue.*" for every
 // task of the queue that has no handler of its own. The task's input is decoded
 // into In as [json.Unmarshal] does it: a field that is missing is zero, one that
-// In does not have is ignored. An input that does not fit fails the task for good,
+// In does not have is ignored. An input that does not fit fails the task permanently,
 // with the code BAD_INPUT and a message that names field and value. What h
 // returns is the result: any value that encoding/json can write, at most 256 KiB
 // of it; nil for nothing. More than that, or what cannot be written, fails the
-// task for good with the code BAD_RESULT.
+// task permanently with the code BAD_RESULT.
 //
 // An error fails the attempt: with the code TASK_FAILED and retried as the
 // definition says, unless it is one of [Fail], [Terminal] or [RetryAfter]. A panic

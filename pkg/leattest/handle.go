@@ -68,7 +68,7 @@ func handlerOf(h any) (executor.Handler, error) {
 	}, nil
 }
 
-// work runs the handlers, if there are any that nobody runs.
+// work runs the handlers, if there are any that do not run yet.
 func (e *Env) work() {
 	e.t.Helper()
 	if e.working != nil || len(e.handlers) == 0 {
