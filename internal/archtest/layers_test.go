@@ -28,7 +28,7 @@ var layers = map[string]layer{
 	// What people import. It decides and describes; it does no I/O.
 	"pkg/events":     {pure: true},
 	"pkg/topics":     {pure: true, inside: "pkg/events"},
-	"pkg/fsm":        {pure: true, inside: "pkg/events"},
+	"pkg/fsm":        {pure: true, inside: "pkg/events internal/plain"},
 	"pkg/definition": {inside: rules + " internal/definition"}, // what a definition says, as a machine of pkg/fsm
 
 	// What people import and that talks to Kafka.
@@ -63,6 +63,7 @@ var layers = map[string]layer{
 	"internal/problem":  {inside: words},
 	"internal/rest":     {inside: words + " internal/problem", outside: "github.com/danielgtaylor/huma/v2"},
 	"internal/facts":    {pure: true, inside: "pkg/events"},
+	"internal/plain":    {pure: true, inside: "pkg/events"},                                   // values of expressions, and their JSON
 	"internal/jsonfit":  {pure: true},                                                         // why JSON does not fit a Go type
 	"internal/decide":   {pure: true, inside: "pkg/events pkg/fsm pkg/topics internal/facts"}, // what follows from an input
 

@@ -1,6 +1,130 @@
 package fsm
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+)
+
+// selectFor puts the transitions that an event enables into s.enabled, without
+// those that others preempt (appendix D: selectTransitions).
+func (s *step) selectFor(e *event) {
+	s.enabled = s.enabledBuf[:0]
+	for i := s.config.next(0); i >= 0; i = s.config.next(i + 1) {
+		if s.m.states[i].leaf() {
+			s.selectFrom(i, e)
+		}
+	}
+	s.removeConflicts()
+}
+
+// selectEventless does the same without an event.
+func (s *step) selectEventless() { s.selectFor(nil) }
+
+// selectFrom adds the first enabled transition of an atomic state or, failing
+// that, of the nearest ancestor that has one.
+func (s *step) selectFrom(leaf int, e *event) {
+	for i := leaf; i >= 0; i = s.m.states[i].parent {
+		list := s.m.states[i].always
+		if e != nil {
+			list = s.m.states[i].trans
+		}
+		for _, t := range list {
+			if (e == nil || t.matches(e)) && s.holds(t) {
+				s.enable(t)
+				return
+			}
+		}
+	}
+}
+
+func (t *transition) matches(e *event) bool {
+	if t.invoker != nil && t.invoker != e.invoker {
+		return false
+	}
+	for _, d := range t.descs {
+		if d.matches(e.name) {
+			return true
+		}
+	}
+	return false
+}
+
+// holds evaluates a guard. One that fails raises error.execution and is false.
+func (s *step) holds(t *transition) bool {
+	if t.guard == nil {
+		return true
+	}
+	ok, err := s.evalBool(t.guard)
+	if err != nil {
+		s.raiseError(err, t.guard.pos)
+	}
+	return ok
+}
+
+func (s *step) enable(t *transition) {
+	if slices.Contains(s.enabled, t) {
+		return
+	}
+	s.enabled = append(s.enabled, t)
+}
+
+// removeConflicts drops transitions whose exit sets meet: the one from the
+// inner state stays, else the one from the state that comes first.
+func (s *step) removeConflicts() {
+	if len(s.enabled) < 2 {
+		return
+	}
+	kept := make([]*transition, 0, len(s.enabled))
+next:
+	for _, t := range s.enabled {
+		var preempted []*transition
+		for _, other := range kept {
+			if !s.conflict(t, other) {
+				continue
+			}
+			if !s.m.within(t.source, other.source) {
+				continue next
+			}
+			preempted = append(preempted, other)
+		}
+		for _, other := range preempted {
+			for i := range kept {
+				if kept[i] == other {
+					kept = append(kept[:i], kept[i+1:]...)
+					break
+				}
+			}
+		}
+		kept = append(kept, t)
+	}
+	s.enabled = kept
+}
+
+// conflict reports whether both would leave the same state. What a transition
+// leaves is all that is active below its domain, so it is enough to look below
+// the inner of two nested domains.
+func (s *step) conflict(a, b *transition) bool {
+	x, y := s.domain(a), s.domain(b)
+	switch {
+	case x == noDomain || y == noDomain:
+		return false
+	case x == y || s.m.within(x, y):
+		return s.config.anyIn(x+1, s.m.states[x].end)
+	case s.m.within(y, x):
+		return s.config.anyIn(y+1, s.m.states[y].end)
+	default:
+		return false
+	}
+}
+
+// domain is the innermost state that contains all that t leaves and enters.
+func (s *step) domain(t *transition) int {
+	if !t.hasHistory {
+		return t.domain
+	}
+	return s.m.domain(t, s.effectiveTargets(t.targets, nil))
+}
 
 // exitStates leaves, innermost and last first, all that is active below the
 // domains of the enabled transitions.
@@ -196,4 +320,67 @@ func (m *Machine) inFinal(config set, i int) bool {
 	default:
 		return false
 	}
+}
+
+// remember records, before a state is left, what its history states keep: the
+// active children, or for a deep one the active atomic states below it.
+func (s *step) remember(i int) {
+	for _, h := range s.m.states[i].histories {
+		var ids []string
+		if s.m.states[h].deep {
+			end := s.m.states[i].end
+			for j := s.config.next(i + 1); j >= 0 && j < end; j = s.config.next(j + 1) {
+				if s.m.states[j].leaf() {
+					ids = append(ids, s.m.states[j].id)
+				}
+			}
+		} else {
+			for _, child := range s.m.states[i].children {
+				if s.config.has(child) {
+					ids = append(ids, s.m.states[child].id)
+				}
+			}
+		}
+		if !s.owns.history {
+			s.owns.history = true
+			s.chart.History = maps.Clone(s.chart.History)
+		}
+		if s.chart.History == nil {
+			s.chart.History = make(map[string][]string)
+		}
+		s.chart.History[s.m.states[h].id] = ids
+	}
+}
+
+// historyTargets is where a history state leads: to what it remembers, else to
+// its default. What it remembers of an older version and is gone is left out.
+func (s *step) historyTargets(h int) []int {
+	state := &s.m.states[h]
+	var targets []int
+	for _, id := range s.chart.History[state.id] {
+		if i, ok := s.m.index[id]; ok && s.m.within(i, state.parent) {
+			targets = append(targets, i)
+		}
+	}
+	if len(targets) > 0 {
+		return targets
+	}
+	return state.target.targets
+}
+
+// effectiveTargets replaces history states by where they lead (appendix D:
+// getEffectiveTargetStates). With t it may answer from what t knows.
+func (s *step) effectiveTargets(targets []int, t *transition) []int {
+	if t != nil && !t.hasHistory {
+		return targets
+	}
+	var out []int
+	for _, target := range targets {
+		if s.m.states[target].kind == History {
+			out = append(out, s.effectiveTargets(s.historyTargets(target), nil)...)
+		} else {
+			out = append(out, target)
+		}
+	}
+	return out
 }

@@ -1,7 +1,9 @@
 package events
 
 import (
+	"bytes"
 	"cmp"
+	"encoding/json"
 	"math"
 	"math/big"
 	"slices"
@@ -144,4 +146,122 @@ func (o Comparison) holds(order int) bool {
 	default:
 		return false
 	}
+}
+
+// SameJSON compares two values. How they are written does not matter, but for
+// numbers that a double would make alike: those differ.
+func SameJSON(a, b []byte) bool {
+	if bytes.Equal(a, b) {
+		return true
+	}
+	x, xErr := decodeSame(a)
+	y, yErr := decodeSame(b)
+	return xErr == nil && yErr == nil && sameValue(x, y)
+}
+
+func decodeSame(text []byte) (value any, err error) {
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.UseNumber()
+	err = decoder.Decode(&value)
+	return value, err
+}
+
+func sameValue(x, y any) bool {
+	switch x := x.(type) {
+	case json.Number:
+		y, ok := y.(json.Number)
+		return ok && sameNumber(string(x), string(y))
+	case []any:
+		y, ok := y.([]any)
+		if !ok || len(x) != len(y) {
+			return false
+		}
+		for i := range x {
+			if !sameValue(x[i], y[i]) {
+				return false
+			}
+		}
+		return true
+	case map[string]any:
+		y, ok := y.(map[string]any)
+		if !ok || len(x) != len(y) {
+			return false
+		}
+		for key := range x { // the order does not matter
+			other, there := y[key]
+			if !there || !sameValue(x[key], other) {
+				return false
+			}
+		}
+		return true
+	default:
+		return x == y
+	}
+}
+
+// sameNumber compares what two numbers are worth: as they are written, and as
+// doubles where they stand for them.
+func sameNumber(a, b string) bool {
+	digits, point := decimal(a)
+	others, at := decimal(b)
+	if digits == others && point == at {
+		return digits == "" || (a[0] == '-') == (b[0] == '-')
+	}
+	f, same, err := ParseDouble(a)
+	g, alike, otherErr := ParseDouble(b)
+	return err == nil && otherErr == nil && same && alike && f == g
+}
+
+// ParseDouble reads a JSON number as a double. The double of a fraction is the
+// nearest one, as everywhere; same is false when the number is whole, or too
+// large for a fraction, and a double would be another number.
+func ParseDouble(text string) (f float64, same bool, err error) {
+	const whole = 1 << 53 // from here on every double is a whole number
+	if f, err = strconv.ParseFloat(text, 64); err != nil || f > -whole && f < whole {
+		return f, err == nil, err
+	}
+	digits, point := decimal(text)
+	kept, at := decimal(strconv.FormatFloat(f, 'e', -1, 64))
+	return f, digits == kept && point == at, nil
+}
+
+// ParseWhole reads a JSON number whose value is a whole one of 64 bits, also when
+// it is written 100.0 or 1e2.
+func ParseWhole(text string) (int64, bool) {
+	digits, point := decimal(text)
+	const most = 19 // digits of a 64-bit integer
+	switch {
+	case digits == "":
+		return 0, true
+	case point < len(digits) || point > most:
+		return 0, false
+	}
+	whole := digits + strings.Repeat("0", point-len(digits))
+	if strings.HasPrefix(text, "-") {
+		whole = "-" + whole
+	}
+	n, err := strconv.ParseInt(whole, 10, 64)
+	return n, err == nil
+}
+
+// decimal is a JSON number as digits, without zeros at both ends, of which so
+// many stand before the point: it may be outside of them.
+func decimal(text string) (digits string, point int) {
+	const far = 1 << 30 // an exponent that is no int is out of every reach
+	mantissa, exponent := strings.TrimPrefix(text, "-"), 0
+	if at := strings.IndexAny(mantissa, "eE"); at >= 0 {
+		n, err := strconv.Atoi(mantissa[at+1:])
+		if err != nil {
+			n = far
+		}
+		mantissa, exponent = mantissa[:at], n
+	}
+	whole, fraction, _ := strings.Cut(mantissa, ".")
+	digits = whole + fraction
+	short := strings.TrimLeft(digits, "0")
+	point = len(whole) - (len(digits) - len(short)) + exponent
+	if short = strings.TrimRight(short, "0"); short == "" {
+		return "", 0
+	}
+	return short, point
 }

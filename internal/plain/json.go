@@ -1,4 +1,7 @@
-package fsm
+// Package plain holds the values that expressions see: nil, bool, int64, float64,
+// string, []any and map[string]any, how JSON becomes one and one becomes JSON, and
+// which instance variable can hold it. No number becomes another one on the way.
+package plain
 
 import (
 	"bytes"
@@ -14,11 +17,11 @@ import (
 	"github.com/leat-io/leat/pkg/events"
 )
 
-// decodeJSON reads one JSON value as expressions see it: nil, bool, string,
+// Decode reads one JSON value as expressions see it: nil, bool, string,
 // []any, map[string]any, and int64 for a number without fraction and exponent
 // that fits, and float64 for every number with them. A number that neither of the two
 // is, such as 12345678901234567890 or 1e400, is the json.Number that was sent. No text is null.
-func decodeJSON(text json.RawMessage) (any, error) {
+func Decode(text json.RawMessage) (any, error) {
 	if len(text) == 0 {
 		return nil, nil
 	}
@@ -67,14 +70,14 @@ func number(text string) (any, error) {
 	return json.Number(text), nil // never silently another number
 }
 
-// errTooLong is a value whose JSON no payload can hold. It is found while the
+// ErrTooLong is a value whose JSON no payload can hold. It is found while the
 // JSON is written: the same text in a list 20,000 times is small until then.
-var errTooLong = fmt.Errorf("the value would be more than %d bytes of JSON", events.MaxPayloadLength)
+var ErrTooLong = fmt.Errorf("the value would be more than %d bytes of JSON", events.MaxPayloadLength)
 
-// appendJSON writes a value as JSON, keys sorted. A float64 always carries a
+// Append writes a value as JSON, keys sorted. A float64 always carries a
 // fraction or an exponent, so that it is read back as one. It stops when all
 // that is written is more than a payload can be.
-func appendJSON(b []byte, value any) ([]byte, error) {
+func Append(b []byte, value any) ([]byte, error) {
 	switch v := value.(type) {
 	case nil:
 		return append(b, "null"...), nil
@@ -90,13 +93,13 @@ func appendJSON(b []byte, value any) ([]byte, error) {
 		return append(b, v...), nil
 	case string:
 		if len(b)+len(v) > events.MaxPayloadLength {
-			return b, errTooLong
+			return b, ErrTooLong
 		}
-		return appendText(b, v), nil
+		return AppendText(b, v), nil
 	case time.Time:
-		return appendText(b, v.UTC().Format(time.RFC3339Nano)), nil
+		return AppendText(b, v.UTC().Format(time.RFC3339Nano)), nil
 	case time.Duration:
-		return appendText(b, v.String()), nil
+		return AppendText(b, v.String()), nil
 	case []any:
 		return appendList(b, v)
 	case map[string]any:
@@ -125,11 +128,11 @@ func appendList(b []byte, list []any) ([]byte, error) {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		if b, err = appendJSON(b, item); err != nil {
+		if b, err = Append(b, item); err != nil {
 			return b, err
 		}
 		if len(b) > events.MaxPayloadLength {
-			return b, errTooLong
+			return b, ErrTooLong
 		}
 	}
 	return append(b, ']'), nil
@@ -142,19 +145,19 @@ func appendObject(b []byte, object map[string]any) ([]byte, error) {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = append(appendText(b, key), ':')
-		if b, err = appendJSON(b, object[key]); err != nil {
+		b = append(AppendText(b, key), ':')
+		if b, err = Append(b, object[key]); err != nil {
 			return b, err
 		}
 		if len(b) > events.MaxPayloadLength {
-			return b, errTooLong
+			return b, ErrTooLong
 		}
 	}
 	return append(b, '}'), nil
 }
 
-// appendText writes a JSON string without the HTML escapes of encoding/json.
-func appendText(b []byte, text string) []byte {
+// AppendText writes a JSON string without the HTML escapes of encoding/json.
+func AppendText(b []byte, text string) []byte {
 	var buffer bytes.Buffer
 	encoder := json.NewEncoder(&buffer)
 	encoder.SetEscapeHTML(false)
