@@ -70,7 +70,7 @@ type view struct {
 }
 
 // look reads the instances of the type and counts those of the feed; there may
-// be others, which somebody has started by hand.
+// be others, which were started by hand.
 func look(ctx context.Context, c *client.Client, keys map[string]bool) (view, error) {
 	var v view
 	for r := (client.ListRequest{Type: workflowType, Limit: 1000}); ; {

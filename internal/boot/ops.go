@@ -93,8 +93,8 @@ func (h *Health) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = fmt.Fprintln(w, "ok")
 }
 
-// opsHandler serves /metrics, /livez, /readyz and /version. /livez asks nobody
-// but the process: a restart does not bring a broker back.
+// opsHandler serves /metrics, /livez, /readyz and /version. /livez asks
+// only the process: restarting it does not bring a broker back.
 func opsHandler(health *Health, registry *prometheus.Registry, build BuildInfo) *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{EnableOpenMetrics: true}))
