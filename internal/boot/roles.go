@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/leat-io/leat/internal/boot/ops"
 	"github.com/leat-io/leat/internal/console"
 	"github.com/leat-io/leat/internal/executor"
 	"github.com/leat-io/leat/internal/problem"
@@ -35,11 +36,11 @@ func Router() Role {
 			if err != nil {
 				return nil, err
 			}
-			p.health.Add("disk", diskCheck(dir))
+			p.health.Add("disk", ops.DiskCheck(dir))
 			return router.New(router.Config{
 				Kafka: p.kafka, Names: p.settings.Names(), Slot: slot, Group: p.settings.Text("group"), Dir: dir,
 				Types: p.settings.List("types"), ReplicationFactor: int16(p.settings.Int("replication-factor")), //nolint:gosec // a small number
-				Logger: p.logger, Metrics: p.metrics.router(),
+				Logger: p.logger, Metrics: p.metrics.Router(),
 			})
 		},
 	}
@@ -69,9 +70,9 @@ func Projector() Role {
 			if err != nil {
 				return nil, err
 			}
-			p.health.Add("disk", diskCheck(dir))
+			p.health.Add("disk", ops.DiskCheck(dir))
 			w, err := projector.New(projector.Config{
-				Kafka: p.kafka, Names: p.settings.Names(), Dir: dir, Logger: p.logger, Metrics: p.metrics.projector(),
+				Kafka: p.kafka, Names: p.settings.Names(), Dir: dir, Logger: p.logger, Metrics: p.metrics.Projector(),
 				Page: console.Handler(),
 			})
 			if err != nil {
@@ -92,7 +93,7 @@ func Executor() Role {
 			"  executor --brokers kafka:9092 --http-allow 'api.example.com,*.partner.example'    # the http calls of definitions\n" +
 			"  executor --brokers kafka:9092 --http 127.0.0.1:8474    # workers in any language poll for tasks\n\n" +
 			"A program reads the task's input as JSON on standard input and writes the result as JSON on standard output.\n" +
-			"Exit code 0 is success, 65 a final failure, any other a failure that may be retried. A line of JSON on file\n"+
+			"Exit code 0 is success, 65 a final failure, any other a failure that may be retried. A line of JSON on file\n" +
 			"descriptor 3 is kept for the next attempt, which finds it in LEAT_HEARTBEAT_DETAILS.",
 		start: startExecutor,
 	}
@@ -107,7 +108,7 @@ func startExecutor(p *process) (worker, error) {
 		w, err := executor.New(executor.Config{
 			Kafka: p.kafka, Names: p.settings.Names(), Group: p.settings.Text("group"),
 			Concurrency: p.settings.Int("concurrency"), DrainTimeout: p.settings.Duration("drain-timeout"),
-			Logger: p.logger, Metrics: p.metrics.executor(),
+			Logger: p.logger, Metrics: p.metrics.Executor(),
 		})
 		if err != nil {
 			return nil, err
