@@ -184,7 +184,7 @@ func (e *Error) Error() string { return e.Code + ": " + e.Message }
 // snapshot keeps a hash, so that nothing that shows an instance can give the
 // attempt away.
 
-// tokenLength is how many bytes of a token, and of its hash, are kept: nobody
+// tokenLength is how many bytes of a token, and of its hash, are kept: no one
 // guesses 128 bits.
 const tokenLength = 16
 

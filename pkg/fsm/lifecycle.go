@@ -142,7 +142,7 @@ func (s *step) reenter() Effect {
 	}
 	before := s.chart.Before
 	if before == nil && s.stopped() {
-		before = s.chart.Active // it is where it stood
+		before = s.chart.Active // it is in the states that it was in
 	}
 	for _, id := range before {
 		if _, ok := s.m.index[id]; !ok {

@@ -12,7 +12,7 @@ import (
 )
 
 // DefaultHeartbeat is how long a claimed attempt may be silent when its
-// definition does not say. Executors beat by themselves, several times as often.
+// definition does not say. Executors send heartbeats several times as often.
 const DefaultHeartbeat = 30 * time.Second
 
 // invokeAll starts what the states entered in this macrostep ask for, and goes

@@ -87,7 +87,7 @@ func (e *Env) work() {
 }
 
 // drain is how long a handler may go on when the test has ended, before its context
-// ends too. Nobody waits for its result.
+// ends too. Its result is not waited for.
 const drain = 100 * time.Millisecond
 
 // register gives w its handlers and makes the topics of their queues, so that it

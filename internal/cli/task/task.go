@@ -26,6 +26,6 @@ func Command(s *session.Session) *cobra.Command {
 		a.endCommand("complete", "Complete a task",
 			"  leat task complete leave l-1 approve --result '{\"ok\": true}' --as ann\n  leat task complete leave l-1 approve --result @form.json --as ann"),
 		a.endCommand("fail", "Fail a task",
-			"  leat task fail leave l-1 approve --code NO_COVER --message 'nobody can stand in' --as ann"))
+			"  leat task fail leave l-1 approve --code NO_COVER --message 'no one can cover' --as ann"))
 	return cmd
 }
