@@ -27,6 +27,7 @@ func (n *node) price() error {
 		return nil
 	case open:
 		return refuse(n.where, "is a cycle: it leads back to itself at the same place of a value")
+	case fresh:
 	}
 	n.visited = open
 	n.cost = 1

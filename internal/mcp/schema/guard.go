@@ -24,7 +24,7 @@ const (
 )
 
 // Refusal is why a schema is not used.
-type Refusal struct {
+type Refusal struct { //nolint:errname // it is a judgement
 	Where string // a JSON pointer, "" for the whole
 	Why   string
 }
@@ -81,16 +81,16 @@ func decode(raw []byte) (any, error) {
 func tame(raw []byte) error {
 	depth := 0
 	for i := 0; i < len(raw); i++ {
-		switch c := raw[i]; {
-		case c == '"':
+		switch raw[i] {
+		case '"':
 			i = stringEnd(raw, i)
-		case c == '{' || c == '[':
+		case '{', '[':
 			if depth++; depth > maxNesting {
 				return fmt.Errorf("is nested more than %d deep", maxNesting)
 			}
-		case c == '}' || c == ']':
+		case '}', ']':
 			depth--
-		case c == 'e' || c == 'E':
+		case 'e', 'E':
 			if err := exponent(raw[i+1:]); err != nil {
 				return err
 			}

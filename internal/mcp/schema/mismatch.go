@@ -16,7 +16,7 @@ import (
 const maxShown = 80
 
 // Mismatch is why a value does not fit its schema.
-type Mismatch struct {
+type Mismatch struct { //nolint:errname // it is a judgement
 	Field string // such as edits[0].oldText; "" for the whole value
 	Value string // as JSON, cut; "" when there is none
 	Why   string
@@ -107,14 +107,10 @@ func field(path []string, value any) string {
 }
 
 func find(value any, path []string) (any, bool) {
-	var pointer strings.Builder
-	for _, step := range path {
-		pointer.WriteString("/" + escape(step))
-	}
-	if pointer.Len() == 0 {
+	if len(path) == 0 {
 		return value, true
 	}
-	return at(value, pointer.String())
+	return at(value, pointer(path))
 }
 
 func show(value any) string {

@@ -59,8 +59,8 @@ type document struct {
 }
 
 type walker struct {
-	nodes     []*node // in the order found
-	at        map[string]*node
+	nodes     []*node              // in the order found
+	at        map[string]*node     // by where they stand, from the first reference on
 	documents map[string]*document // by absolute URL
 	dynamic   map[string][]*node   // by dynamic anchor
 }
@@ -82,7 +82,7 @@ var (
 
 // walk finds every subschema and where its references lead.
 func walk(value any) (*walker, error) {
-	w := &walker{at: make(map[string]*node), documents: make(map[string]*document), dynamic: make(map[string][]*node)}
+	w := &walker{documents: make(map[string]*document), dynamic: make(map[string][]*node)}
 	if err := w.visit(w.add("", 0, value, nil)); err != nil {
 		return nil, err
 	}
@@ -96,12 +96,14 @@ func walk(value any) (*walker, error) {
 
 func (w *walker) add(where string, depth int, value any, home *document) *node {
 	n := &node{where: where, depth: depth, value: value, home: home}
+	if w.at != nil {
+		w.at[where] = n
+	}
 	if n.home == nil {
 		n.home = &document{root: n, base: &url.URL{}, anchors: make(map[string]*node)}
 		w.documents[""] = n.home
 	}
 	w.nodes = append(w.nodes, n)
-	w.at[where] = n
 	return n
 }
 
@@ -162,11 +164,7 @@ func (w *walker) children(n *node, object map[string]any, visit func(*node) erro
 		if failure != nil {
 			return n
 		}
-		where := n.where
-		for _, step := range path {
-			where += "/" + escape(step)
-		}
-		c := w.add(where, n.depth+1, value, n.home)
+		c := w.add(n.where+pointer(path), n.depth+1, value, n.home)
 		failure = visit(c)
 		return c
 	}
@@ -186,18 +184,7 @@ func (w *walker) keyword(n *node, key string, value any, child func(any, ...stri
 	below, isBelow := belowOne[key]
 	byName, isMap := belowMap[key]
 	switch {
-	case slices.Contains(hereOne, key):
-		n.here = append(n.here, child(value, key))
-	case slices.Contains(hereList, key):
-		for i, v := range list {
-			n.here = append(n.here, child(v, key, strconv.Itoa(i)))
-		}
-	case slices.Contains(hereMap, key):
-		for _, name := range slices.Sorted(maps.Keys(object)) {
-			if _, required := object[name].([]any); !required { // of draft 7: a list of names
-				n.here = append(n.here, child(object[name], key, name))
-			}
-		}
+	case n.evaluatedHere(key, value, child):
 	case slices.Contains(belowList, key) && isList:
 		for i, v := range list {
 			n.below = append(n.below, edge{child(v, key, strconv.Itoa(i)), element, strconv.Itoa(i)})
@@ -213,6 +200,29 @@ func (w *walker) keyword(n *node, key string, value any, child func(any, ...stri
 			child(object[name], key, name)
 		}
 	}
+}
+
+// evaluatedHere adds those that are evaluated at the same place.
+func (n *node) evaluatedHere(key string, value any, child func(any, ...string) *node) bool {
+	switch {
+	case slices.Contains(hereOne, key):
+		n.here = append(n.here, child(value, key))
+	case slices.Contains(hereList, key):
+		list, _ := value.([]any)
+		for i, v := range list {
+			n.here = append(n.here, child(v, key, strconv.Itoa(i)))
+		}
+	case slices.Contains(hereMap, key):
+		object, _ := value.(map[string]any)
+		for _, name := range slices.Sorted(maps.Keys(object)) {
+			if _, required := object[name].([]any); !required { // of draft 7: a list of names
+				n.here = append(n.here, child(object[name], key, name))
+			}
+		}
+	default:
+		return false
+	}
+	return true
 }
 
 // follow adds where the references of n lead.
@@ -266,11 +276,31 @@ func (w *walker) resolve(n *node, text string) (*node, error) {
 		return nil, refuse(n.where, "refers to %.200q, which is not there", text)
 	}
 	where := home.root.where + fragment
-	if known := w.at[where]; known != nil {
+	if known := w.known(where); known != nil {
 		return known, nil
 	}
 	found := w.add(where, n.depth+1, value, home)
 	return found, w.visit(found)
+}
+
+// known is the subschema that stands somewhere, if it was seen.
+func (w *walker) known(where string) *node {
+	if w.at == nil {
+		w.at = make(map[string]*node, len(w.nodes))
+		for _, n := range w.nodes {
+			w.at[n.where] = n
+		}
+	}
+	return w.at[where]
+}
+
+// pointer is a JSON pointer.
+func pointer(path []string) string {
+	var out strings.Builder
+	for _, step := range path {
+		out.WriteString("/" + escape(step))
+	}
+	return out.String()
 }
 
 // at is the value that a JSON pointer leads to.

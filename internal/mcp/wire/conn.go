@@ -23,7 +23,7 @@ type Conn struct {
 	stats  stats
 	known  knownTools
 
-	life context.Context // ends when Close gives up waiting
+	life context.Context //nolint:containedctx // the connection's own: it ends when Close gives up waiting
 	end  context.CancelCauseFunc
 	work sync.WaitGroup // all that runs
 

@@ -41,7 +41,7 @@ func (e Evidence) Proven() bool { return e != Unknown }
 
 // Failure is why a call has no answer. Its text holds no secret and no body of
 // the call.
-type Failure struct {
+type Failure struct { //nolint:errname // it is what a call comes to, beside an answer
 	Code     string
 	Message  string
 	Evidence Evidence

@@ -49,6 +49,7 @@ type fault struct {
 }
 
 func newFaults(t *testing.T) *faults {
+	t.Helper()
 	f := &faults{
 		ran: map[string]int{}, seen: map[string]int{}, meta: map[string]json.RawMessage{}, token: map[string]string{}, release: make(chan struct{}),
 	}

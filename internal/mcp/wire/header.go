@@ -3,6 +3,7 @@ package wire
 import (
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -93,7 +94,7 @@ func (s *headerSearch) add(kind, annotation any, path []string) error {
 	name, ok := annotation.(string)
 	switch {
 	case len(path) == 0:
-		return fmt.Errorf("the arguments as a whole have no header")
+		return errors.New("the arguments as a whole have no header")
 	case !ok || !token(name):
 		return fmt.Errorf("%.100v is no name of a header", annotation)
 	case s.seen[strings.ToLower(name)]:
@@ -168,7 +169,7 @@ func integerText(text string) (string, bool) {
 // safeHeader writes a text so that a header can hold it.
 func safeHeader(text string) string {
 	plain := text == strings.Trim(text, " \t") && !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' && r != '\t' || r > '~' })
-	if plain && !(strings.HasPrefix(text, "=?base64?") && strings.HasSuffix(text, "?=")) {
+	if plain && (!strings.HasPrefix(text, "=?base64?") || !strings.HasSuffix(text, "?=")) {
 		return text
 	}
 	return "=?base64?" + base64.StdEncoding.EncodeToString([]byte(text)) + "?="

@@ -493,7 +493,7 @@ func (x *exchange) stream(ctx context.Context, resp *http.Response) (message, *F
 			failure.Message += "; to resume it: " + stopped.Message
 			return message{}, failure
 		}
-		defer func() { _ = resp.Body.Close() }() //nolint:revive // a handful at the most
+		defer func() { _ = resp.Body.Close() }()
 	}
 }
 

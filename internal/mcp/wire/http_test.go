@@ -92,6 +92,7 @@ func eventually(t *testing.T, what string, ok func() bool) {
 // Each class of failure says what it proves, and harms no other call. What is
 // proven not to have run has no effect, and nothing reaches the server twice.
 func TestEvidenceOverHTTP(t *testing.T) {
+	t.Parallel()
 	const none = Evidence(-1) // no failure
 	idle := Limits{Idle: testIdle}
 	for name, c := range map[string]struct {

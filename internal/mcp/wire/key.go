@@ -2,8 +2,9 @@ package wire
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -51,14 +52,12 @@ func (k *Key) read() (string, error) {
 	}
 	secret = strings.TrimSpace(secret)
 	if secret == "" || strings.ContainsFunc(secret, func(r rune) bool { return r < ' ' || r > '~' }) {
-		return "", fmt.Errorf("the key is empty, or holds what no header can hold")
+		return "", errors.New("the key is empty, or holds what no header can hold")
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	for _, old := range k.used {
-		if old == secret {
-			return secret, nil
-		}
+	if slices.Contains(k.used, secret) {
+		return secret, nil
 	}
 	if k.used = append(k.used, secret); len(k.used) > keptSecrets {
 		k.used = k.used[1:]

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"io"
+	"strings"
 )
 
 // lines reads messages that end with a newline. A line beyond the limit is read to
@@ -101,18 +102,24 @@ func (s *idScan) inText(c byte) {
 	}
 }
 
+// number takes one byte of the value of "id", and reports whether it belongs to it.
+func (s *idScan) number(c byte) bool {
+	switch {
+	case c >= '0' && c <= '9' && len(s.value) < 20:
+		s.value = append(s.value, c)
+		return true
+	case c == ' ' && len(s.value) == 0:
+		return true
+	}
+	if s.inValue = false; strings.IndexByte(",} \r\n\t", c) >= 0 {
+		s.id = string(s.value)
+	}
+	return false
+}
+
 func (s *idScan) outside(c byte) {
-	if s.inValue {
-		if c >= '0' && c <= '9' && len(s.value) < 20 {
-			s.value = append(s.value, c)
-			return
-		}
-		if len(s.value) == 0 && (c == ' ' || c == '\t') {
-			return
-		}
-		if s.inValue = false; c == ',' || c == '}' || c == ' ' || c == '\r' || c == '\n' {
-			s.id = string(s.value)
-		}
+	if s.inValue && s.number(c) {
+		return
 	}
 	switch c {
 	case '"':

@@ -16,7 +16,7 @@ type run struct {
 	call   *Call
 	id     int64
 	limits Limits
-	ctx    context.Context
+	ctx    context.Context //nolint:containedctx // a call outlives the wait for it
 	cancel context.CancelCauseFunc
 	over   chan struct{} // closed when outcome and failure are set
 	asking chan struct{} // there is a question
@@ -118,6 +118,7 @@ func (r *run) exchange() (Answer, *Failure) {
 // await waits for the end of the call, for a question, or for the end of ctx.
 func (r *run) await(ctx context.Context) (Answer, error) {
 	defer r.hush()
+	gone := ctx.Done()
 	for {
 		select {
 		case <-r.over:
@@ -129,9 +130,9 @@ func (r *run) await(ctx context.Context) (Answer, error) {
 			if q := r.hold(); q != nil {
 				return q, nil
 			}
-		case <-ctx.Done():
+		case <-gone:
 			r.cancel(context.Cause(ctx))
-			ctx = context.WithoutCancel(ctx) // the link returns at once when the context of the run ends
+			gone = nil // the link returns at once when the context of the run ends
 		}
 	}
 }

@@ -23,8 +23,8 @@ type session struct {
 	used  time.Time
 
 	inFlight placement
-	opened   chan struct{} // closed when its stream is there, or there is none
-	life     context.Context
+	opened   chan struct{}   // closed when its stream is there, or there is none
+	life     context.Context //nolint:containedctx // of its stream
 	end      context.CancelFunc
 }
 
