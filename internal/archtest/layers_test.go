@@ -34,7 +34,7 @@ var layers = map[string]layer{
 	// What people import and that talks to Kafka.
 	"pkg/client":   {inside: rules + " internal/facts internal/jsonfit internal/kafka internal/avro internal/definition internal/problem internal/schedule"},
 	"pkg/executor": {inside: words + " internal/executor internal/jsonfit internal/kafka internal/avro"},
-	"pkg/leattest": {inside: rules + " pkg/client pkg/executor internal/devkafka internal/kafka internal/router internal/definition"},
+	"pkg/leattest": {inside: rules + " pkg/client pkg/executor internal/devkafka internal/kafka internal/router internal/definition internal/simulate"},
 
 	"schemas": {},
 
@@ -58,8 +58,9 @@ var layers = map[string]layer{
 	// Services: each one job over the homes above.
 	"internal/schedule": {inside: words, outside: "github.com/robfig/cron/v3", pure: true},
 	"internal/registry": {inside: rules + " internal/kafka internal/avro internal/definition internal/schedule"},
-	"internal/tui":      {inside: rules + " internal/definition", outside: "charm.land/bubbletea/v2"},
+	"internal/tui":      {inside: rules + " internal/definition internal/simulate", outside: "charm.land/bubbletea/v2"},
 	"internal/draw":     {inside: rules},
+	"internal/simulate": {inside: rules + " internal/definition"}, // a machine without a broker
 	"internal/problem":  {inside: words},
 	"internal/rest":     {inside: words + " internal/problem", outside: "github.com/danielgtaylor/huma/v2"},
 	"internal/facts":    {pure: true, inside: "pkg/events"},
@@ -94,7 +95,7 @@ var layers = map[string]layer{
 	"internal/cli/input":   {inside: "pkg/events pkg/fsm internal/definition internal/problem"},
 	"internal/cli/session": {inside: "pkg/client pkg/events internal/boot internal/cli/output", outside: "github.com/spf13/cobra"},
 	"internal/cli/def": {
-		inside: rules + " pkg/client internal/boot internal/definition internal/draw internal/executor internal/kafka internal/problem internal/tui" +
+		inside: rules + " pkg/client internal/boot internal/definition internal/simulate internal/draw internal/executor internal/kafka internal/problem internal/tui" +
 			" internal/cli/input internal/cli/output internal/cli/session",
 		outside: "github.com/spf13/cobra github.com/schollz/progressbar/v3",
 	},
