@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/leat-io/leat/internal/problem"
-	"github.com/leat-io/leat/internal/store"
 	"github.com/leat-io/leat/pkg/events"
 	"github.com/leat-io/leat/pkg/fsm"
 )
@@ -90,19 +89,3 @@ func searchFix(name string, kinds map[string]events.Kind) string {
 
 // maxCounted bounds the instances that one count with conditions looks at.
 const maxCounted = 500_000
-
-// countWhere counts the instances of a type that satisfy the conditions. Partial
-// says that there are more than it may look at.
-func countWhere(db *store.DB, workflowType string, conditions []where, most int) (c Counts, partial bool, err error) {
-	c = Counts{Workflow: map[events.WorkflowState]int64{}, State: map[string]int64{}}
-	l := lister{db: db, filter: Filter{Type: workflowType, Where: conditions, Oldest: true, Limit: -1}, left: most}
-	l.visit = func(i *instance) {
-		c.Instances++
-		c.Workflow[i.workflow]++
-		for _, state := range i.states {
-			c.State[state]++
-		}
-	}
-	err = l.scan(workflowType, nil)
-	return c, l.next != nil, err
-}

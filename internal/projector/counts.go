@@ -103,3 +103,19 @@ func countsOf(db *store.DB, workflowType string) (Counts, error) {
 	})
 	return c, err
 }
+
+// countWhere counts the instances of a type that satisfy the conditions. Partial
+// says that there are more than it may look at.
+func countWhere(db *store.DB, workflowType string, conditions []where, most int) (c Counts, partial bool, err error) {
+	c = Counts{Workflow: map[events.WorkflowState]int64{}, State: map[string]int64{}}
+	l := lister{db: db, filter: Filter{Type: workflowType, Where: conditions, Oldest: true, Limit: -1}, left: most}
+	l.visit = func(i *instance) {
+		c.Instances++
+		c.Workflow[i.workflow]++
+		for _, state := range i.states {
+			c.State[state]++
+		}
+	}
+	err = l.scan(workflowType, nil)
+	return c, l.next != nil, err
+}

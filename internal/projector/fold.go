@@ -302,3 +302,12 @@ func (b *pass) write() {
 		}
 	}
 }
+
+// behind is the position after record.
+func (p position) behind(record *kafka.Record) position {
+	p.next = record.Offset + 1
+	if record.Timestamp.After(p.newest) {
+		p.newest = record.Timestamp
+	}
+	return p
+}

@@ -107,15 +107,6 @@ func (r *restore) flush() error {
 	return err
 }
 
-// behind is the position after record.
-func (p position) behind(record *kafka.Record) position {
-	p.next = record.Offset + 1
-	if record.Timestamp.After(p.newest) {
-		p.newest = record.Timestamp
-	}
-	return p
-}
-
 // Process folds a batch of any partitions.
 func (w *worker) Process(_ context.Context, b *shard.Batch) error {
 	changes := make([]change, 0, len(b.Records))
