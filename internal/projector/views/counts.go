@@ -104,11 +104,11 @@ func CountsOf(db *store.DB, workflowType string) (Counts, error) {
 	return c, err
 }
 
-// MaxCounted bounds the instances that one count with conditions looks at.
+// MaxCounted bounds the instances that one count with conditions reads.
 const MaxCounted = 500_000
 
 // CountWhere counts the instances of a type that satisfy the conditions. Partial
-// says that there are more than it may look at.
+// says that there are more than it may read.
 func CountWhere(db *store.DB, workflowType string, conditions []Where, most int) (c Counts, partial bool, err error) {
 	c = Counts{Workflow: map[events.WorkflowState]int64{}, State: map[string]int64{}}
 	l := lister{db: db, filter: Filter{Type: workflowType, Where: conditions, Oldest: true, Limit: -1}, left: most}
