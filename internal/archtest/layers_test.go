@@ -52,6 +52,7 @@ var layers = map[string]layer{
 	// MCP servers: which there are, how they are, and which gets a call.
 	"internal/mcp/catalog":   {pure: true, inside: "pkg/events"},
 	"internal/mcp/health":    {pure: true, inside: "pkg/events"},
+	"internal/mcp/register":  {pure: true, inside: "pkg/events internal/mcp/catalog", outside: "go.yaml.in/yaml/v3"}, // files that describe a server
 	"internal/mcp/routing":   {pure: true},
 	"internal/mcp/directory": {inside: words + " internal/avro internal/kafka internal/mcp/catalog"},
 	"internal/mcp/fleet": {
