@@ -132,7 +132,7 @@ func newHandler(g *Gateway) (http.Handler, error) {
 		return nil, err
 	}
 	mux.HandleFunc("/", rest.NotFound)
-	return g.authenticate(rest.Guard(mux)), nil
+	return g.authenticate(rest.Guard(mux, nil)), nil
 }
 
 // authenticate lets through who has the token. The description is for anybody.

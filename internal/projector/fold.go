@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/leat-io/leat/internal/avro"
+	"github.com/leat-io/leat/internal/endings"
 	"github.com/leat-io/leat/internal/kafka"
 	"github.com/leat-io/leat/internal/store"
 	"github.com/leat-io/leat/pkg/events"
@@ -25,10 +26,11 @@ type change struct {
 	id        events.UUID
 	partition int32
 	offset    int64
-	raw       []byte // nil: the instance is gone (forgotten, or a tombstone on the state topic)
-	sequence  int64  // of an event, or of the last one of an instance that is forgotten
-	cut       bool   // the log begins behind its first record: events may be missing
-	card      card   // of a snapshot
+	raw       []byte       // nil: the instance is gone (forgotten, or a tombstone on the state topic)
+	sequence  int64        // of an event, or of the last one of an instance that is forgotten
+	cut       bool         // the log begins behind its first record: events may be missing
+	card      card         // of a snapshot
+	end       *endings.End // of a snapshot of an instance that is finished or forgotten
 }
 
 // errNothing marks a record that no view is interested in.
@@ -52,7 +54,7 @@ func decode(from source, r *kafka.Record) (change, error) {
 	case from.state:
 		var s events.Snapshot
 		if s, err = avro.DecodeState(from.workflowType, r.Key, r.Value); err == nil {
-			c.id, c.card, said = s.InstanceID, cardOf(&s, r.Partition, r.Offset), s.WorkflowType
+			c.id, c.card, said, c.end = s.InstanceID, cardOf(&s, r.Partition, r.Offset), s.WorkflowType, endOf(&s)
 			if !s.ForgottenAt.IsZero() {
 				c.raw, c.sequence = nil, s.SequenceNumber
 			}
@@ -115,6 +117,7 @@ type folded struct {
 	touched []touched
 	stale   int
 	foreign []change // events that do not follow those before them: no router's
+	ended   []*endings.End
 }
 
 // touched is an instance that a batch changed.
@@ -173,6 +176,7 @@ type pass struct {
 type row struct {
 	stored, now *instance // nil: none
 	seen        bool      // a record changed it
+	end         *endings.End
 }
 
 // head is the newest sequence of a history. One that is forgotten holds no
@@ -211,11 +215,11 @@ func (b *pass) applySnapshot(c *change) error {
 		fallthrough
 	case c.raw == nil:
 		r.seen = r.seen || r.now != nil
-		r.now = nil
+		r.now, r.end = nil, c.end
 	case r.now != nil && r.now.stale(&c.card):
 		b.folded.stale++
 	default:
-		r.now, r.seen = &instance{card: c.card, raw: c.raw}, true
+		r.now, r.seen, r.end = &instance{card: c.card, raw: c.raw}, true, c.end
 	}
 	return nil
 }
@@ -275,6 +279,9 @@ func (b *pass) forget(c *change) error {
 func (b *pass) write() {
 	for _, of := range b.order {
 		r := b.rows[of]
+		if r.end != nil {
+			b.folded.ended = append(b.folded.ended, r.end)
+		}
 		if !r.seen {
 			continue
 		}

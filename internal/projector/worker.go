@@ -174,6 +174,7 @@ func (w *worker) fold(changes []change, at map[shard.Partition]position) error {
 	}
 	w.moveTo(at)
 	w.hub.publish(result.touched)
+	w.tell(result.ended)
 	if w.config.Metrics.Folded != nil {
 		w.config.Metrics.Folded(len(changes)-len(result.foreign), result.stale, w.config.Clock().Sub(began))
 	}
