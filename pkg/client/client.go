@@ -135,11 +135,11 @@ func New(c Config) (*Client, error) {
 	return client, nil
 }
 
-// closingTime bounds Close, whatever stands still.
+// closingTime bounds Close, whatever hangs.
 const closingTime = 3 * time.Second
 
 // Close gives up what is under way and ends the client's goroutines. Those that
-// wait for a broker that stands still are not waited for: Close takes some
+// wait for a broker that does not answer are not waited for: Close takes some
 // seconds at most.
 func (c *Client) Close() {
 	c.end()

@@ -96,7 +96,7 @@ func (c *Client) all(ctx context.Context, workflowType string, visit func(*Insta
 		if events.Internal(string(r.Key)) {
 			return nil
 		}
-		// What cannot be read does not stand for what was readable before it.
+		// What cannot be read does not replace what was readable before it.
 		if _, err := avro.DecodeSnapshot(r.Value); err != nil {
 			c.foreign(r, err)
 			return nil

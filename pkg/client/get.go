@@ -141,7 +141,7 @@ type whereabouts struct {
 // topic has the whole of it.
 var errLeftOut = errors.New("the instance is too large for an answer of the router")
 
-// ask lets the router that owns an instance say where it is, behind every command
+// ask lets the router that owns an instance answer for its state, behind every command
 // that is durable by now. It writes one command and reads one record, however
 // many instances there are. got is called once, unless ctx ends or forget is called
 // before: with the answer, or with why the question could not be asked. It must be
@@ -151,17 +151,17 @@ func (c *Client) ask(ctx context.Context, workflowType string, id events.UUID, g
 	if err != nil {
 		return nil, invalid(err)
 	}
-	var told atomic.Bool
-	tell := func(w whereabouts) {
-		if !told.Swap(true) {
+	var reported atomic.Bool
+	report := func(w whereabouts) {
+		if !reported.Swap(true) {
 			got(w)
 		}
 	}
 	w := &follow.Watch{
-		Over: func() { tell(whereabouts{err: errClosed()}) },
+		Over: func() { report(whereabouts{err: errClosed()}) },
 		Record: func(r *kafka.Record) {
 			if o, err := avro.DecodeOutcome(r.Value); err == nil && o.CommandID == command.CommandID {
-				tell(c.whereabouts(&o))
+				report(c.whereabouts(&o))
 			}
 		},
 	}
@@ -171,7 +171,7 @@ func (c *Client) ask(ctx context.Context, workflowType string, id events.UUID, g
 	}
 	c.produce(ctx, command, func(_ Receipt, err error) {
 		if err != nil {
-			tell(whereabouts{err: err})
+			report(whereabouts{err: err})
 		}
 	})
 	return forget, nil
@@ -248,8 +248,8 @@ func (q *question) answered(ctx context.Context, answer <-chan whereabouts) (w w
 	case <-q.until:
 		return w, true, nil
 	case <-late:
-		return w, false, newError(ErrNoRouter, nil, "no router said within %s where %s %s is", q.within, q.workflowType, q.name)
+		return w, false, newError(ErrNoRouter, nil, "no router answered within %s for %s %s", q.within, q.workflowType, q.name)
 	case <-ctx.Done():
-		return w, false, failed(fmt.Sprintf("ask where %s %s is", q.workflowType, q.name), ctx.Err())
+		return w, false, failed(fmt.Sprintf("ask a router for %s %s", q.workflowType, q.name), ctx.Err())
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/leat-io/leat/pkg/events"
 )
 
-// LifeRequest changes where an instance stands in its life. Type, Command and
+// LifeRequest changes the workflow state of an instance. Type, Command and
 // one of Key and InstanceID are required.
 type LifeRequest struct {
 	Type       string
@@ -50,7 +50,7 @@ func (r LifeRequest) command(source string, now time.Time) (*events.Command, err
 	}, source, now)
 }
 
-// ResetRequest takes an instance back to where it stood after an earlier event:
+// ResetRequest returns an instance to the state that it was in after an earlier event:
 // what had ended by then stays done, what was open begins anew. Type, To, History
 // and one of Key and InstanceID are required. It needs Brokers.
 type ResetRequest struct {
@@ -88,7 +88,7 @@ type MigrateRequest struct {
 	Key        string // business key of the instance, or
 	InstanceID events.UUID
 	Version    int32 // under which it goes on
-	// States says which state of the new version stands for a state of the old one;
+	// States says which state of the new version replaces a state of the old one;
 	// those that it does not name keep their id.
 	States           map[string]string
 	Reason           string      // why, for the history and the audit

@@ -81,7 +81,7 @@ func (c *Client) startAPI(ctx context.Context, r StartRequest) (*Run, error) {
 	}
 	e := c.begun(command)
 	switch err := c.join(ctx, e, command.InstanceID); {
-	case err == nil: // what it leads to may be told before the request is answered
+	case err == nil: // its outcome may come before the answer to the request
 		call.body["instance_id"], call.body["command_id"] = command.InstanceID, command.CommandID
 	case ctx.Err() != nil:
 		return nil, err
