@@ -34,7 +34,7 @@ type Request struct {
 }
 
 // Problem is the answer of a server that refuses: RFC 9457, with a code of Leat.
-type Problem struct {
+type Problem struct { //nolint:errname // RFC 9457 calls it so
 	Status int
 	Code   string `json:"code"`
 	Title  string `json:"title"`

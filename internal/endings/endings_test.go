@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -19,7 +19,7 @@ func TestAJournalIsReadInOrderAtAnyPace(t *testing.T) {
 	}
 	_, more, _ := j.Next(at)
 	for i := range 2 * pageMessages {
-		j.Append([]byte(fmt.Sprint(i)))
+		j.Append([]byte(strconv.Itoa(i)))
 	}
 	<-more
 	for i := 0; i < 2*pageMessages; {
@@ -28,7 +28,7 @@ func TestAJournalIsReadInOrderAtAnyPace(t *testing.T) {
 			t.Fatalf("got %d, %v", len(messages), err)
 		}
 		for _, m := range messages {
-			if string(m) != fmt.Sprint(i) {
+			if string(m) != strconv.Itoa(i) {
 				t.Fatalf("got %s at %d", m, i)
 			}
 			i++

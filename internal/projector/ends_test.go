@@ -35,7 +35,7 @@ func (r *running) listen(workflowType, body string) *listening {
 		r.t.Fatal(err)
 	}
 	request.Header.Set("Content-Type", "application/json")
-	response, err := server.Client().Do(request)
+	response, err := server.Client().Do(request) //nolint:bodyclose // leave closes it
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -124,7 +124,9 @@ func TestEndsOfBeforeAreTold(t *testing.T) {
 	c.deploy("order")
 	c.commit(true, step("order", idFor(1), 1, paid)...)
 	c.commit(true, step("order", idFor(2), 1, nil)...)
-	c.commit(true, step("order", idFor(3), 1, func(s *events.Snapshot) { s.State, s.FinishedAt, s.ForgottenAt = events.WorkflowCompleted, began, began })...)
+	c.commit(true, step("order", idFor(3), 1, func(s *events.Snapshot) {
+		s.State, s.FinishedAt, s.ForgottenAt = events.WorkflowCompleted, began, began
+	})...)
 	c.commit(true, outcome(idFor(7), events.OutcomeRejected), outcome(idFor(8), events.OutcomeRejected))
 	p := c.project("", nil)
 	l := p.listen("order", fmt.Sprintf(`{"instances":[%q,%q,%q,%q],"commands":[%q],"since":"2026-01-01T00:00:00Z"}`,

@@ -250,8 +250,7 @@ func (f *feed) broken(err error) (over bool) {
 // lasts says that an error of a projector is not for ever: it is away, or refuses
 // because it has too much to do.
 func lasts(err error) bool {
-	var p *apicall.Problem
-	if errors.As(err, &p) {
+	if p, ok := errors.AsType[*apicall.Problem](err); ok {
 		return p.Status >= http.StatusInternalServerError
 	}
 	return true
