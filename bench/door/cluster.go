@@ -17,6 +17,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/leat-io/leat/bench/rig"
 	"github.com/leat-io/leat/pkg/client"
 	kafkatest "github.com/leat-io/leat/test/kafka"
 )
@@ -68,7 +69,7 @@ func (c *cluster) start(ctx context.Context, programs string) error {
 	}
 	kafka := []string{"--brokers", strings.Join(c.brokers, ","), "--prefix", c.prefix, "--log-level", "warn"}
 	for _, role := range []string{"router", "projector"} {
-		ops, err := freeAddr()
+		ops, err := rig.FreeAddr()
 		if err != nil {
 			return err
 		}
@@ -76,7 +77,7 @@ func (c *cluster) start(ctx context.Context, programs string) error {
 		if role == "router" {
 			args = append(args, "--slot", "bench")
 		} else {
-			api, err := freeAddr()
+			api, err := rig.FreeAddr()
 			if err != nil {
 				return err
 			}
@@ -180,12 +181,12 @@ func (c *cluster) used() (map[string]time.Duration, error) {
 	all := make(map[string]time.Duration)
 	var err error
 	for _, p := range c.programs {
-		if all[p.name], err = processTime(p.cmd.Process.Pid); err != nil {
+		if all[p.name], err = rig.ProcessTime(p.cmd.Process.Pid); err != nil {
 			return nil, fmt.Errorf("%s: %w", p.name, err)
 		}
 	}
 	if c.broker != nil {
-		if all["broker"], err = processTime(c.broker.Pid()); err != nil {
+		if all["broker"], err = rig.ProcessTime(c.broker.Pid()); err != nil {
 			return nil, fmt.Errorf("broker: %w", err)
 		}
 	}
@@ -212,14 +213,14 @@ func (t *turned) quantile(q float64) float64 {
 		return 0
 	}
 	slices.Sort(t.Micros)
-	return digits(float64(t.Micros[int(q*float64(len(t.Micros)-1))])/1000, 2)
+	return rig.Digits(float64(t.Micros[int(q*float64(len(t.Micros)-1))])/1000, 2)
 }
 
 // each is the processor time of a workflow by process, in milliseconds.
 func (t *turned) each() map[string]float64 {
 	all := make(map[string]float64)
 	for name, d := range t.cpu {
-		all[name] = digits(float64(d.Microseconds())/1000/float64(len(t.Micros)), 3)
+		all[name] = rig.Digits(float64(d.Microseconds())/1000/float64(len(t.Micros)), 3)
 	}
 	return all
 }

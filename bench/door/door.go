@@ -9,10 +9,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"os"
 	"time"
 
+	"github.com/leat-io/leat/bench/rig"
 	"github.com/leat-io/leat/pkg/client"
 	kafkatest "github.com/leat-io/leat/test/kafka"
 )
@@ -129,22 +129,14 @@ func (o Options) level(ctx context.Context, c *cluster, inFlight int, emit func(
 	for i, side := range sides[1:] {
 		s := &total[i+1]
 		if err := emit(Result{
-			Bench: "door", Side: side, InFlight: inFlight, PerSecond: digits(s.rate(), 1), P50: s.quantile(0.5), P99: s.quantile(0.99),
-			BareRate: digits(bare.rate(), 1), BareP50: bare.quantile(0.5), BareP99: bare.quantile(0.99), Ratio: digits(s.rate()/bare.rate(), 3),
+			Bench: "door", Side: side, InFlight: inFlight, PerSecond: rig.Digits(s.rate(), 1), P50: s.quantile(0.5), P99: s.quantile(0.99),
+			BareRate: rig.Digits(bare.rate(), 1), BareP50: bare.quantile(0.5), BareP99: bare.quantile(0.99), Ratio: rig.Digits(s.rate()/bare.rate(), 3),
 			CPU: s.each(), BareCPU: bare.each(),
 		}); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func digits(v float64, n int) float64 {
-	scale := math.Pow10(n)
-	if v = math.Round(v*scale) / scale; math.IsNaN(v) || math.IsInf(v, 0) {
-		return 0
-	}
-	return v
 }
 
 // clientOf is how a user's program reaches the cluster.

@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/leat-io/leat/bench/rig"
 	"github.com/leat-io/leat/pkg/executor"
 )
 
@@ -94,11 +95,7 @@ func drive(ctx context.Context, args []string) error {
 
 // loop runs workflows one after the other in as many goroutines as are in flight.
 func loop(ctx context.Context, run runner, inFlight int, most time.Duration) (report, error) {
-	cpu, err := processTime(os.Getpid())
-	if err != nil {
-		return report{}, err
-	}
-	began := time.Now()
+	cpu, began := rig.OwnTime(), time.Now()
 	took := make([][]int64, inFlight)
 	failed := make([]error, inFlight)
 	var group sync.WaitGroup
@@ -115,9 +112,5 @@ func loop(ctx context.Context, run runner, inFlight int, most time.Duration) (re
 	if err := errors.Join(failed...); err != nil {
 		return report{}, err
 	}
-	after, err := processTime(os.Getpid())
-	if err != nil {
-		return report{}, err
-	}
-	return report{Seconds: time.Since(began).Seconds(), Micros: slices.Concat(took...), CPU: after - cpu}, nil
+	return report{Seconds: time.Since(began).Seconds(), Micros: slices.Concat(took...), CPU: rig.OwnTime() - cpu}, nil
 }

@@ -3,13 +3,12 @@ package door
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"sync"
 	"time"
 
+	"github.com/leat-io/leat/bench/rig"
 	"github.com/leat-io/leat/internal/kafka"
 	"github.com/leat-io/leat/pkg/client"
-	"github.com/leat-io/leat/pkg/events"
 	"github.com/leat-io/leat/pkg/topics"
 )
 
@@ -119,7 +118,7 @@ func (r *reader) read(ctx context.Context) {
 			return
 		}
 		for _, record := range records {
-			if ended := r.waiting[string(record.Key)]; ended != nil && isCompleted(record) {
+			if ended := r.waiting[string(record.Key)]; ended != nil && rig.IsCompleted(record) {
 				delete(r.waiting, string(record.Key))
 				close(ended)
 			}
@@ -131,7 +130,7 @@ func (r *reader) read(ctx context.Context) {
 func (r *reader) run(ctx context.Context, n int) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	id := randomID()
+	id := rig.RandomID()
 	ended := make(chan struct{})
 	r.mu.Lock()
 	r.waiting[id.String()] = ended
@@ -147,22 +146,4 @@ func (r *reader) run(ctx context.Context, n int) error {
 	case <-ctx.Done():
 		return fmt.Errorf("%s does not end: %w", id, ctx.Err())
 	}
-}
-
-func isCompleted(r *kafka.Record) bool {
-	for _, h := range r.Headers {
-		if h.Key == "ce_type" {
-			return string(h.Value) == string(events.EventWorkflowCompleted)
-		}
-	}
-	return false
-}
-
-// randomID is a UUID of version 4.
-func randomID() (id events.UUID) {
-	for i := range id {
-		id[i] = byte(rand.Uint32())
-	}
-	id[6], id[8] = id[6]&0x0f|0x40, id[8]&0x3f|0x80
-	return id
 }
