@@ -156,14 +156,14 @@ func (c *cluster) follow(out io.Reader) (t turned, err error) {
 	if !lines.Scan() {
 		return t, errors.New("the driver says nothing")
 	}
-	before, err := c.used()
+	before, err := usedBy(c.processes())
 	if err != nil {
 		return t, err
 	}
 	if !lines.Scan() {
 		return t, errors.Join(errors.New("the driver does not end well"), lines.Err())
 	}
-	if t.cpu, err = c.used(); err != nil {
+	if t.cpu, err = usedBy(c.processes()); err != nil {
 		return t, err
 	}
 	if err := json.Unmarshal(lines.Bytes(), &t.report); err != nil {
@@ -172,25 +172,8 @@ func (c *cluster) follow(out io.Reader) (t turned, err error) {
 	for name := range t.cpu {
 		t.cpu[name] -= before[name]
 	}
-	t.cpu["client"] = t.CPU
+	t.cpu[clientName] = t.CPU
 	return t, nil
-}
-
-// used is the processor time that each process has used until now.
-func (c *cluster) used() (map[string]time.Duration, error) {
-	all := make(map[string]time.Duration)
-	var err error
-	for _, p := range c.programs {
-		if all[p.name], err = rig.ProcessTime(p.cmd.Process.Pid); err != nil {
-			return nil, fmt.Errorf("%s: %w", p.name, err)
-		}
-	}
-	if c.broker != nil {
-		if all["broker"], err = rig.ProcessTime(c.broker.Pid()); err != nil {
-			return nil, fmt.Errorf("broker: %w", err)
-		}
-	}
-	return all, nil
 }
 
 // add takes another turn in.

@@ -25,6 +25,7 @@ type Options struct {
 	Seconds  float64 // a side and a number in flight
 	Rounds   int     // the sides take turns this often; default 2
 	Warm     time.Duration
+	Crowd    []int // two sizes to compare, how many instances a type has; empty leaves it out
 	Talk     func(format string, args ...any)
 }
 
@@ -104,7 +105,10 @@ func Run(ctx context.Context, o Options, emit func(any) error) (err error) {
 			return err
 		}
 	}
-	return nil
+	if len(o.Crowd) == 0 {
+		return nil
+	}
+	return o.crowds(ctx, cluster, emit)
 }
 
 // level has the sides take turns at one number in flight. The bare reader is the

@@ -34,15 +34,19 @@ type report struct {
 // Child runs the part of the benchmark that args ask for, when they do: the
 // program is one of the benchmark's own processes then.
 func Child(args []string) (mine bool, err error) {
-	if len(args) == 0 || args[0] != driveCommand && args[0] != workCommand {
+	if len(args) == 0 || !slices.Contains([]string{driveCommand, workCommand, crowdCommand}, args[0]) {
 		return false, nil
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if args[0] == workCommand {
+	switch args[0] {
+	case workCommand:
 		return true, work(ctx, strings.Split(args[1], ","), args[2])
+	case crowdCommand:
+		return true, askCrowds(ctx, args[1])
+	default:
+		return true, drive(ctx, args[1:])
 	}
-	return true, drive(ctx, args[1:])
 }
 
 // concurrency is how many tasks the executor runs at once.

@@ -48,9 +48,14 @@ func open(ctx context.Context, side string, brokers []string, prefix, api string
 
 // wait is what a user's program does.
 func wait(ctx context.Context, c *client.Client, n int) error {
+	return waitFor(ctx, c, n, client.StartRequest{Type: workflowType, Input: number{n}})
+}
+
+// waitFor starts an instance whose output is n.
+func waitFor(ctx context.Context, c *client.Client, n int, start client.StartRequest) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	run, err := c.Start(ctx, client.StartRequest{Type: workflowType, Input: number{n}})
+	run, err := c.Start(ctx, start)
 	if err != nil {
 		return err
 	}
