@@ -3,9 +3,12 @@ package door
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/leat-io/leat/internal/avro"
 	"github.com/leat-io/leat/internal/kafka"
@@ -62,11 +65,18 @@ func (t *template) copyOf(workflowType string, i int, first int64) template {
 	return copied
 }
 
+// The batches of a crowd are as large as those of a busy router, which writes one
+// a transaction: larger ones would make a point read unpack more than it does.
+const (
+	batchBytes  = 32 << 10
+	batchLinger = 5 * time.Millisecond
+)
+
 // filler writes a crowd and keeps account of the offsets.
 type filler struct {
-	names    topics.Names
-	producer *kafka.Producer
-	next     [partitions]int64 // offset of the next event
+	names  topics.Names
+	client *kgo.Client
+	next   [partitions]int64 // offset of the next event
 
 	writing sync.WaitGroup
 	mu      sync.Mutex
@@ -85,10 +95,13 @@ func (c *cluster) fill(ctx context.Context, workflowType string, size int, t tem
 	if err := admin.Provision(ctx, -1, f.names.Type(workflowType, partitions)...); err != nil {
 		return err
 	}
-	if f.producer, err = kafka.NewProducer(config); err != nil {
-		return err
+	if f.client, err = kgo.NewClient(
+		kgo.SeedBrokers(c.brokers...), kgo.RecordPartitioner(kgo.ManualPartitioner()),
+		kgo.ProducerBatchMaxBytes(batchBytes), kgo.ProducerLinger(batchLinger),
+	); err != nil {
+		return fmt.Errorf("make kafka client: %w", err)
 	}
-	defer f.producer.Close()
+	defer f.client.Close()
 	for i := range size {
 		of := &t.short
 		if i == size/2 {
@@ -131,7 +144,7 @@ func (f *filler) write(ctx context.Context, workflowType string, i int, t *templ
 
 func (f *filler) send(ctx context.Context, r *kafka.Record) {
 	f.writing.Add(1)
-	f.producer.Go(ctx, r, func(err error) {
+	f.client.Produce(ctx, r, func(_ *kgo.Record, err error) {
 		if err != nil {
 			f.mu.Lock()
 			f.failed = err
