@@ -63,10 +63,6 @@ func (c *cluster) deploy(ctx context.Context) error {
 
 // start runs the router, the projector and an executor.
 func (c *cluster) start(ctx context.Context, programs string) error {
-	self, err := os.Executable()
-	if err != nil {
-		return fmt.Errorf("find this program: %w", err)
-	}
 	kafka := []string{"--brokers", strings.Join(c.brokers, ","), "--prefix", c.prefix, "--log-level", "warn"}
 	for _, role := range []string{"router", "projector"} {
 		ops, err := rig.FreeAddr()
@@ -90,6 +86,48 @@ func (c *cluster) start(ctx context.Context, programs string) error {
 		if err := ready(ctx, "http://"+ops+"/readyz"); err != nil {
 			return fmt.Errorf("%s: %w", role, err)
 		}
+	}
+	return c.work()
+}
+
+// startDev runs `leat dev` with an executor beside it, and deploys the workflow.
+func startDev(ctx context.Context, programs string) (c *cluster, err error) {
+	c = new(cluster)
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, c.stop())
+		}
+	}()
+	if c.dir, err = os.MkdirTemp("", "leat-bench-door-dev-*"); err != nil {
+		return c, fmt.Errorf("make a folder for leat dev: %w", err)
+	}
+	kafka, err := rig.FreeAddr()
+	if err != nil {
+		return c, err
+	}
+	api, err := rig.FreeAddr()
+	if err != nil {
+		return c, err
+	}
+	c.brokers, c.api = []string{kafka}, "http://"+api
+	args := []string{"dev", "--data", filepath.Join(c.dir, "data"), "--kafka", kafka, "--http", api, "--workers", "127.0.0.1:0"}
+	if err := c.run(dev, filepath.Join(programs, "leat"), args...); err != nil {
+		return c, err
+	}
+	if err := ready(ctx, c.api+"/api/v1/status"); err != nil {
+		return c, fmt.Errorf("leat dev: %w", err)
+	}
+	if err := c.deploy(ctx); err != nil {
+		return c, fmt.Errorf("deploy on leat dev: %w", err)
+	}
+	return c, c.work()
+}
+
+// work runs an executor.
+func (c *cluster) work() error {
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find this program: %w", err)
 	}
 	return c.run("executor", self, workCommand, strings.Join(c.brokers, ","), c.prefix)
 }

@@ -34,9 +34,12 @@ type crowdTask struct {
 }
 
 // operation is what is measured: one of them, on one type. n is never the same twice.
+// turns is how much longer than others its turns are: what takes longer and costs
+// more in other processes needs more of them for the same certainty.
 type operation struct {
-	name string
-	run  func(ctx context.Context, c *client.Client, crowd crowd, n int) error
+	name  string
+	turns time.Duration
+	run   func(ctx context.Context, c *client.Client, crowd crowd, n int) error
 }
 
 // crowd is one of the two sides.
@@ -46,10 +49,10 @@ type crowd struct {
 }
 
 var operations = []operation{
-	{"wait", func(ctx context.Context, c *client.Client, of crowd, n int) error {
+	{"wait", 3, func(ctx context.Context, c *client.Client, of crowd, n int) error {
 		return waitFor(ctx, c, n, client.StartRequest{Type: of.workflowType, Input: crowdInput{Wait: true, N: n}})
 	}},
-	{"get", func(ctx context.Context, c *client.Client, of crowd, n int) error {
+	{"get", 1, func(ctx context.Context, c *client.Client, of crowd, n int) error {
 		key := crowdKey(n * 7919 % of.size) // all over the crowd
 		s, err := c.Get(ctx, of.workflowType, key, client.GetOptions{})
 		if err == nil && s.Key != key {
@@ -57,7 +60,7 @@ var operations = []operation{
 		}
 		return err
 	}},
-	{"history", func(ctx context.Context, c *client.Client, of crowd, _ int) error {
+	{"history", 1, func(ctx context.Context, c *client.Client, of crowd, _ int) error {
 		list, err := c.History(ctx, of.workflowType, longKey(of.size), client.HistoryRequest{})
 		if err == nil && len(list) != longHistory {
 			err = fmt.Errorf("a history has %d events, want %d", len(list), longHistory)
@@ -102,6 +105,7 @@ type spell struct {
 // compare lets the crowds take turns with one operation. Each has a client.
 func (t *crowdTask) compare(ctx context.Context, op operation, api string) (CrowdResult, error) {
 	sides := [2]crowd{{fewType, t.Few}, {manyType, t.Many}}
+	turn := t.Turn * op.turns
 	var clients [2]*client.Client
 	for i := range clients {
 		var err error
@@ -109,7 +113,7 @@ func (t *crowdTask) compare(ctx context.Context, op operation, api string) (Crow
 			return CrowdResult{}, err
 		}
 		defer clients[i].Close()
-		if err := atOnce(ctx, func(ctx context.Context, n int) error { return op.run(ctx, clients[i], sides[i], n) }, t.Turn, nil); err != nil {
+		if err := atOnce(ctx, func(ctx context.Context, n int) error { return op.run(ctx, clients[i], sides[i], n) }, turn, nil); err != nil {
 			return CrowdResult{}, err // warm
 		}
 	}
@@ -125,7 +129,7 @@ func (t *crowdTask) compare(ctx context.Context, op operation, api string) (Crow
 			}
 			runtime.GC() // what the other side left is not this side's cost
 			own, n := rig.OwnTime(), len(total[i].took)
-			if err := atOnce(ctx, func(ctx context.Context, n int) error { return op.run(ctx, clients[i], sides[i], n) }, t.Turn, &total[i].took); err != nil {
+			if err := atOnce(ctx, func(ctx context.Context, n int) error { return op.run(ctx, clients[i], sides[i], n) }, turn, &total[i].took); err != nil {
 				return CrowdResult{}, err
 			}
 			own = rig.OwnTime() - own

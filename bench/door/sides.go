@@ -19,7 +19,8 @@ const (
 	projector = "projector"
 )
 
-var sides = []string{bare, direct, projector}
+// dev is the direct way on the broker of `leat dev`.
+const dev = "dev"
 
 // number is input and output of a workflow.
 type number struct {
