@@ -79,8 +79,8 @@ func (r *Reader) ReadTo(ctx context.Context, p TopicPartition, from, end int64, 
 	return r.read(ctx, p, Range{from, end}, visit)
 }
 
-// nearBytes is a batch or a few of those that a busy router writes.
-const nearBytes = 32 << 10
+// nearBytes is some dozens of events, or one batch where batches are larger.
+const nearBytes = 8 << 10
 
 // ReadNear is [Reader.ReadTo] for who finds what it wants near from and stops
 // there by an error of visit: it fetches little at a time, where ReadTo fetches a
