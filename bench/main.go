@@ -105,7 +105,7 @@ func parse(args []string) (options, error) {
 	flags.IntVar(&o.rounds, "rounds", 2, "how often engine and bare loop take turns")
 	flags.IntVar(&o.parts, "partitions", 8, "of every topic")
 	flags.StringVar(&o.profile, "profile", "", "directory for CPU profiles of workflow3, one a turn, and of neighbours, one a case")
-	flags.StringVar(&o.programs, "programs", "bin", "folder with the router and the projector that door measures")
+	flags.StringVar(&o.programs, "programs", "bin", "folder with the programs that door measures: router, projector and leat")
 	flags.DurationVar(&o.warm, "warm", 30*time.Second, "how long door warms the broker up")
 	flags.StringVar(&o.crowd, "crowd", "1000,100000", "door: two numbers of finished instances, beside which waits and reads are compared; none leaves it out")
 	flags.StringVar(&o.leat, "leat", "bin/leat", "program that dev measures")

@@ -134,7 +134,7 @@ func (c *cluster) work() error {
 
 func (c *cluster) run(name, path string, args ...string) error {
 	cmd := exec.Command(path, args...)
-	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
+	cmd.Stderr = os.Stderr // on standard output leat dev greets its user
 	p := &program{name: name, cmd: cmd, done: make(chan error, 1)}
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start %s, which `make build` makes: %w", path, err)
