@@ -12,22 +12,21 @@
 //
 //  1. What only parents and children say to each other: a child that is there
 //     already, an end that was asked for by somebody else (child.go).
-//  2. A timer: of the retention (retention.go), or the statechart's.
+//  2. A timer: of the retention (life.go), or the statechart's.
 //  3. What is refused without a look at the statechart (refuse): a command that was
-//     decided before (seen.go), one that is based on an old sequence
-//     (isolation.go), an instance or a version that is not there, a payload that
-//     is too large (limits.go).
+//     decided before, one that is based on an old sequence, an instance or a
+//     version that is not there, a payload that is too large (refuse.go).
 //  4. What has to wait: an instance that is paused, or that has an incident, holds
-//     signals and results until it goes on (hold.go, behind.go).
+//     signals and results until it goes on (hold.go).
 //  5. The kind of command decides, by its row of the table (commands.go): signals
 //     and reports go to the statechart; pause, cancel and so on act on the life of
-//     the instance (life.go, retry.go); migrate and reset move it to another
-//     version or to its past (evolve.go).
+//     the instance (life.go); migrate and reset move it to another version or to
+//     its past (evolve.go).
 //
 // Whatever reaches the statechart is one call of [fsm.Machine.Step]. A recorder
 // (record.go) turns its effects into events with gapless sequence numbers and
 // causes, tasks, commands to others and the next snapshot, and ends an instance
-// whose history is at its limit (limits.go). Last come what a parent is told of a
+// whose history is at its limit (refuse.go). Last come what a parent is told of a
 // child that was refused, and what the audit keeps (audit.go).
 //
 // # What cannot be decided or written

@@ -3,6 +3,8 @@ package decide
 import (
 	"errors"
 	"fmt"
+	"runtime"
+	"strings"
 
 	"github.com/leat-io/leat/pkg/events"
 	"github.com/leat-io/leat/pkg/fsm"
@@ -193,4 +195,25 @@ func unskippable(h *events.HeldInput, snap *events.Snapshot) string {
 func (r *recorder) parkUnwritten(why *events.Error) {
 	r.unwritten = true
 	r.park(&fsm.Incident{Code: why.Code, Message: why.Message})
+}
+
+// Rescue makes an error of a panic. It stands around what depends on foreign
+// data (reading a command, deciding it, writing what follows), so that a bug
+// there costs one command and not the router, and the next one after it.
+func Rescue(err *error) {
+	if cause := recover(); cause != nil {
+		*err = fmt.Errorf("panic: %v, at %s", cause, panicked())
+	}
+}
+
+// panicked is the place of the panic that is being recovered from.
+func panicked() string {
+	callers := make([]uintptr, 32)
+	frames := runtime.CallersFrames(callers[:runtime.Callers(3, callers)])
+	for {
+		frame, more := frames.Next()
+		if !strings.HasPrefix(frame.Function, "runtime.") || !more {
+			return fmt.Sprintf("%s:%d", frame.File, frame.Line)
+		}
+	}
 }

@@ -90,3 +90,110 @@ type TaskSkippedData struct {
 	NodeID string     `data:"node_id,omitempty"` // worker of the last attempt; absent when there was none
 	Error  *ErrorData `data:",inline"`           // when there is a reason to give
 }
+
+// The event types of the statechart, of what tasks wait for, of compensation and of incidents.
+const (
+	EventDependencyResolved    EventType = "dependency.resolved"
+	EventDependencyFailed      EventType = "dependency.failed"
+	EventStateTransitioned     EventType = "state.transitioned"
+	EventCompensationStarted   EventType = "compensation.started"
+	EventCompensationCompleted EventType = "compensation.completed"
+	EventCompensationFailed    EventType = "compensation.failed"
+	EventResourceAllocated     EventType = "resource.allocated"
+	EventResourceReleased      EventType = "resource.released"
+	EventErrorOccurred         EventType = "error.occurred"
+)
+
+func chartKinds() []EventKind {
+	return []EventKind{
+		{EventDependencyResolved, "All that a task needs has ended as it must: the task can begin.", DependencyResolvedData{}, ""},
+		{EventDependencyFailed, "A task that another one needs did not end as it must.", DependencyFailedData{}, ""},
+		{
+			EventStateTransitioned, "A transition was taken, a signal was taken without one, a timer was over, an `emit` action published an event, or the instance was migrated.",
+			StateTransitionedData{},
+			"The data of the signal or of the `emit` action; of a migration, its mapping of states.",
+		},
+		{EventCompensationStarted, "The instance began to undo its completed tasks.", CompensationStartedData{}, ""},
+		{EventCompensationCompleted, "All that was to be undone is undone.", nil, ""},
+		{EventCompensationFailed, "A task that undoes another failed for good: the instance waits for an operator.", CompensationFailedData{}, ""},
+		{EventResourceAllocated, "A task that waited for a resource limit got its slot.", ResourceAllocatedData{}, ""},
+		{EventResourceReleased, "Reserved: no router writes it. A slot is free when its task has ended.", nil, ""},
+		{EventErrorOccurred, "An input could not be decided: the instance waits with an incident.", ErrorOccurredData{}, "The payload of the input, unless it was the start, whose payload `workflow.created` has."},
+	}
+}
+
+// TaskRef names a task that waits.
+type TaskRef struct {
+	TaskID     UUID   `data:"task_id"`    // id of the task
+	Task       string `data:"task"`       // name of the task; human.task of a human task, workflow.start of a child workflow
+	Invocation string `data:"invocation"` // invocation of the definition that asks for it
+}
+
+// DependencyResolvedData is the data of dependency.resolved.
+type DependencyResolvedData struct {
+	TaskRef
+	Needs []string `data:"needs"` // invocations that it needs
+}
+
+// DependencyFailedData is the data of dependency.failed.
+type DependencyFailedData struct {
+	TaskRef
+	Need      string    `data:"need"`       // invocation that did not end as it must
+	NeedState TaskState `data:"need_state"` // how that one ended
+}
+
+// ResourceAllocatedData is the data of resource.allocated.
+type ResourceAllocatedData struct {
+	TaskRef
+	Resource string `data:"resource"` // name of the resource limit
+}
+
+// StateTransitionedData is the data of state.transitioned. It is empty for the
+// event of an `emit` action, which the metadata name in domain_event.
+type StateTransitionedData struct {
+	Transition *TransitionData `data:",inline"` // always, but for the event of an `emit` action
+	Migration  *MigrationData  `data:",inline"` // of a migration
+	ByOperator
+}
+
+// TransitionData is a move of the statechart.
+type TransitionData struct {
+	Event   string   `data:"event"`   // event that led to it: a signal, an event of the engine, or migrate
+	Exited  []string `data:"exited"`  // states exited, in order
+	Entered []string `data:"entered"` // states entered, in order
+	Active  []string `data:"active"`  // active states after it
+}
+
+// MigrationData is a move to another version of the definition.
+type MigrationData struct {
+	From int32 `data:"migrated_from"` // version before
+	To   int32 `data:"migrated_to"`   // version after it
+}
+
+// CompensationStartedData is the data of compensation.started.
+type CompensationStartedData struct {
+	Invocations []string `data:"invocations"` // invocations to undo, in order
+	ByOperator
+}
+
+// CompensationFailedData is the data of compensation.failed.
+type CompensationFailedData struct {
+	Invocation string `data:"invocation"` // invocation of the task that undoes
+	TaskID     UUID   `data:"task_id"`    // id of that task
+	ErrorData
+}
+
+// ErrorOccurredData is the data of error.occurred.
+type ErrorOccurredData struct {
+	ErrorData
+	Place     *PlaceData `data:",inline"`             // when a place of the definition is to blame
+	Unwritten bool       `data:"unwritten,omitempty"` // true when what follows could not be decided or written, and no place is to blame
+	Input     string     `data:"input,omitempty"`     // the command that could not be decided, as JSON: command, event, result; absent of a start and of a timer
+}
+
+// PlaceData is a place in a definition file.
+type PlaceData struct {
+	File   string `data:"file"`   // name of the file
+	Line   int32  `data:"line"`   // line, from 1
+	Column int32  `data:"column"` // column, from 1
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 
+	"github.com/leat-io/leat/internal/plain"
 	"github.com/leat-io/leat/pkg/events"
 )
 
@@ -112,7 +113,7 @@ func (s *step) log(a *action) error {
 	}
 	message, isText := value.(string)
 	if !isText {
-		text, err := appendJSON(nil, value)
+		text, err := plain.Append(nil, value)
 		if err != nil {
 			return err
 		}
@@ -224,13 +225,13 @@ func (s *step) evalValue(a *assign) (events.ContextValue, error) {
 	} else {
 		var text json.RawMessage
 		if text, err = s.evalTemplate(a.value); err == nil {
-			value, err = decodeJSON(text)
+			value, err = plain.Decode(text)
 		}
 	}
 	if err != nil {
 		return events.ContextValue{}, err
 	}
-	out, ok := toKind(value, a.kind)
+	out, ok := plain.Value(value, a.kind)
 	if !ok {
 		is := describe(value)
 		if n, ok := value.(int64); ok && a.kind == events.KindDouble {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/leat-io/leat/internal/plain"
 	"github.com/leat-io/leat/pkg/events"
 )
 
@@ -53,8 +54,8 @@ func (c *compiler) fixed(def Assign, kind events.Kind) events.ContextValue {
 		c.errorf(def.Value.Pos, "wrong-kind", "%q is a %s", def.Name, kind)
 		return events.ContextValue{}
 	}
-	value, err := decodeJSON(def.Value.Literal)
-	fixed, ok := toKind(value, kind)
+	value, err := plain.Decode(def.Value.Literal)
+	fixed, ok := plain.Value(value, kind)
 	if err != nil || !ok {
 		c.errorf(def.Value.Pos, "wrong-kind", "%s cannot be assigned to %q, which is a %s", def.Value.Literal, def.Name, kind)
 	}

@@ -2,6 +2,9 @@ package fsm
 
 import (
 	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/leat-io/leat/pkg/events"
@@ -275,4 +278,49 @@ type Retry struct {
 	Jitter       bool          // half to all of the delay, by task id and attempt
 	Retryable    []string      // codes; empty: all that are not in NonRetryable
 	NonRetryable []string
+}
+
+// ParseDuration reads a duration of a definition: numbers with the units ms, s,
+// m, h and d, such as "30s", "1h30m" or "1.5d".
+func ParseDuration(text string) (time.Duration, error) {
+	bad := fmt.Errorf("%q is not a duration: want a number with ms, s, m, h or d, such as 30s", clip(text))
+	rest := text
+	var sum time.Duration
+	for rest != "" {
+		digits := strings.IndexFunc(rest, func(r rune) bool { return (r < '0' || r > '9') && r != '.' })
+		if digits <= 0 {
+			return 0, bad
+		}
+		amount, err := strconv.ParseFloat(rest[:digits], 64)
+		if err != nil {
+			return 0, bad
+		}
+		unit, length := durationUnit(rest[digits:])
+		if length == 0 || amount*float64(unit) > float64(MaxDelay-sum) { // each part, so that the sum cannot overflow
+			return 0, bad
+		}
+		sum += time.Duration(amount * float64(unit))
+		rest = rest[digits+length:]
+	}
+	if text == "" {
+		return 0, bad
+	}
+	return sum, nil
+}
+
+func durationUnit(text string) (time.Duration, int) {
+	switch {
+	case strings.HasPrefix(text, "ms"):
+		return time.Millisecond, 2
+	case strings.HasPrefix(text, "s"):
+		return time.Second, 1
+	case strings.HasPrefix(text, "m"):
+		return time.Minute, 1
+	case strings.HasPrefix(text, "h"):
+		return time.Hour, 1
+	case strings.HasPrefix(text, "d"):
+		return 24 * time.Hour, 1
+	default:
+		return 0, 0
+	}
 }

@@ -9,12 +9,13 @@
 //
 // A [Machine] is compiled from a [Definition] by [Compile]. pkg/definition does
 // both: it reads definitions from YAML and JSON, and brings CEL for [Expressions].
-// The package knows neither. It imports the standard library and pkg/events only.
+// The package knows neither. Besides the standard library it imports
+// pkg/events and internal/plain (values of expressions and their JSON).
 //
 // # Where to look
 //
-// step.go holds Step and the loop; select.go which transitions are enabled;
-// exit_enter.go and history.go what they leave and enter; actions.go what they
-// do; tasks.go, tasks_dag.go, tasks_retry.go and timers.go what they wait for.
+// step.go holds Step and the loop; transitions.go which transitions are enabled,
+// and what they leave and enter; actions.go what they do; tasks.go, tasks_dag.go
+// and timers.go what they wait for; end.go how an instance ends.
 // definition.go is the parsed form, machine.go the compiled one.
 package fsm

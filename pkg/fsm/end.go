@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"slices"
+	"strings"
 
 	"github.com/leat-io/leat/pkg/events"
 )
@@ -173,4 +174,190 @@ func (s *step) undo(among []*invocation, reverse bool) bool {
 	s.emit(CompensationStarted{Invocations: names})
 	s.undoStart()
 	return true
+}
+
+// Stop is how an instance is ended from outside: not by reaching a final state
+// of its definition. The chart keeps the states that it was in.
+type Stop struct {
+	State  events.WorkflowState // failed, cancelled, timeout
+	Error  *events.Error        // why; nil for none
+	AtOnce bool                 // no exit actions, and nothing is undone
+}
+
+// stop ends the instance.
+func (s *step) stop(how Stop) {
+	s.chart.Outcome, s.chart.OutcomeError = how.State, how.Error
+	s.internal, s.external = nil, nil
+	s.running, s.reacted = false, true
+}
+
+// stopped reports whether the instance was ended from outside.
+func (s *step) stopped() bool { return s.chart.Outcome != "" }
+
+// ended reports whether the chart has come to its end, one way or the other.
+func (m *Machine) ended(chart *events.Chart) bool {
+	return chart.Outcome != "" || m.finished(chart.Active)
+}
+
+// Ended reports whether the chart has come to its end: only undoing can go on.
+func (m *Machine) Ended(chart *events.Chart) bool { return m.ended(chart) }
+
+func (s *step) stopping() ending {
+	return ending{state: s.chart.Outcome, err: s.chart.OutcomeError}
+}
+
+// finishStopped is finish for an instance that is ended from outside. Nothing
+// that its exit actions get wrong keeps it from ending.
+func (s *step) finishStopped() {
+	still := append(set(nil), s.config...)
+	outcome := s.stopping()
+	atOnce := s.in.Stop.AtOnce
+	for i := still.prev(len(s.m.states) - 1); i >= 0 && !atOnce; i = still.prev(i - 1) {
+		s.leave(i)
+	}
+	for _, e := range s.internal {
+		if e.cause != nil {
+			s.emit(Logged{Message: "an exit action was given up: " + e.cause.Error()})
+		}
+	}
+	s.internal = nil
+	s.cancelTimers(func(*events.Timer) bool { return true })
+	s.config.clear()
+	undoing := !atOnce && s.begins(&outcome)
+	copy(s.config, still)
+	if undoing {
+		return
+	}
+	s.abandonTasks()
+	s.keepDone(outcome.state)
+	s.end(outcome.state, &outcome)
+}
+
+// abandonTasks cancels every task that is still open.
+func (s *step) abandonTasks() {
+	s.ownTasks()
+	for i := range s.chart.Tasks {
+		t := &s.chart.Tasks[i]
+		if from := t.State; !from.Finished() && t.Attempt > 0 {
+			t.State = events.TaskCancelled
+			s.changed(t, from)
+		}
+	}
+}
+
+// expire ends an instance that has run for as long as it may.
+func (s *step) expire() {
+	s.stop(Stop{State: events.WorkflowTimeout, Error: &events.Error{
+		Code:    CodeLimit,
+		Message: LimitRuntimeSeconds + ": the instance has run for " + s.m.limits.runtime.String(),
+	}})
+}
+
+// isUndoing reports whether a status is of work that is still to be undone:
+// nobody has begun, it is under way, or it has failed and waits for a person.
+func isUndoing(t *events.TaskStatus) bool {
+	return strings.HasPrefix(t.Invocation, compensatePrefix) &&
+		(!t.State.Finished() || t.State == events.TaskFailed || t.State == events.TaskTimeout)
+}
+
+// undoing reports whether anything is still to be undone.
+func (s *step) undoing() bool {
+	return slices.ContainsFunc(s.chart.Tasks, func(t events.TaskStatus) bool { return isUndoing(&t) })
+}
+
+// undoStart issues the first pending undoing task, unless one is under way or
+// has failed; all of them when the definition wants them at once.
+func (s *step) undoStart() {
+	atOnce := s.m.def.Compensation != nil && s.m.def.Compensation.AtOnce
+	for i := 0; i < len(s.chart.Tasks); i++ {
+		t := &s.chart.Tasks[i]
+		switch {
+		case !isUndoing(t) || atOnce && t.State != events.TaskPending:
+			continue
+		case t.State != events.TaskPending:
+			return
+		}
+		inv := s.m.invs[invocationKey(t.StateID, t.Invocation)]
+		input, err := s.evalTemplate(inv.input)
+		if err != nil {
+			s.raiseError(err, errorPos(err, inv.def.Pos))
+			return
+		}
+		s.ownTasks()
+		s.chart.Tasks[i].Input = input
+		s.issue(i, inv)
+		if !atOnce {
+			return
+		}
+	}
+}
+
+// undone goes on behind an undoing task that has ended. One that failed for good
+// stays: a person decides.
+func (s *step) undone(at int) {
+	t := &s.chart.Tasks[at]
+	switch {
+	case isUndoing(t):
+		s.emit(CompensationFailed{TaskID: t.TaskID, Invocation: t.Invocation, Error: t.Error})
+	case !s.m.ended(&s.chart):
+		s.chart.Tasks = slices.Delete(s.chart.Tasks, at, at+1)
+		s.undoOn()
+	}
+}
+
+// undoOn goes on with undoing while the instance itself goes on.
+func (s *step) undoOn() {
+	if s.undoStart(); !s.undoing() {
+		s.emit(CompensationEnded{GoesOn: true})
+	}
+}
+
+// undoNext goes on with undoing after the end: the next task, or the outcome.
+func (s *step) undoNext() {
+	s.internal = nil
+	s.undoStart()
+	for _, e := range s.internal {
+		if e.cause != nil {
+			s.incident = e.cause
+			return
+		}
+	}
+	if s.undoing() {
+		return
+	}
+	outcome := ending{state: events.WorkflowCompleted}
+	if s.stopped() {
+		outcome = s.stopping()
+	} else if final := s.topFinal(); final >= 0 {
+		outcome = s.ending(final)
+	}
+	s.emit(CompensationEnded{})
+	s.cancelTimers(func(*events.Timer) bool { return true })
+	s.chart.Tasks = nil
+	s.end(events.WorkflowCompensated, &outcome)
+}
+
+// afterEnd handles an input to an instance that has reached its end: the undoing
+// of what it did can go on, and a person can have it tried again.
+func (s *step) afterEnd() Effect {
+	undoing := s.undoing()
+	switch {
+	case s.in.Kind == InputRetry && !undoing:
+		return s.reenter()
+	case undoing && s.in.Kind == InputStop && s.in.Stop.AtOnce:
+		s.stop(s.in.Stop)
+		s.finish()
+		return nil
+	case !undoing || s.in.Kind == InputStop || s.in.Kind == InputEvent || s.in.Kind == InputStart:
+		return Ignored{Code: Finished, Message: "the instance has ended"}
+	}
+	s.running = true // so that nothing ends twice
+	switch s.in.Kind {
+	case InputTimer:
+		return s.fire()
+	case InputRetry:
+		return s.retryWaiting()
+	default:
+		return s.report()
+	}
 }

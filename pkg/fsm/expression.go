@@ -2,10 +2,12 @@ package fsm
 
 import (
 	"encoding/json"
-	"math"
+	"errors"
+	"fmt"
 	"slices"
 	"time"
 
+	"github.com/leat-io/leat/internal/plain"
 	"github.com/leat-io/leat/pkg/events"
 )
 
@@ -62,7 +64,7 @@ func (v Vars) Input() (any, error) {
 	s := v.s
 	if !s.inputRead {
 		s.inputRead = true
-		s.input, s.inputErr = decodeJSON(s.chart.Input)
+		s.input, s.inputErr = plain.Decode(s.chart.Input)
 	}
 	return s.input, s.inputErr
 }
@@ -83,7 +85,7 @@ func (v Vars) EventData() (any, error) {
 	}
 	if !e.read {
 		e.read = true
-		e.value, e.err = decodeJSON(e.data)
+		e.value, e.err = plain.Decode(e.data)
 	}
 	return e.value, e.err
 }
@@ -100,7 +102,7 @@ func (v Vars) Payload(name string) (any, bool, error) {
 	if !ok {
 		return nil, false, nil
 	}
-	value, err := decodeJSON(raw)
+	value, err := plain.Decode(raw)
 	return value, true, err
 }
 
@@ -109,7 +111,7 @@ func (v Vars) Result(invocation string) (any, bool, error) {
 	tasks := v.s.chart.Tasks
 	for i := range slices.Backward(tasks) {
 		if tasks[i].Invocation == invocation && tasks[i].State == events.TaskCompleted {
-			value, err := decodeJSON(tasks[i].Result)
+			value, err := plain.Decode(tasks[i].Result)
 			return value, true, err
 		}
 	}
@@ -120,78 +122,6 @@ func (v Vars) Result(invocation string) (any, bool, error) {
 func (v Vars) Active(id string) bool {
 	i, ok := v.s.m.index[id]
 	return ok && v.s.config.has(i)
-}
-
-// toKind makes a value of an instance variable's kind. An integer is a double
-// where there is one that is the same number.
-func toKind(value any, kind events.Kind) (events.ContextValue, bool) {
-	switch v := value.(type) {
-	case string:
-		return events.String(v), kind == events.KindString && len(v) <= events.MaxPayloadLength
-	case int64, json.Number, float64:
-		return toNumber(v, kind)
-	case bool:
-		return events.Boolean(v), kind == events.KindBoolean
-	case []any:
-		return toStrings(v, kind)
-	case map[string]any:
-		return toMap(v, kind)
-	}
-	return events.ContextValue{}, false
-}
-
-// toNumber takes a number of whatever notation for the integer or the double
-// that it is.
-func toNumber(value any, kind events.Kind) (events.ContextValue, bool) {
-	switch v := value.(type) {
-	case int64:
-		if kind == events.KindDouble {
-			return toDouble(v)
-		}
-		return events.Long(v), kind == events.KindLong
-	case json.Number: // such as 9007199254740993.0, which is not a double
-		n, whole := events.ParseWhole(string(v))
-		return events.Long(n), whole && kind == events.KindLong
-	case float64:
-		if kind == events.KindLong && v == math.Trunc(v) && v >= -1<<63 && v < 1<<63 { // 100.0 and 1e2 are integers
-			return events.Long(int64(v)), true
-		}
-		double := events.Double(v)
-		return double, kind == events.KindDouble && double.Validate() == nil
-	}
-	return events.ContextValue{}, false
-}
-
-// toDouble refuses an integer that would become another number.
-func toDouble(n int64) (events.ContextValue, bool) {
-	f := float64(n)
-	return events.Double(f), f < 1<<63 && int64(f) == n
-}
-
-func toStrings(list []any, kind events.Kind) (events.ContextValue, bool) {
-	texts, size := make([]string, len(list)), 0
-	for i, item := range list {
-		text, ok := item.(string)
-		if !ok {
-			return events.ContextValue{}, false
-		}
-		texts[i] = text
-		size += len(text) + 8
-	}
-	return events.Strings(texts), kind == events.KindStrings && size <= events.MaxPayloadLength
-}
-
-func toMap(dict map[string]any, kind events.Kind) (events.ContextValue, bool) {
-	texts, size := make(map[string]string, len(dict)), 0
-	for key, item := range dict {
-		text, ok := item.(string)
-		if !ok {
-			return events.ContextValue{}, false
-		}
-		texts[key] = text
-		size += len(key) + len(text) + 8
-	}
-	return events.Map(texts), kind == events.KindMap && size <= events.MaxPayloadLength
 }
 
 // wantKind is what an assignment to a variable of that kind asks for.
@@ -216,3 +146,144 @@ func wantKind(kind events.Kind) Want {
 
 // nullJSON is the JSON null.
 var nullJSON = json.RawMessage("null")
+
+// errStopped ends what is left of a step that is an incident already.
+var errStopped = errors.New("the step is over")
+
+// eval runs an expression; the error knows where it stands.
+func (s *step) eval(e *expr) (any, error) {
+	if !s.spend(expressionWork+len(e.source)/4, e.pos) || s.incident != nil {
+		return nil, errStopped
+	}
+	value, err := e.program.Eval(Vars{s})
+	if err != nil {
+		return nil, &placed{pos: e.pos, err: err}
+	}
+	return value, nil
+}
+
+func (s *step) evalBool(e *expr) (bool, error) {
+	value, err := s.eval(e)
+	if err != nil {
+		return false, err
+	}
+	ok, isBool := value.(bool)
+	if !isBool {
+		return false, &placed{pos: e.pos, err: fmt.Errorf("the condition is %s, want true or false", describe(value))}
+	}
+	return ok, nil
+}
+
+// evalText is the text that a template yields; a literal stands for itself.
+func (s *step) evalText(t *template) (string, error) {
+	value, err := s.evalAny(t)
+	if err != nil {
+		return "", err
+	}
+	text, ok := value.(string)
+	if !ok {
+		return "", &placed{pos: t.pos, err: fmt.Errorf("%s is not text", describe(value))}
+	}
+	return text, nil
+}
+
+func (s *step) evalAny(t *template) (any, error) {
+	if t.expr != nil {
+		return s.eval(t.expr)
+	}
+	text, err := s.evalTemplate(t)
+	if err != nil {
+		return nil, err
+	}
+	return plain.Decode(text)
+}
+
+// MaxDelay bounds a delay.
+const MaxDelay = 100 * 365 * 24 * time.Hour
+
+func (s *step) evalDelay(d *delay) (time.Duration, error) {
+	if d.expr == nil {
+		return d.fixed, nil
+	}
+	value, err := s.eval(d.expr)
+	if err != nil {
+		return 0, err
+	}
+	wait, isDuration := value.(time.Duration)
+	if text, isText := value.(string); isText {
+		if wait, err = ParseDuration(text); err != nil {
+			return 0, &placed{pos: d.expr.pos, err: err}
+		}
+	} else if !isDuration {
+		return 0, &placed{pos: d.expr.pos, err: fmt.Errorf("%s is not a duration", describe(value))}
+	}
+	if wait > MaxDelay {
+		return 0, &placed{pos: d.expr.pos, err: fmt.Errorf("a delay of %s is out of range", wait)}
+	}
+	return max(wait, 0), nil // a wait until a time that is past is over
+}
+
+// evalTemplate is the JSON that a template yields; nil for no template.
+func (s *step) evalTemplate(t *template) (json.RawMessage, error) {
+	if t == nil {
+		return nil, nil
+	}
+	if s.incident != nil {
+		return nil, errStopped
+	}
+	text := t.literal
+	if text == nil {
+		var err error
+		if text, err = s.appendTemplate(nil, t); err != nil {
+			return nil, &placed{pos: errorPos(err, t.pos), err: err}
+		}
+		s.build(len(text), t.pos)
+	}
+	if bad := s.m.CheckPayload("the value", len(text)); bad != nil {
+		return nil, &placed{pos: t.pos, err: errors.New(bad.Message)}
+	}
+	return text, nil
+}
+
+func (s *step) appendTemplate(b []byte, t *template) ([]byte, error) {
+	var err error
+	switch {
+	case t.expr != nil:
+		value, err := s.eval(t.expr)
+		if err != nil {
+			return b, err
+		}
+		return plain.Append(b, value)
+	case t.literal != nil:
+		return append(b, t.literal...), nil
+	case t.object:
+		b = append(b, '{')
+		for i := range t.fields {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = append(plain.AppendText(b, t.fields[i].name), ':')
+			if b, err = s.appendTemplate(b, t.fields[i].value); err != nil {
+				return b, err
+			}
+			if len(b) > events.MaxPayloadLength {
+				return b, plain.ErrTooLong
+			}
+		}
+		return append(b, '}'), nil
+	default:
+		b = append(b, '[')
+		for i, item := range t.items {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			if b, err = s.appendTemplate(b, item); err != nil {
+				return b, err
+			}
+			if len(b) > events.MaxPayloadLength {
+				return b, plain.ErrTooLong
+			}
+		}
+		return append(b, ']'), nil
+	}
+}

@@ -3,6 +3,7 @@ package fsm
 import (
 	"encoding/json"
 	"fmt"
+	"math/bits"
 	"time"
 
 	"github.com/leat-io/leat/pkg/events"
@@ -278,3 +279,73 @@ func (m *Machine) regionsFinal(active []string) bool {
 
 // within reports whether state i is a descendant of state of.
 func (m *Machine) within(i, of int) bool { return i > of && i < m.states[of].end }
+
+// domain computes appendix D's getTransitionDomain for targets that are not
+// history states.
+func (m *Machine) domain(t *transition, targets []int) int {
+	if t.internal && m.states[t.source].kind == Compound && m.contains(t.source, targets) {
+		return t.source
+	}
+	for i := m.states[t.source].parent; i > root; i = m.states[i].parent {
+		if m.states[i].kind == Compound && m.contains(i, targets) {
+			return i
+		}
+	}
+	return root
+}
+
+func (m *Machine) contains(ancestor int, targets []int) bool {
+	for _, target := range targets {
+		if !m.within(target, ancestor) {
+			return false
+		}
+	}
+	return true
+}
+
+// set is a set of state numbers: one bit each.
+type set []uint64
+
+func newSet(n int) set { return make(set, (n+63)/64) }
+
+func (s set) has(i int) bool { return s[i>>6]&(1<<(i&63)) != 0 }
+func (s set) add(i int)      { s[i>>6] |= 1 << (i & 63) }
+func (s set) remove(i int)   { s[i>>6] &^= 1 << (i & 63) }
+
+func (s set) clear() { clear(s) }
+
+// next is the smallest member that is at least i, or -1.
+func (s set) next(i int) int {
+	if i>>6 >= len(s) {
+		return -1
+	}
+	word := s[i>>6] >> (i & 63) << (i & 63)
+	for w := i >> 6; ; word = s[w] {
+		if word != 0 {
+			return w<<6 + bits.TrailingZeros64(word)
+		}
+		if w++; w == len(s) {
+			return -1
+		}
+	}
+}
+
+// prev is the largest member that is at most i, or -1.
+func (s set) prev(i int) int {
+	for ; i >= 0; i-- {
+		if i&63 == 63 && s[i>>6] == 0 {
+			i -= 63
+			continue
+		}
+		if s.has(i) {
+			return i
+		}
+	}
+	return -1
+}
+
+// anyIn reports whether s holds a number from lo up to but not hi.
+func (s set) anyIn(lo, hi int) bool {
+	i := s.next(lo)
+	return i >= 0 && i < hi
+}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/leat-io/leat/internal/plain"
 	"github.com/leat-io/leat/pkg/events"
 )
 
@@ -352,7 +353,7 @@ func (s *step) raise(e *event) { s.internal = append(s.internal, e) }
 // raiseError tells the chart that an expression failed.
 func (s *step) raiseError(err error, pos Pos) {
 	cause := s.newIncident(CodeExpression, err.Error(), pos)
-	data, _ := appendObject(nil, map[string]any{
+	data, _ := plain.Append(nil, map[string]any{
 		"code": CodeExpression, "message": cause.Message, "line": int64(pos.Line), "col": int64(pos.Col),
 	})
 	s.raise(&event{name: errorExecution, data: data, cause: cause})

@@ -1,13 +1,15 @@
 package fsm
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"hash/fnv"
+	"math/bits"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
+	"github.com/leat-io/leat/internal/plain"
 	"github.com/leat-io/leat/pkg/events"
 )
 
@@ -105,51 +107,6 @@ func (s *step) ownTimers() {
 	}
 }
 
-// ParseDuration reads a duration of a definition: numbers with the units ms, s,
-// m, h and d, such as "30s", "1h30m" or "1.5d".
-func ParseDuration(text string) (time.Duration, error) {
-	bad := fmt.Errorf("%q is not a duration: want a number with ms, s, m, h or d, such as 30s", clip(text))
-	rest := text
-	var sum time.Duration
-	for rest != "" {
-		digits := strings.IndexFunc(rest, func(r rune) bool { return (r < '0' || r > '9') && r != '.' })
-		if digits <= 0 {
-			return 0, bad
-		}
-		amount, err := strconv.ParseFloat(rest[:digits], 64)
-		if err != nil {
-			return 0, bad
-		}
-		unit, length := durationUnit(rest[digits:])
-		if length == 0 || amount*float64(unit) > float64(MaxDelay-sum) { // each part, so that the sum cannot overflow
-			return 0, bad
-		}
-		sum += time.Duration(amount * float64(unit))
-		rest = rest[digits+length:]
-	}
-	if text == "" {
-		return 0, bad
-	}
-	return sum, nil
-}
-
-func durationUnit(text string) (time.Duration, int) {
-	switch {
-	case strings.HasPrefix(text, "ms"):
-		return time.Millisecond, 2
-	case strings.HasPrefix(text, "s"):
-		return time.Second, 1
-	case strings.HasPrefix(text, "m"):
-		return time.Minute, 1
-	case strings.HasPrefix(text, "h"):
-		return time.Hour, 1
-	case strings.HasPrefix(text, "d"):
-		return 24 * time.Hour, 1
-	default:
-		return 0, 0
-	}
-}
-
 // clip shortens foreign text for a message.
 func clip(text string) string {
 	const most = 64
@@ -157,4 +114,210 @@ func clip(text string) string {
 		return events.Cut(text, most) + "…"
 	}
 	return text
+}
+
+// MaxReissues is how many attempts a task may have beyond its retry policy
+// because executors were lost.
+const MaxReissues = 10
+
+// The codes of failures that the engine itself finds. An executor that ends an
+// attempt at its start-to-close timeout says so with the same code; one that is
+// stopped says CodeDrained.
+const (
+	CodeScheduleToStart = "SCHEDULE_TO_START_TIMEOUT"
+	CodeStartToClose    = "START_TO_CLOSE_TIMEOUT"
+	CodeScheduleToClose = "SCHEDULE_TO_CLOSE_TIMEOUT"
+	CodeHeartbeat       = "HEARTBEAT_TIMEOUT"
+	CodeDrained         = "DRAINED"
+)
+
+// fireTask handles a timer of a task.
+func (s *step) fireTask(timer *events.Timer) {
+	at := slices.IndexFunc(s.chart.Tasks, func(t events.TaskStatus) bool { return t.TaskID == timer.TaskID })
+	if at < 0 || s.chart.Tasks[at].State.Finished() {
+		return
+	}
+	inv := s.m.invs[invocationKey(s.chart.Tasks[at].StateID, s.chart.Tasks[at].Invocation)]
+	if inv == nil {
+		return
+	}
+	s.ownTasks()
+	switch timer.Kind {
+	case events.TimerRetry:
+		s.issue(at, inv)
+		s.reacted = true
+		return
+	case events.TimerHeartbeat:
+		s.lost(at, inv)
+	case events.TimerScheduleToStart:
+		s.failAttempt(at, inv, inv.timeout(CodeScheduleToStart, "no executor claimed the attempt in time"), events.TaskTimeout)
+	case events.TimerStartToClose:
+		s.failAttempt(at, inv, inv.timeout(CodeStartToClose, "the attempt did not end in time"), events.TaskTimeout)
+	default:
+		failure := events.Error{Code: CodeScheduleToClose, Message: "the task did not end in time"}
+		if t := &s.chart.Tasks[at]; t.State == events.TaskRetrying && t.Error != nil {
+			failure.Message += "; its last attempt failed with " + t.Error.Error()
+			failure.Message = events.Cut(failure.Message, events.MaxMessageLength)
+		}
+		s.failForGood(at, inv, failure, events.TaskTimeout)
+	}
+	s.proceed(inv)
+}
+
+// timeout is the failure of an attempt that took too long. What may run at most
+// once is not tried again: an executor may still be at it, or about to begin.
+func (inv *invocation) timeout(code, message string) events.Error {
+	if inv.def.Delivery == events.AtMostOnce {
+		return events.Error{Code: code, Message: message + ": its outcome is not known"}
+	}
+	return events.Error{Code: code, Message: message, Retryable: true}
+}
+
+// failed handles a failure that an executor reports.
+func (s *step) failed(at int, inv *invocation, failure events.Error) {
+	switch {
+	case failure.Code == CodeDrained && failure.Retryable:
+		s.reissue(at, inv, failure, events.TaskFailed) // it was the executor that ended, not the work
+	case failure.Code == CodeStartToClose:
+		s.failAttempt(at, inv, failure, events.TaskTimeout)
+	default:
+		s.failAttempt(at, inv, failure, events.TaskFailed)
+	}
+}
+
+// lost handles an executor that went silent.
+func (s *step) lost(at int, inv *invocation) {
+	failure := inv.timeout(CodeHeartbeat, "the executor went silent")
+	if !failure.Retryable {
+		s.failForGood(at, inv, failure, events.TaskFailed)
+		return
+	}
+	s.reissue(at, inv, failure, events.TaskTimeout)
+}
+
+// reissue issues an attempt again that its executor did not finish, whatever the
+// retry policy says.
+func (s *step) reissue(at int, inv *invocation, failure events.Error, final events.TaskState) {
+	planned := int32(1)
+	if inv.def.Retry != nil && inv.def.Retry.MaxAttempts > 1 {
+		planned = inv.def.Retry.MaxAttempts
+	}
+	if t := &s.chart.Tasks[at]; t.Attempt-t.Spent >= planned+MaxReissues {
+		s.failForGood(at, inv, failure, final)
+		return
+	}
+	s.retrying(at, failure, s.clock())
+	s.issue(at, inv)
+}
+
+// failAttempt ends an attempt badly; the retry policy says what follows.
+func (s *step) failAttempt(at int, inv *invocation, failure events.Error, final events.TaskState) {
+	t := &s.chart.Tasks[at]
+	attempt := t.Attempt - t.Spent
+	if attempt >= s.m.limits.attempts || !retries(inv.def.Retry, attempt, &failure) {
+		s.failForGood(at, inv, failure, final)
+		return
+	}
+	wait := max(Backoff(inv.def.Retry, t.TaskID, attempt), s.askedWait(inv.def.Retry))
+	due := events.Instant(s.clock().Add(wait))
+	s.retrying(at, failure, due)
+	s.setTimer(events.Timer{Kind: events.TimerRetry, Due: due, Ref: t.Invocation, TaskID: t.TaskID})
+}
+
+// askedWait is how long the executor asks to wait with the next attempt, as far
+// as the retry policy lets it.
+func (s *step) askedWait(r *Retry) time.Duration {
+	if s.in.Kind != InputResult || s.in.Task == nil {
+		return 0
+	}
+	return min(s.in.Task.RetryAfter, r.longest())
+}
+
+// retrying records a failed attempt that another follows at due.
+func (s *step) retrying(at int, failure events.Error, due time.Time) {
+	t := &s.chart.Tasks[at]
+	for _, kind := range []events.TimerKind{events.TimerScheduleToStart, events.TimerStartToClose, events.TimerHeartbeat} {
+		s.cancelDeadlines(t.TaskID, kind)
+	}
+	from := t.State
+	t.State, t.Error = events.TaskRetrying, &failure
+	s.emit(TaskChanged{
+		TaskID: t.TaskID, StateID: t.StateID, Invocation: t.Invocation, Name: t.Name, From: from, To: t.State,
+		Attempt: t.Attempt, Error: t.Error, NodeID: t.NodeID, RetryAt: due,
+	})
+}
+
+// failForGood ends a task badly and tells the chart.
+func (s *step) failForGood(at int, inv *invocation, failure events.Error, final events.TaskState) {
+	t := &s.chart.Tasks[at]
+	from := t.State
+	t.State, t.Error = final, &failure
+	s.cancelDeadlines(t.TaskID, "")
+	s.changed(t, from)
+	data, _ := plain.Append(nil, map[string]any{
+		"code": failure.Code, "message": failure.Message, "attempt": int64(t.Attempt), "retryable": failure.Retryable,
+	})
+	s.ended(at, inv, &event{name: inv.errorEvent, data: data, invoker: inv})
+}
+
+// retries reports whether another attempt follows the given one.
+func retries(r *Retry, attempt int32, failure *events.Error) bool {
+	switch {
+	case r == nil || r.Policy == events.RetryNone || !failure.Retryable:
+		return false
+	case r.MaxAttempts > 0 && attempt >= r.MaxAttempts:
+		return false
+	case slices.Contains(r.NonRetryable, failure.Code):
+		return false
+	default:
+		return len(r.Retryable) == 0 || slices.Contains(r.Retryable, failure.Code)
+	}
+}
+
+// Backoff is how long to wait after the given attempt failed. With jitter it is
+// between half and all of that, by task id and attempt: the same on each replay
+// and each machine, so nothing here is rounded in a way that machines differ in.
+func Backoff(r *Retry, task events.UUID, attempt int32) time.Duration {
+	most := r.longest()
+	wait := float64(r.Initial)
+	switch r.Policy {
+	case events.RetryLinear:
+		wait *= float64(attempt)
+	case events.RetryExponential:
+		for n := int32(1); n < attempt && wait < float64(most) && r.Factor > 1; n++ {
+			wait *= r.Factor
+		}
+	default: // as long each time
+	}
+	delay := most
+	if wait < float64(most) {
+		delay = time.Duration(wait)
+	}
+	if r.Jitter {
+		half := delay / 2
+		part, _ := bits.Mul64(uint64(half), spread(task, attempt)) //nolint:gosec // waits are not negative
+		delay += time.Duration(part) - half                        //nolint:gosec // at most half
+	}
+	return delay
+}
+
+// longest is the longest wait between two attempts.
+func (r *Retry) longest() time.Duration {
+	if r.Max == 0 {
+		return time.Hour
+	}
+	return r.Max
+}
+
+// spread is a number between 0 and 2^64 for an attempt of a task.
+func spread(task events.UUID, attempt int32) uint64 {
+	h := fnv.New64a()
+	h.Write(task[:])
+	var number [4]byte
+	binary.BigEndian.PutUint32(number[:], uint32(attempt)) //nolint:gosec // attempts are positive
+	h.Write(number[:])
+	x := h.Sum64()
+	x ^= x >> 33 // FNV leaves the last bytes in the low bits
+	x *= 0xff51afd7ed558ccd
+	return x ^ x>>33
 }

@@ -115,9 +115,18 @@ func describe(w *bytes.Buffer, importPath, dir string) error {
 	return nil
 }
 
+// values writes them in the order of their text: in which file one stands is
+// nobody's business outside.
 func values(w *bytes.Buffer, fset *token.FileSet, lists ...[]*doc.Value) {
-	for _, v := range slices.Concat(lists...) {
-		write(w, fset, v.Decl)
+	for _, list := range lists {
+		var all []string
+		for _, v := range list {
+			var one bytes.Buffer
+			write(&one, fset, v.Decl)
+			all = append(all, one.String())
+		}
+		slices.Sort(all)
+		w.WriteString(strings.Join(all, ""))
 	}
 }
 
