@@ -144,10 +144,10 @@ func TestDevIsKilledInTheMiddle(t *testing.T) {
 	rng := dice(t)
 	dir := t.TempDir()
 	args := []string{"run", "--once", "--data", dir, "--review-within", "8s"}
+	p := start(t, "quakes", args...) // after the programs are built, which is not waited for with patience
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	p := start(t, "quakes", args...)
 	for range 2 {
 		addr := kafkaOf(ctx, t, p)
 		w := watch(t, []string{addr}, quakeHistory)
