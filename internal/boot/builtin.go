@@ -49,7 +49,7 @@ func addBuiltins(w *executor.Executor, calls httpcall.Config, withHTTP bool) err
 }
 
 // mcpNotAvailable ends an mcp invocation at once, so that no instance waits for
-// what nobody does.
+// what is not available.
 func mcpNotAvailable(context.Context, *events.Task) (json.RawMessage, error) {
 	return nil, &events.Error{Code: CodeMCPNotAvailable, Message: "this version of Leat does not call MCP tools: make the invocation a task " +
 		"(task: queue.name) of an executor of your own that calls the tool, or serve mcp.call there and not here"}

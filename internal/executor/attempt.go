@@ -31,7 +31,7 @@ type job struct {
 	timer   *time.Timer // claims the task when it runs for long; set by begin
 	claimed bool
 	ended   bool
-	kept    bool            // its partition is given up, and it runs here all the same
+	kept    bool            // its partition is revoked, and it runs here all the same
 	details json.RawMessage // the newest of the handler's heartbeats, nil for none
 
 	claimDurable bool // or the result is
@@ -124,7 +124,7 @@ func (e *Executor) attempt(j *job) {
 
 // onlyHere claims a task that must not run twice and waits until the group's
 // offset is past it: the coordinator accepts that from the partition's owner
-// alone, so nobody else will ever read the task.
+// alone, so no other executor will ever read the task.
 func (e *Executor) onlyHere(j *job) bool {
 	go j.claim() // ends with j.beats, which attempt waits for
 	ok := false
@@ -184,8 +184,8 @@ func (e *Executor) call(j *job) (value json.RawMessage, failure *failed) {
 	return value, nil
 }
 
-// contextOf is the context of j's handler, which knows the task. What runs on
-// after the attempt's time is complained about, since it holds a slot.
+// contextOf is the context of j's handler, which knows the task. A handler
+// that runs on after the attempt's time is logged, since it holds a slot.
 func (e *Executor) contextOf(j *job, task *events.Task) (context.Context, context.CancelFunc) {
 	ctx := context.WithValue(e.handling, attemptKey{}, attempt{task: task, beat: j.tell})
 	most := task.Timeouts.StartToClose
@@ -194,7 +194,7 @@ func (e *Executor) contextOf(j *job, task *events.Task) (context.Context, contex
 	}
 	ctx, cancel := context.WithTimeout(ctx, most)
 	late := time.AfterFunc(most+e.config.stuckAfter, func() {
-		e.config.Logger.Warn("handler goes on after its context has ended, and holds a slot until it returns: let it return when ctx.Done() is closed",
+		e.config.Logger.Warn("handler still runs after its context has ended, and holds a slot until it returns: return when ctx.Done() is closed",
 			taskAttrs(&j.task, slog.Duration("start_to_close", most), slog.Duration("over_by", e.config.stuckAfter))...)
 	})
 	return ctx, func() { late.Stop(); cancel() }

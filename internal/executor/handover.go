@@ -80,7 +80,7 @@ func (in *intake) keepBegun(p *partition) []*job {
 	return claims
 }
 
-// handoverUntil bounds the handover of all partitions that are given up together:
+// handoverUntil bounds the handover of all partitions that are revoked together:
 // the group waits. The executor's lock is held.
 func (in *intake) handoverUntil(now time.Time) time.Time {
 	if now.After(in.handover.Add(handoverTimeout)) {

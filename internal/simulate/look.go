@@ -1,4 +1,4 @@
-package definition
+package simulate
 
 import (
 	"bytes"
@@ -11,7 +11,7 @@ import (
 	"github.com/leat-io/leat/pkg/fsm"
 )
 
-// Look is what a simulation shows of where it stands.
+// Look is what a simulation shows of its state.
 type Look struct {
 	Elapsed  time.Duration // since the start
 	State    events.WorkflowState
@@ -50,7 +50,7 @@ type Handler struct {
 	Reacts  bool // it would change something, without data
 }
 
-// Clone is a second simulation that stands where this one does.
+// Clone is a second simulation in the same state.
 func (s *Simulation) Clone() *Simulation {
 	out := *s // a step never changes the chart that it was given
 	return &out
@@ -76,7 +76,7 @@ func asText(l *line, err error) ([]byte, error) {
 	return bytes.TrimSpace(out.Bytes()), err
 }
 
-// Look says where the simulation stands.
+// Look returns the state of the simulation.
 func (s *Simulation) Look() Look {
 	out := Look{
 		Elapsed: s.now.Sub(epoch), State: s.state, Active: s.chart.Active, Output: s.output, Error: s.failure, Handlers: s.handlers(),
@@ -113,9 +113,9 @@ func (s *Simulation) handlers() []Handler {
 	}
 	var out []Handler
 	seen := make(map[string]bool)
-	c := newChart(s.machine.Definition())
+	states, parent := tree(s.machine.Definition().Root)
 	for _, id := range s.chart.Active {
-		for at := c.states[id]; at != nil; at = c.parent[at] {
+		for at := states[id]; at != nil; at = parent[at] {
 			for _, t := range at.On {
 				for _, name := range t.Events {
 					if seen[name] || fsm.Reserved(name) {
@@ -129,6 +129,20 @@ func (s *Simulation) handlers() []Handler {
 		}
 	}
 	return out
+}
+
+// tree finds the states below root by their ids, and what each is a part of.
+func tree(root *fsm.State) (states map[string]*fsm.State, parent map[*fsm.State]*fsm.State) {
+	states, parent = make(map[string]*fsm.State), make(map[*fsm.State]*fsm.State)
+	var visit func(*fsm.State)
+	visit = func(s *fsm.State) {
+		for _, child := range s.States {
+			states[child.ID], parent[child] = child, s
+			visit(child)
+		}
+	}
+	visit(root)
+	return states, parent
 }
 
 // reacts asks a copy: a step changes nothing of what it was given.
