@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strconv"
 	"time"
 
 	"github.com/leat-io/leat/bench/rig"
@@ -115,7 +116,7 @@ func (c *cluster) templates(ctx context.Context) (t templates, err error) {
 		to    *template
 		turns int
 	}{{&t.short, 0}, {&t.long, longHistory - 3}} {
-		run, err := user.Start(ctx, client.StartRequest{Type: templateType, Key: fmt.Sprint(one.turns), Input: crowdInput{Turns: one.turns}})
+		run, err := user.Start(ctx, client.StartRequest{Type: templateType, Key: strconv.Itoa(one.turns), Input: crowdInput{Turns: one.turns}})
 		if err != nil {
 			return t, err
 		}

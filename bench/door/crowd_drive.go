@@ -38,7 +38,7 @@ type crowdTask struct {
 // more in other processes needs more of them for the same certainty.
 type operation struct {
 	name  string
-	turns time.Duration
+	turns int
 	run   func(ctx context.Context, c *client.Client, crowd crowd, n int) error
 }
 
@@ -105,7 +105,7 @@ type spell struct {
 // compare lets the crowds take turns with one operation. Each has a client.
 func (t *crowdTask) compare(ctx context.Context, op operation, api string) (CrowdResult, error) {
 	sides := [2]crowd{{fewType, t.Few}, {manyType, t.Many}}
-	turn := t.Turn * op.turns
+	turn := t.Turn * time.Duration(op.turns)
 	var clients [2]*client.Client
 	for i := range clients {
 		var err error
