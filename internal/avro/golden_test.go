@@ -70,7 +70,7 @@ func TestGoldenBytesAreWritten(t *testing.T) {
 func TestFingerprints(t *testing.T) {
 	for record, want := range map[string]uint64{
 		"command": 0x92873f30fdbb4b41, "event": 0x7f7a913c59d0527d, "task": 0x7dacb418f561fe30, "outcome": 0x04bc0db66c3a88ec,
-		"snapshot": 0x7779799ab0264cf7, "checkpoint": 0xecbced49acc12a0c, "definition": 0xb3f15c32d07f8d74,
+		"snapshot": 0x7779799ab0264cf7, "cancellation": 0xe63f9b6291faf427, "checkpoint": 0xecbced49acc12a0c, "definition": 0xb3f15c32d07f8d74,
 	} {
 		if got := loaded().current[record].fingerprint; got != want {
 			t.Errorf("%s has fingerprint %016x, want %016x", record, got, want)
