@@ -127,7 +127,7 @@ func goType(of reflect.Type) string { return strings.ReplaceAll(of.String(), "ev
 // fieldComments reads the comments behind the fields of the structs.
 func fieldComments(t *testing.T) map[string]string {
 	t.Helper()
-	files, err := filepath.Glob("../../pkg/events/kinds_*.go")
+	files, err := filepath.Glob("../../pkg/events/kinds*.go")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no files: %v", err)
 	}
