@@ -110,7 +110,7 @@ type TaskStatus struct {
 	TokenHash string `json:"-" wire:"token_hash"` // no JSON shows it
 
 	Repeatable bool  `json:"repeatable,omitempty"` // the claim says that the attempt may be made again
-	Generation int64 `json:"generation,omitempty"` // of the claim, see [TaskResult.Generation]
+	Generation int64 `json:"-" wire:"generation"`  // of the claim, see [TaskResult.Generation]; no history has it
 	// Continuation is what the attempt was put down with, and goes on with. It stays
 	// until the attempt is put down again or ends.
 	Continuation json.RawMessage `json:"continuation,omitempty"`
