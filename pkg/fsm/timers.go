@@ -192,7 +192,12 @@ func (s *step) failed(at int, inv *invocation, failure events.Error) {
 	switch {
 	case failure.Code == CodeDrained && failure.Retryable:
 		s.reissue(at, inv, failure, events.TaskFailed) // it was the executor that ended, not the work
+	case failure.Code == CodeDrained:
+		s.failAttempt(at, inv, s.unknown(at, inv, failure), events.TaskFailed)
 	case failure.Code == CodeStartToClose:
+		if !failure.Retryable {
+			failure = s.unknown(at, inv, failure)
+		}
 		s.failAttempt(at, inv, failure, events.TaskTimeout)
 	default:
 		s.failAttempt(at, inv, failure, events.TaskFailed)
