@@ -49,7 +49,7 @@ func addBuiltins(w *executor.Executor, calls httpcall.Config, withHTTP bool) err
 }
 
 // mcpNotAvailable ends an mcp invocation at once, so that no instance waits for
-// what nobody does. Nothing is claimed for it.
+// what is not available. Nothing is claimed for it.
 type mcpNotAvailable struct{}
 
 // Admit refuses every attempt.

@@ -157,7 +157,7 @@ func domain(e *events.Event, name string) {
 	e.Metadata[events.MetadataDomainEvent] = events.String(name)
 }
 
-// record turns one effect into what it stands for.
+// record turns one effect into events, commands and timers.
 //
 //nolint:cyclop // one case an effect
 func (r *recorder) record(effect fsm.Effect) {
@@ -244,7 +244,7 @@ func (r *recorder) startTask(s fsm.StartTask) {
 		r.starts = append(r.starts, child)
 		return
 	case fsm.InvokeHuman:
-		return // the projector lists it; whoever does it sends the result
+		return // the projector lists it; the person who does it sends the result
 	default:
 	}
 	r.made.Tasks = append(r.made.Tasks, events.Task{

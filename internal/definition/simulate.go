@@ -181,7 +181,7 @@ func (s *Simulation) do(item *Item) (*line, error) {
 	return s.close(l, err)
 }
 
-// line begins what is said of one item.
+// line begins the output of one item.
 func (s *Simulation) line() *line {
 	l := &line{Step: s.steps, Entered: []string{}, Exited: []string{}, Effects: []any{}}
 	s.steps++

@@ -11,7 +11,7 @@ import (
 	"github.com/leat-io/leat/pkg/fsm"
 )
 
-// Look is what a simulation shows of where it stands.
+// Look is what a simulation shows of its state.
 type Look struct {
 	Elapsed  time.Duration // since the start
 	State    events.WorkflowState
@@ -50,7 +50,7 @@ type Handler struct {
 	Reacts  bool // it would change something, without data
 }
 
-// Clone is a second simulation that stands where this one does.
+// Clone is a second simulation in the same state.
 func (s *Simulation) Clone() *Simulation {
 	out := *s // a step never changes the chart that it was given
 	return &out
@@ -76,7 +76,7 @@ func asText(l *line, err error) ([]byte, error) {
 	return bytes.TrimSpace(out.Bytes()), err
 }
 
-// Look says where the simulation stands.
+// Look returns the state of the simulation.
 func (s *Simulation) Look() Look {
 	out := Look{
 		Elapsed: s.now.Sub(epoch), State: s.state, Active: s.chart.Active, Output: s.output, Error: s.failure, Handlers: s.handlers(),

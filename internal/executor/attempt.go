@@ -38,7 +38,7 @@ type job struct {
 	// repeatable says, of what runs at most once, that it may be made again. Only the
 	// attempt's goroutine sets it, before it claims.
 	repeatable bool
-	kept       bool            // its partition is given up, and it runs here all the same
+	kept       bool            // its partition is revoked, and it runs here all the same
 	details    json.RawMessage // the newest of the handler's heartbeats, nil for none
 
 	claimDurable bool // or the result is
@@ -144,7 +144,7 @@ func (e *Executor) conclude(j *job, n ending, ran time.Duration) {
 // claimFirst claims a task that must not run twice and waits until that is
 // durable. One that may not be repeated waits, besides, until the group's offset
 // is past it: the coordinator accepts that from the partition's owner alone, so
-// nobody else will ever read the task. It reports false when the attempt must not
+// no other executor will ever read the task. It reports false when the attempt must not
 // begin here.
 func (e *Executor) claimFirst(j *job) (n ending, ok bool) {
 	go j.claim() // ends with j.beats, which attempt waits for
@@ -219,8 +219,8 @@ func (e *Executor) lifeOf(j *job, task *events.Task) (context.Context, context.C
 }
 
 // contextOf is the context of j's handler. Its time counts from the claim, if that
-// came first, so that the handler ends before the router gives it up. What runs on
-// after the attempt's time is complained about, since it holds a slot.
+// came first, so that the handler ends before the router gives it up. A handler that runs
+// on after the attempt's time is logged, since it holds a slot.
 func (e *Executor) contextOf(j *job, task *events.Task) (context.Context, context.CancelFunc) {
 	life, end := e.lifeOf(j, task)
 	most := task.Timeouts.StartToClose
@@ -233,7 +233,7 @@ func (e *Executor) contextOf(j *job, task *events.Task) (context.Context, contex
 	}
 	ctx, cancel := context.WithTimeout(life, left)
 	late := time.AfterFunc(left+e.config.stuckAfter, func() {
-		e.config.Logger.Warn("handler goes on after its context has ended, and holds a slot until it returns: let it return when ctx.Done() is closed",
+		e.config.Logger.Warn("handler still runs after its context has ended, and holds a slot until it returns: return when ctx.Done() is closed",
 			taskAttrs(&j.task, slog.Duration("start_to_close", most), slog.Duration("over_by", e.config.stuckAfter))...)
 	})
 	return ctx, func() { late.Stop(); cancel(); end() }

@@ -58,7 +58,7 @@ type Config struct {
 	Concurrency    int              // tasks that run at once, over all queues; default 64
 	Limits         map[string]Limit // of a queue ("payments") or of a task ("payments.charge"); others have Concurrency alone
 	ClaimAfter     time.Duration    // how long a task may run before it is claimed; default 50 ms
-	HeartbeatEvery time.Duration    // at most this between signs of life; default a third of the task's own timeout
+	HeartbeatEvery time.Duration    // at most this between heartbeats; default a third of the task's own timeout
 	DrainTimeout   time.Duration    // how long running tasks get when Run's ctx ends; default 20 s
 	CommitEvery    time.Duration    // between commits of the group's offsets; default 200 ms
 	// Admit is asked before every attempt, in front of what [Runner.Admit] says, as
@@ -81,10 +81,10 @@ type Metrics struct {
 	SlotsUsed    func(used, of int)
 }
 
-// Timings that nobody needs to set.
+// Timings that need no setting.
 const (
 	defaultHeartbeat = 30 * time.Second // of a task that names none
-	handoverTimeout  = 2 * time.Second  // for claims when a partition is given up
+	handoverTimeout  = 2 * time.Second  // for claims when a partition is revoked
 	commitTimeout    = 5 * time.Second
 	lastReports      = 5 * time.Second       // for cancelled handlers to return and report
 	giveReportsUp    = time.Second           // for reports that are being written to give up
@@ -267,7 +267,7 @@ func (e *Executor) serve(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// drain waits for the running handlers. Partitions are given up already.
+// drain waits for the running handlers. Partitions are revoked already.
 func (e *Executor) drain(stopReports context.CancelFunc) error {
 	defer e.stopAlarm()
 	ended := make(chan struct{})

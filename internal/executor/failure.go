@@ -16,7 +16,7 @@ import (
 const (
 	CodeFailed    = "TASK_FAILED"        // the handler returned a plain error
 	CodePanic     = "PANIC"              // the handler panicked
-	CodeNoHandler = "NO_HANDLER"         // nobody in this process handles the task's name
+	CodeNoHandler = "NO_HANDLER"         // no handler in this process has the task's name
 	CodeTimeout   = fsm.CodeStartToClose // the attempt took longer than it may; the router says the same when it finds it
 	CodeDrained   = fsm.CodeDrained      // the executor stopped before the handler was done: the router issues the attempt again
 	CodeResult    = "BAD_RESULT"         // the handler's result cannot be written: not JSON, or too large

@@ -81,7 +81,7 @@ func (in *intake) keepBegun(p *partition) []*job {
 	return claims
 }
 
-// handoverUntil bounds the handover of all partitions that are given up together:
+// handoverUntil bounds the handover of all partitions that are revoked together:
 // the group waits. The executor's lock is held.
 func (in *intake) handoverUntil(now time.Time) time.Time {
 	if now.After(in.handover.Add(handoverTimeout)) {
@@ -196,7 +196,7 @@ func (o *offsets) add(offset int64) { o.open = append(o.open, entry{offset: offs
 // begin tells that the task at offset runs here, whatever happens to the partition.
 func (o *offsets) begin(offset int64) { o.highest = max(o.highest, offset) }
 
-// done tells that nobody else needs to look at offset again. It may be said twice.
+// done marks offset as handed over: no executor needs it again. It may be called twice.
 func (o *offsets) done(offset int64) {
 	i := sort.Search(len(o.open), func(i int) bool { return o.open[i].offset >= offset })
 	if i == len(o.open) || o.open[i].offset != offset {

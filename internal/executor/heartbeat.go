@@ -30,8 +30,8 @@ func (e *Executor) detailsOf(j *job) json.RawMessage {
 	return j.details
 }
 
-// heartbeat gives signs of life until the handler has returned: every now and
-// then, and soon after the handler has something to tell.
+// heartbeat sends heartbeats until the handler has returned: regularly, and soon
+// after the handler has new details.
 func (j *job) heartbeat() {
 	if j.lease != nil {
 		j.relay()
@@ -68,8 +68,7 @@ func (j *job) heartbeat() {
 	}
 }
 
-// hasNews takes what the handler has told since the last heartbeat along with one
-// that was due anyway.
+// hasNews adds details that are new since the last heartbeat to a regular one.
 func (j *job) hasNews() bool {
 	select {
 	case <-j.news:

@@ -28,7 +28,7 @@ type intake struct {
 	past   map[shard.Partition]int64 // what was committed here before the partition was closed
 	queued int                       // of this queue, in the executor's queue
 
-	handover time.Time // until when partitions that are given up now are waited for
+	handover time.Time // until when revoked partitions are waited for
 }
 
 // partition is one partition while this executor owns it. A partition that is
@@ -166,7 +166,7 @@ func (in *intake) generation() int64 {
 	return 0
 }
 
-// Process puts tasks into the queue. What is no task goes to the dead letters.
+// Process puts tasks into the queue. What is not a task goes to the dead letter topic.
 func (in *intake) Process(ctx context.Context, b *shard.Batch) error {
 	jobs := make([]*job, 0, len(b.Records))
 	for _, r := range b.Records {
@@ -204,7 +204,7 @@ func (in *intake) Process(ctx context.Context, b *shard.Batch) error {
 
 // deadLetter keeps a record that is no task, unchanged, with the reason.
 func (in *intake) deadLetter(ctx context.Context, r *kafka.Record, reason error) error {
-	in.e.config.Logger.Error("task cannot be read and goes to the dead letters",
+	in.e.config.Logger.Error("task record cannot be read and goes to the dead letter topic",
 		slog.String("topic", r.Topic), slog.Int("partition", int(r.Partition)), slog.Int64("offset", r.Offset), slog.Any("error", reason))
 	dead := kafka.NewDeadLetters(in.e.config.Names.DeadLetters(r.Topic), r, reason)
 	if err := in.e.report.producer.Send(ctx, dead...); err != nil {

@@ -19,7 +19,7 @@ import (
 type reporter struct {
 	config   Config
 	producer *kafka.Producer
-	life     context.Context //nolint:containedctx // ends when the executor gives up writing
+	life     context.Context //nolint:containedctx // ends when the executor stops trying to write
 }
 
 // bounds of trying again to write a report. After giveUp the router's timers have

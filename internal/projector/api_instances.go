@@ -40,7 +40,7 @@ type listOutput struct {
 type getInput struct {
 	InstancePath
 	MinSequence int64  `query:"min_sequence" minimum:"0" doc:"Answer only with this sequence or a newer one: read your writes."`
-	Wait        string `query:"wait" doc:"Without min_sequence: wait for the instance to be finished, for at most this long; the answer is where it stands then, finished or not, and 404 if it is not there. With min_sequence: how long to wait for that, 10s when absent. A duration such as 500ms or 30s, at most 60s."`
+	Wait        string `query:"wait" doc:"Without min_sequence: wait for the instance to be finished, for at most this long; the answer is its state then, finished or not, and 404 if there is none. With min_sequence: how long to wait for that, 10s when absent. A duration such as 500ms or 30s, at most 60s."`
 }
 
 type getOutput struct {

@@ -88,11 +88,11 @@ func searchFix(name string, kinds map[string]events.Kind) string {
 	}
 }
 
-// maxCounted bounds the instances that one count with conditions looks at.
+// maxCounted bounds the instances that one count with conditions reads.
 const maxCounted = 500_000
 
 // countWhere counts the instances of a type that satisfy the conditions. Partial
-// says that there are more than it may look at.
+// says that there are more than it may read.
 func countWhere(db *store.DB, workflowType string, conditions []where, most int) (c Counts, partial bool, err error) {
 	c = Counts{Workflow: map[events.WorkflowState]int64{}, State: map[string]int64{}}
 	l := lister{db: db, filter: Filter{Type: workflowType, Where: conditions, Oldest: true, Limit: -1}, left: most}

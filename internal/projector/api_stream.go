@@ -20,7 +20,7 @@ import (
 
 const (
 	streamPage   = 100              // events in memory for one follower
-	streamWrite  = 10 * time.Second // a follower that takes nothing for so long is given up
+	streamWrite  = 10 * time.Second // a follower that takes nothing for so long is disconnected
 	streamQuiet  = 15 * time.Second // a comment is sent at least so often
 	streamFormat = "text/event-stream"
 )

@@ -9,14 +9,14 @@ import (
 	"github.com/leat-io/leat/pkg/events"
 )
 
-// Fact is an event of a history and where it stands on its topic.
+// Fact is an event of a history and its place on its topic.
 type Fact struct {
 	events.Event
 	Partition int32 `json:"partition"`
 	Offset    int64 `json:"offset"`
 }
 
-// factHeader is what stands before the event in a row.
+// factHeader precedes the event in a row.
 const factHeader = 4 + 8
 
 func encodeFact(partition int32, offset int64, raw []byte) []byte {
@@ -86,7 +86,7 @@ func headOf(db *store.DB, workflowType string, id events.UUID) (int64, error) {
 	return sequence, err
 }
 
-// forgottenMark stands behind the sequence of an instance that is forgotten.
+// forgottenMark follows the sequence of an instance that is forgotten.
 const forgottenMark = 'f'
 
 func (h *head) encode() []byte {

@@ -9,7 +9,7 @@ import (
 
 // hub wakes those who wait for news of an instance. It carries no news itself:
 // who is woken reads the views, so that nothing is lost, no queue grows, and a
-// slow reader holds up nobody but itself.
+// slow reader holds up only itself.
 type hub struct {
 	mu      sync.Mutex
 	waiting map[name]map[*waiter]bool

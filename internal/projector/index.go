@@ -184,8 +184,8 @@ type lister struct {
 	visit  func(*instance) // takes what is found, instead of the page
 	page   []*instance
 	bytes  int    // of the snapshots in page, as they are sent
-	read   int    // bytes of the rows that were looked at for the page
-	last   []byte // key of the newest item, or of the last one looked at
+	read   int    // bytes of the rows that were read for the page
+	last   []byte // key of the newest item, or of the last one read
 	next   []byte // nil while there is room
 }
 

@@ -53,7 +53,7 @@ type Projector struct {
 	hub      hub
 	handler  http.Handler
 	skipped  atomic.Int64
-	stopping chan struct{} // closed when Run ends: nobody waits any longer
+	stopping chan struct{} // closed when Run ends: requests stop waiting
 	changed  chan struct{} // definitions came in
 
 	// live is what Run has open. It is held for reading while it is used.

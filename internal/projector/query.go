@@ -108,7 +108,7 @@ func (p *Projector) await(ctx context.Context, r ref, f Freshness, at look) erro
 	return tooLate(r, wanted, timeout, sequence)
 }
 
-// lookUntil looks at r until that is enough, at first and whenever there is news of
+// lookUntil reads r until that is enough, at first and whenever there is news of
 // r, and reports whether it was in time. An instance that is forgotten is an error.
 func (p *Projector) lookUntil(ctx context.Context, r ref, timeout time.Duration, enough func(*store.DB, events.UUID, *instance) (bool, error)) (inTime bool, err error) {
 	w := p.hub.watch(r.names()...)

@@ -66,7 +66,7 @@ func appendNumber(key []byte, f float64) []byte {
 	return binary.BigEndian.AppendUint64(append(key, searchNumber), bits)
 }
 
-// appendValues lists prefix followed by each value that v stands for.
+// appendValues lists prefix followed by each value of v.
 func appendValues(prefix []byte, v events.ContextValue) (keys [][]byte) {
 	key := func() []byte { return bytes.Clone(prefix) }
 	text := func(s string) []byte { return appendText(append(key(), searchText), clipText(s)) }

@@ -61,7 +61,7 @@ func (w *worker) Open(ctx context.Context, p shard.Partition, _ int64) (next int
 		w.stop(err)
 		return 0, err
 	case stored && at.next < bounds.Start:
-		w.config.Logger.LogAttrs(ctx, slog.LevelWarn, "log begins behind what is folded: records are missing from the views",
+		w.config.Logger.LogAttrs(ctx, slog.LevelWarn, "log begins after the last record that was folded: records are missing from the views",
 			slog.String("topic", p.Topic), slog.Int("partition", int(p.Partition)),
 			slog.Int64("folded_to", at.next), slog.Int64("log_start", bounds.Start))
 	}

@@ -189,7 +189,7 @@ func (o *Outcome) Validate() error {
 	)
 }
 
-// checkInstance holds together what is said of the instance.
+// checkInstance checks that key and id name the same instance.
 func (o *Outcome) checkInstance() error {
 	switch {
 	case o.InstanceSequence < 0:

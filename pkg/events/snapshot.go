@@ -143,7 +143,7 @@ func TimerKinds() []TimerKind {
 	}
 }
 
-// Timer is something that happens by itself at Due. The router's store orders
+// Timer is something that fires at Due. The router's store orders
 // timers by due time, then by instance, then by ID.
 type Timer struct {
 	ID     int64           `json:"id"` // ordinal, unique within the instance, rising in the order of setting

@@ -51,7 +51,7 @@ type Timeouts struct {
 	ScheduleToStart time.Duration `json:"schedule_to_start"` // from issue to claim, of one attempt
 	StartToClose    time.Duration `json:"start_to_close"`    // from claim to result, of one attempt
 	ScheduleToClose time.Duration `json:"schedule_to_close"` // from first issue to the end, all attempts
-	Heartbeat       time.Duration `json:"heartbeat"`         // between two signs of life of a claimed attempt
+	Heartbeat       time.Duration `json:"heartbeat"`         // between two heartbeats of a claimed attempt
 }
 
 // Validate checks every field. The error is a [FieldError].
@@ -84,7 +84,7 @@ func (t *Task) Validate() error {
 // checkQueue wants what topics.QueueOf gives, and a legal topic name with it.
 func (t *Task) checkQueue() error {
 	if queue, _, _ := strings.Cut(t.TaskName, "."); queue != t.Queue {
-		return fieldErrorf("queue", "%q is not what stands before the first dot of task_name %q", clip(t.Queue), clip(t.TaskName))
+		return fieldErrorf("queue", "%q is not the part of task_name %q before the first dot", clip(t.Queue), clip(t.TaskName))
 	}
 	return CheckQueue("queue", t.Queue)
 }
@@ -137,7 +137,7 @@ type TaskResult struct {
 	HeartbeatDetails json.RawMessage `json:"heartbeat_details,omitempty"`
 
 	// Token is that of the task record, which shows that the report comes from
-	// somebody who was given the attempt.
+	// an executor that was given the attempt.
 	Token string `json:"-" wire:"token"` // no history and no view shows it
 
 	// Repeatable says, in the claim of an attempt that may run at most once, that it
@@ -288,12 +288,12 @@ func (e *Error) Validate() error {
 // Error makes the data usable as a Go error: "CODE: message".
 func (e *Error) Error() string { return e.Code + ": " + e.Message }
 
-// An attempt belongs to whoever has its token. Only the task
+// An attempt belongs to the holder of its token. Only the task
 // record, or the start of the child workflow that works on it, carries it: the
 // snapshot keeps a hash, so that nothing that shows an instance can give the
 // attempt away.
 
-// tokenLength is how many bytes of a token, and of its hash, are kept: nobody
+// tokenLength is how many bytes of a token, and of its hash, are kept: no one
 // guesses 128 bits.
 const tokenLength = 16
 

@@ -12,7 +12,7 @@ import (
 )
 
 // DefaultHeartbeat is how long a claimed attempt may be silent when its
-// definition does not say. Executors beat by themselves, several times as often.
+// definition does not say. Executors send heartbeats several times as often.
 const DefaultHeartbeat = 30 * time.Second
 
 // invokeAll starts what the states entered in this macrostep ask for, and goes
@@ -94,7 +94,7 @@ func (s *step) dispatch(at int, inv *invocation) {
 	})
 	s.arm(at, events.TimerScheduleToStart, inv.timeouts.ScheduleToStart)
 	if inv.def.Kind == InvokeWorkflow {
-		s.arm(at, events.TimerStartToClose, inv.timeouts.StartToClose) // nobody claims it
+		s.arm(at, events.TimerStartToClose, inv.timeouts.StartToClose) // it is never claimed
 	}
 	if t := &s.chart.Tasks[at]; t.Attempt > t.Spent+1 {
 		return
@@ -272,7 +272,7 @@ func (s *step) complete(at int, inv *invocation, result json.RawMessage) {
 	s.ended(at, inv, &event{name: inv.doneEvent, data: result, invoker: inv})
 }
 
-// ended tells the chart that a task has ended for good, and forgets the task
+// ended notifies the chart of the final end of a task, and forgets the task
 // when no state and no undoing needs it.
 func (s *step) ended(at int, inv *invocation, e *event) {
 	active := s.config.has(inv.state)

@@ -13,7 +13,7 @@ import (
 	"github.com/leat-io/leat/pkg/events"
 )
 
-// fire handles a timer that is due. The clock stands at its due time.
+// fire handles a timer that is due. The time of the step is its due time.
 func (s *step) fire() Effect {
 	at := slices.IndexFunc(s.chart.Timers, func(t events.Timer) bool { return t.ID == s.in.TimerID })
 	if at < 0 {

@@ -34,7 +34,7 @@ type Env struct {
 	routing  *process
 	handlers map[string]executor.Handler
 	calls    calls
-	working  *process   // runs the handlers; nil while nobody needs them
+	working  *process   // runs the handlers; nil while they are not needed
 	others   []*process // of Run
 	types    []string   // that were deployed here
 }
@@ -42,7 +42,7 @@ type Env struct {
 // Start starts an engine for the test and its subtests, in real time: a broker on
 // a free port of this machine, a router, and an executor with the handlers of
 // [Env.Handle]. It works when Start returns, and is gone when the test has ended.
-// Nothing is kept. Engines know nothing of each other: tests may run in parallel.
+// Nothing is kept. Engines are independent of each other: tests may run in parallel.
 func Start(t testing.TB) *Env {
 	t.Helper()
 	return start(t, nil)
@@ -126,7 +126,7 @@ func (e *Env) settle(ready func() error) {
 	}
 }
 
-// process is something that runs until it is told to end.
+// process is something that runs until it is stopped.
 type process struct {
 	stop  context.CancelFunc
 	ended chan struct{}
