@@ -128,6 +128,9 @@ var invocationFields = []string{
 	"delivery", "onDone", "onError", "description",
 }
 
+// mcpCall is the task of which every call of an MCP tool is one.
+const mcpCall = "mcp.call"
+
 // invocation reads one invocation; id is its default name.
 func (r *reader) invocation(n *node, id string, dag bool) *fsm.Invocation {
 	known := invocationFields
@@ -161,7 +164,13 @@ func (r *reader) invocation(n *node, id string, dag bool) *fsm.Invocation {
 	inv.Priority = choice(r, n.get("priority"), "priority",
 		events.PriorityNormal, events.PriorityLow, events.PriorityHigh, events.PriorityCritical, events.PriorityUrgent)
 	inv.Semantics = choice(r, n.get("semantics"), "semantics", events.Await, events.FireAndForget, events.AsyncAwait)
-	inv.Delivery = choice(r, n.get("delivery"), "delivery", events.AtLeastOnce, events.AtMostOnce)
+	inv.Delivery = events.AtLeastOnce
+	if inv.Kind == fsm.InvokeMCP {
+		inv.Delivery = events.AtMostOnce // nobody knows what a tool does twice
+	}
+	if given := n.get("delivery"); given != nil {
+		inv.Delivery = choice(r, given, "delivery", events.AtLeastOnce, events.AtMostOnce)
+	}
 	for _, item := range list(n.get("needs")) {
 		inv.Needs = append(inv.Needs, r.need(item))
 	}
@@ -187,12 +196,20 @@ func (r *reader) callee(inv *fsm.Invocation, n *node) {
 	switch given[0] {
 	case "task":
 		inv.Task, inv.Input = r.taskName(body), input.Value
+		if inv.Task == mcpCall { // a call whose tool is computed
+			inv.Kind = fsm.InvokeMCP
+		}
 	case "mcp":
-		inv.Kind, inv.Task = fsm.InvokeMCP, "mcp.call"
-		r.fields(body, "mcp", "tool", "subsystem")
+		inv.Kind, inv.Task = fsm.InvokeMCP, mcpCall
+		r.fields(body, "mcp", "tool", "subsystem", "require")
 		r.require(body, "tool")
+		if require := body.get("require"); r.boolean(require, "mcp.require") {
+			if body.get("subsystem") == nil {
+				r.errorf(require.pos, "missing-field", "mcp.require binds the call to one subsystem: it needs %q", "subsystem")
+			}
+		}
 		input.Name = "arguments"
-		inv.Input = object(n.pos, r.part(body, "tool", r.fixed), r.part(body, "subsystem", r.fixed), input)
+		inv.Input = object(n.pos, r.part(body, "tool", r.fixed), r.part(body, "subsystem", r.fixed), r.loose(body, "require"), input)
 	case "http":
 		inv.Kind, inv.Task = fsm.InvokeHTTP, "http.call"
 		r.http(body)
