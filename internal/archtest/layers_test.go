@@ -127,6 +127,11 @@ var layers = map[string]layer{
 			" internal/cli/input internal/cli/output internal/cli/session",
 		outside: "github.com/spf13/cobra",
 	},
+	"internal/cli/mcp": {
+		inside: "pkg/client pkg/events internal/boot/ops internal/mcp/catalog internal/mcp/directory internal/mcp/register internal/problem" +
+			" internal/cli/input internal/cli/output internal/cli/session",
+		outside: "github.com/spf13/cobra",
+	},
 	"internal/cli/schedule": {
 		inside:  "pkg/client pkg/events internal/problem internal/schedule internal/cli/input internal/cli/output internal/cli/session",
 		outside: "github.com/spf13/cobra go.yaml.in/yaml/v3",

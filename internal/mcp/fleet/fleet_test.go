@@ -437,7 +437,9 @@ func TestLimits(t *testing.T) {
 // A tool that cannot be used is refused alone.
 func TestARefusedTool(t *testing.T) {
 	w, server := newWorld(t), newMCPServer(t, "read")
-	server.set(func() { server.raw = []string{`{"name":"bomb","inputSchema":{"type":"object","properties":{"a":{"$ref":"#/properties/a"}}}}`} })
+	server.set(func() {
+		server.raw = []string{`{"name":"bomb","inputSchema":{"type":"object","properties":{"a":{"$ref":"#/properties/a"}}}}`}
+	})
 	w.register(events.MCPSubsystem{SubsystemID: "files", HTTP: server.URL})
 	f, _ := w.run(func(*Config) {})
 	w.approve("files", "read")
