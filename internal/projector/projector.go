@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/leat-io/leat/internal/kafka"
+	"github.com/leat-io/leat/internal/projector/views"
 	"github.com/leat-io/leat/internal/registry"
 	"github.com/leat-io/leat/internal/shard"
 	"github.com/leat-io/leat/internal/store"
@@ -67,8 +67,8 @@ type Projector struct {
 	mu        sync.Mutex   // guards what follows
 	started   bool         // the types that were there at the start are known
 	shard     *shard.Shard // nil before there is one
-	sources   map[string]source
-	positions map[shard.Partition]position
+	sources   map[string]views.Source
+	positions map[shard.Partition]views.Position
 	pending   map[shard.Partition]bool // still to be read up to the end seen at start
 	followers int
 	waits     int
@@ -94,8 +94,8 @@ func New(c Config) (*Projector, error) {
 		registry:  registry.New(registry.Config{Kafka: c.Kafka, Names: c.Names, Logger: c.Logger}),
 		stopping:  make(chan struct{}),
 		changed:   make(chan struct{}, 1),
-		sources:   make(map[string]source),
-		positions: make(map[shard.Partition]position),
+		sources:   make(map[string]views.Source),
+		positions: make(map[shard.Partition]views.Position),
 		pending:   make(map[shard.Partition]bool),
 	}
 	p.registry.Subscribe(func() {
@@ -195,7 +195,7 @@ func (p *Projector) open(ctx context.Context) error {
 		p.config.Logger.LogAttrs(ctx, slog.LevelWarn, "cannot reach kafka, trying again", slog.Any("error", err))
 		kafka.Pause(ctx, retryEvery)
 	}
-	db, err := store.Open(store.Options{Dir: p.config.Dir, Layout: layout, Identity: cluster, Logger: p.config.Logger})
+	db, err := store.Open(store.Options{Dir: p.config.Dir, Layout: views.Layout, Identity: cluster, Logger: p.config.Logger})
 	if err != nil {
 		return err
 	}
@@ -231,7 +231,7 @@ func (p *Projector) serve(ctx context.Context) error {
 	for ctx.Err() == nil {
 		p.reset()
 		w := &worker{
-			Projector: p, folder: &folder{db: p.live.db}, reader: p.live.reader, opener: make(chan struct{}, openersAtOnce),
+			Projector: p, folder: &views.Folder{DB: p.live.db}, reader: p.live.reader, opener: make(chan struct{}, openersAtOnce),
 		}
 		err := w.run(ctx)
 		var again *againError
@@ -243,7 +243,7 @@ func (p *Projector) serve(ctx context.Context) error {
 			if p.config.Metrics.Rebuilt != nil {
 				p.config.Metrics.Rebuilt()
 			}
-			if err := w.folder.wipe(); err != nil {
+			if err := w.folder.Wipe(); err != nil {
 				return err
 			}
 		case errors.As(err, &again):
@@ -354,8 +354,8 @@ func (w *worker) addType(ctx context.Context, admin *kafka.Admin, served *shard.
 		}
 	}
 	w.mu.Lock()
-	w.sources[state] = source{workflowType: workflowType, state: true}
-	w.sources[history] = source{workflowType: workflowType}
+	w.sources[state] = views.Source{Type: workflowType, State: true}
+	w.sources[history] = views.Source{Type: workflowType}
 	if !w.started {
 		for _, partition := range all {
 			w.pending[partition] = true
@@ -363,41 +363,4 @@ func (w *worker) addType(ctx context.Context, admin *kafka.Admin, served *shard.
 	}
 	w.mu.Unlock()
 	return true, served.AddTopics(state, history)
-}
-
-func (p *Projector) sourceOf(topic string) (source, bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	s, ok := p.sources[topic]
-	return s, ok
-}
-
-func (p *Projector) position(of shard.Partition) position {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.positions[of]
-}
-
-func (p *Projector) moveTo(at map[shard.Partition]position) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	maps.Copy(p.positions, at)
-}
-
-func (p *Projector) opened(partition shard.Partition) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	delete(p.pending, partition)
-}
-
-// asOf is the time of the newest record of a type that is in the views.
-func (p *Projector) asOf(workflowType string) (newest time.Time) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for partition, at := range p.positions {
-		if p.sources[partition.Topic].workflowType == workflowType && at.newest.After(newest) {
-			newest = at.newest
-		}
-	}
-	return newest.UTC()
 }

@@ -1,4 +1,4 @@
-package definition
+package simulate
 
 import (
 	"encoding/json"

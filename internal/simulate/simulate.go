@@ -1,4 +1,6 @@
-package definition
+// Package simulate runs a machine without a broker: item by item, also to look
+// around and try, and as the test cases that people ship beside a definition.
+package simulate
 
 import (
 	"bytes"
@@ -99,8 +101,8 @@ type Simulation struct {
 	failure  *events.Error
 }
 
-// NewSimulation prepares an instance; Start begins it.
-func NewSimulation(m *fsm.Machine) *Simulation {
+// New prepares an instance; Start begins it.
+func New(m *fsm.Machine) *Simulation {
 	return &Simulation{
 		machine: m, now: epoch, state: events.WorkflowPending,
 		instance: fsm.Instance{
@@ -109,10 +111,10 @@ func NewSimulation(m *fsm.Machine) *Simulation {
 	}
 }
 
-// Simulate runs a machine and writes one JSON object a line: the start, then
+// Run runs a machine and writes one JSON object a line: the start, then
 // each item. The error says which item cannot be, or what failed.
-func Simulate(w io.Writer, m *fsm.Machine, input json.RawMessage, items []Item) error {
-	s := NewSimulation(m)
+func Run(w io.Writer, m *fsm.Machine, input json.RawMessage, items []Item) error {
+	s := New(m)
 	encoder := json.NewEncoder(w)
 	encoder.SetEscapeHTML(false)
 	write := func(l *line, err error) error {

@@ -1,11 +1,11 @@
-package definition_test
+package simulate_test
 
 import (
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/leat-io/leat/internal/definition"
+	"github.com/leat-io/leat/internal/simulate"
 )
 
 // All cases of the SCXML conformance files pass.
@@ -15,7 +15,7 @@ func TestSCXMLCases(t *testing.T) {
 		t.Fatalf("no cases: %v", err)
 	}
 	var out strings.Builder
-	failed, err := definition.TestCases(&out, paths...)
+	failed, err := simulate.TestCases(&out, paths...)
 	if err != nil || failed > 0 {
 		t.Fatalf("%v\n%s", err, out.String())
 	}

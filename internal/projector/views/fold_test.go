@@ -1,4 +1,4 @@
-package projector
+package views
 
 import (
 	"fmt"
@@ -13,49 +13,50 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/leat-io/leat/internal/kafka"
+	"github.com/leat-io/leat/internal/projector/logtest"
 	"github.com/leat-io/leat/internal/store"
 	"github.com/leat-io/leat/pkg/events"
 )
 
 // world is what routers wrote, and what the views have to say of it.
 type world struct {
-	logs      map[string]*log // by topic and partition
-	snapshots map[name]*events.Snapshot
-	heads     map[name]int64
-	forgotten map[name]bool
+	logs      map[string]*logtest.Log // by topic and partition
+	snapshots map[Name]*events.Snapshot
+	heads     map[Name]int64
+	forgotten map[Name]bool
 	created   int
 }
 
-func (w *world) log(topic string, id events.UUID) *log {
+func (w *world) log(topic string, id events.UUID) *logtest.Log {
 	partition := int32(id[0] % 2)
 	key := fmt.Sprint(topic, "/", partition)
 	if w.logs[key] == nil {
-		w.logs[key] = &log{topic: topic, partition: partition}
+		w.logs[key] = &logtest.Log{Topic: topic, Partition: partition}
 	}
 	return w.logs[key]
 }
 
 // drawWorld lets a handful of instances live.
 func drawWorld(t *rapid.T) *world {
-	w := &world{logs: map[string]*log{}, snapshots: map[name]*events.Snapshot{}, heads: map[name]int64{}, forgotten: map[name]bool{}}
+	w := &world{logs: map[string]*logtest.Log{}, snapshots: map[Name]*events.Snapshot{}, heads: map[Name]int64{}, forgotten: map[Name]bool{}}
 	for range rapid.IntRange(0, 60).Draw(t, "steps") {
-		of := name{rapid.SampledFrom([]string{"order", "quake"}).Draw(t, "type"), idFor(rapid.IntRange(0, 5).Draw(t, "instance"))}
-		state, history := w.log(names.State(of.workflowType), of.id), w.log(names.Events(of.workflowType), of.id)
+		of := Name{rapid.SampledFrom([]string{"order", "quake"}).Draw(t, "type"), logtest.ID(rapid.IntRange(0, 5).Draw(t, "instance"))}
+		state, history := w.log(logtest.Names.State(of.Type), of.ID), w.log(logtest.Names.Events(of.Type), of.ID)
 		switch rapid.IntRange(0, 9).Draw(t, "what") {
 		case 0:
-			state.append(events.CheckpointKey, []byte("whatever"))
+			state.Append(events.CheckpointKey, []byte("whatever"))
 		case 1:
-			state.append(of.id.String(), []byte("not a record"))
-			history.append(of.id.String(), nil)
+			state.Append(of.ID.String(), []byte("not a record"))
+			history.Append(of.ID.String(), nil)
 		case 2: // deleted
 			if !w.forgotten[of] {
-				state.append(of.id.String(), nil)
+				state.Append(of.ID.String(), nil)
 				delete(w.snapshots, of)
 			}
 		case 4: // forgotten: nothing follows
 			if w.heads[of] > 0 && !w.forgotten[of] {
-				state.snapshot(snapshotOf(of.workflowType, of.id, w.heads[of], func(s *events.Snapshot) {
-					s.State, s.Chart, s.ForgottenAt = events.WorkflowCompleted, events.Chart{}, began
+				state.Snapshot(logtest.Snapshot(of.Type, of.ID, w.heads[of], func(s *events.Snapshot) {
+					s.State, s.Chart, s.ForgottenAt = events.WorkflowCompleted, events.Chart{}, logtest.Began
 				}))
 				delete(w.snapshots, of)
 				w.forgotten[of] = true
@@ -64,7 +65,7 @@ func drawWorld(t *rapid.T) *world {
 			if old := w.snapshots[of]; old != nil {
 				again := *old
 				again.Chart.Active = drawStates(t)
-				state.snapshot(&again)
+				state.Snapshot(&again)
 				w.snapshots[of] = &again
 			}
 		default:
@@ -76,16 +77,16 @@ func drawWorld(t *rapid.T) *world {
 	return w
 }
 
-func (w *world) step(t *rapid.T, of name, state, history *log) {
+func (w *world) step(t *rapid.T, of Name, state, history *logtest.Log) {
 	for range rapid.IntRange(1, 3).Draw(t, "events") {
 		w.heads[of]++
-		history.event(eventOf(of.workflowType, of.id, w.heads[of]))
+		history.Event(logtest.Event(of.Type, of.ID, w.heads[of]))
 	}
-	s := snapshotOf(of.workflowType, of.id, w.heads[of], func(s *events.Snapshot) {
+	s := logtest.Snapshot(of.Type, of.ID, w.heads[of], func(s *events.Snapshot) {
 		s.State = rapid.SampledFrom(events.WorkflowStates()).Draw(t, "state")
 		s.Chart.Active = drawStates(t)
 		w.created++
-		s.CreatedAt = began.Add(time.Duration(w.created%7) * time.Minute)
+		s.CreatedAt = logtest.Began.Add(time.Duration(w.created%7) * time.Minute)
 		s.Key = rapid.SampledFrom([]string{"", "a", "ab", "b\x00c", "b"}).Draw(t, "key")
 		if old := w.snapshots[of]; old != nil {
 			s.Key, s.CreatedAt = old.Key, old.CreatedAt
@@ -93,7 +94,7 @@ func (w *world) step(t *rapid.T, of name, state, history *log) {
 		s.Search = []string{"n", "s", "l", "b", "absent"}
 		s.Chart.Data = drawData(t)
 	})
-	state.snapshot(s)
+	state.Snapshot(s)
 	w.snapshots[of] = s
 }
 
@@ -110,14 +111,14 @@ func drawData(t *rapid.T) map[string]events.ContextValue {
 }
 
 // conditionsOfTests read conditions without a definition.
-func conditionsOfTests(texts ...string) (list []where) {
+func conditionsOfTests(texts ...string) (list []Where) {
 	kinds := map[string]events.Kind{"n": events.KindDouble, "s": events.KindString, "l": events.KindStrings, "b": events.KindBoolean, "absent": events.KindLong}
 	for _, text := range texts {
-		c := must(events.ParseCondition(text))
+		c := logtest.Must(events.ParseCondition(text))
 		if err := c.Check(kinds[c.Name]); err != nil {
 			panic(err)
 		}
-		list = append(list, where{c, kinds[c.Name]})
+		list = append(list, Where{Condition: c, Kind: kinds[c.Name]})
 	}
 	return list
 }
@@ -130,7 +131,7 @@ func drawStates(t *rapid.T) []string {
 func (w *world) records(t *rapid.T, label string) (all []*kafka.Record) {
 	rest := make([][]*kafka.Record, 0, len(w.logs))
 	for _, key := range slices.Sorted(maps.Keys(w.logs)) {
-		if r := w.logs[key].records; len(r) > 0 {
+		if r := w.logs[key].Records; len(r) > 0 {
 			rest = append(rest, r)
 		}
 	}
@@ -151,7 +152,7 @@ func compacted(records []*kafka.Record) (kept []*kafka.Record) {
 		newest[r.Topic+"/"+string(r.Key)] = i
 	}
 	for i, r := range records {
-		if sourceOfTest(r.Topic, "order", "quake").state && newest[r.Topic+"/"+string(r.Key)] != i {
+		if sourceOfTest(r.Topic, "order", "quake").State && newest[r.Topic+"/"+string(r.Key)] != i {
 			continue
 		}
 		kept = append(kept, r)
@@ -222,7 +223,7 @@ func (w *world) check(t *rapid.T, db *store.DB) {
 	for _, workflowType := range []string{"order", "quake"} {
 		want := Counts{Workflow: map[events.WorkflowState]int64{}, State: map[string]int64{}}
 		for of, s := range w.snapshots {
-			if of.workflowType != workflowType {
+			if of.Type != workflowType {
 				continue
 			}
 			want.Instances++
@@ -234,15 +235,15 @@ func (w *world) check(t *rapid.T, db *store.DB) {
 			w.checkInstance(t, db, of, s)
 		}
 		for of, head := range w.heads {
-			if of.workflowType != workflowType {
+			if of.Type != workflowType {
 				continue
 			}
 			if w.forgotten[of] {
 				head = 0
 			}
 			want.Events += head
-			facts := must(historyOf(db, workflowType, of.id, 1, 1000))
-			if int64(len(facts)) != head || must(headOf(db, workflowType, of.id)) != head {
+			facts := logtest.Must(HistoryOf(db, workflowType, of.ID, 1, 1000))
+			if int64(len(facts)) != head || logtest.Must(HeadOf(db, workflowType, of.ID)) != head {
 				t.Fatalf("history of %v has %d events, want %d", of, len(facts), head)
 			}
 			for i, fact := range facts {
@@ -251,25 +252,25 @@ func (w *world) check(t *rapid.T, db *store.DB) {
 				}
 			}
 		}
-		if diff := cmp.Diff(want, must(countsOf(db, workflowType))); diff != "" {
+		if diff := cmp.Diff(want, logtest.Must(CountsOf(db, workflowType))); diff != "" {
 			t.Fatalf("counts of %s (-recount +stored):\n%s", workflowType, diff)
 		}
 		w.checkLists(t, db, workflowType)
 	}
 }
 
-func (w *world) checkInstance(t *rapid.T, db *store.DB, of name, want *events.Snapshot) {
-	i := must(getInstance(db, of.workflowType, of.id))
+func (w *world) checkInstance(t *rapid.T, db *store.DB, of Name, want *events.Snapshot) {
+	i := logtest.Must(Get(db, of.Type, of.ID))
 	if i == nil {
 		t.Fatalf("%v is not there", of)
 	}
-	if diff := cmp.Diff(want, must(i.snapshot()), cmpopts.EquateEmpty()); diff != "" || i.sequence != want.SequenceNumber {
+	if diff := cmp.Diff(want, logtest.Must(i.Snapshot()), cmpopts.EquateEmpty()); diff != "" || i.Sequence != want.SequenceNumber {
 		t.Fatalf("%v (-want +got):\n%s", of, diff)
 	}
 	if want.Key == "" {
 		return
 	}
-	if _, byKey := must2(instanceByKey(db, of.workflowType, want.Key)); byKey == nil || byKey.key != want.Key {
+	if _, byKey := must2(ByKey(db, of.Type, want.Key)); byKey == nil || byKey.key != want.Key {
 		t.Fatalf("no instance for key %q", want.Key)
 	}
 }
@@ -307,15 +308,15 @@ func (w *world) checkLists(t *rapid.T, db *store.DB, workflowType string) {
 		var want, got []string
 		for of, s := range w.snapshots {
 			c := cardOf(s, 0, 0)
-			if of.workflowType == workflowType && f.matches(&c) {
-				want = append(want, of.id.String())
+			if of.Type == workflowType && f.matches(&c) {
+				want = append(want, of.ID.String())
 			}
 		}
-		var previous *instance
+		var previous *Instance
 		for {
-			page, next := must2(listInstances(db, f))
+			page, next := must2(List(db, f))
 			for _, i := range page {
-				s := must(i.snapshot())
+				s := logtest.Must(i.Snapshot())
 				got = append(got, s.InstanceID.String())
 				if previous != nil && inOrder && previous.created.Before(i.created) != f.Oldest && !previous.created.Equal(i.created) {
 					t.Fatalf("list %+v is out of order", f)
@@ -327,7 +328,7 @@ func (w *world) checkLists(t *rapid.T, db *store.DB, workflowType string) {
 			}
 		}
 		if len(f.Where) > 0 && f.KeyPrefix == "" && f.State == "" && f.Workflow == "" {
-			if n, partial, err := countWhere(db, workflowType, f.Where, maxCounted); err != nil || partial || n.Instances != int64(len(want)) {
+			if n, partial, err := CountWhere(db, workflowType, f.Where, MaxCounted); err != nil || partial || n.Instances != int64(len(want)) {
 				t.Fatalf("count %+v gives %+v, want %d: %v", f.Where, n, len(want), err)
 			}
 		}
@@ -347,7 +348,7 @@ func must2[A, B any](a A, b B, err error) (A, B) {
 }
 
 func open(t *rapid.T) *store.DB {
-	db, err := store.Open(store.Options{Layout: layout})
+	db, err := store.Open(store.Options{Layout: Layout})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -361,21 +362,21 @@ func closing(t *rapid.T, db *store.DB) {
 }
 
 func TestUpdates(t *testing.T) {
-	id := idFor(1)
+	id := logtest.ID(1)
 	key := id.String()
-	state := func(steps ...func(*log)) []*kafka.Record {
-		l := &log{topic: names.State("order")}
+	state := func(steps ...func(*logtest.Log)) []*kafka.Record {
+		l := &logtest.Log{Topic: logtest.Names.State("order")}
 		for _, step := range steps {
 			step(l)
 		}
-		return l.records
+		return l.Records
 	}
-	at := func(sequence int64, active string) func(*log) {
-		return func(l *log) {
-			l.snapshot(snapshotOf("order", id, sequence, func(s *events.Snapshot) { s.Chart.Active = []string{active} }))
+	at := func(sequence int64, active string) func(*logtest.Log) {
+		return func(l *logtest.Log) {
+			l.Snapshot(logtest.Snapshot("order", id, sequence, func(s *events.Snapshot) { s.Chart.Active = []string{active} }))
 		}
 	}
-	gone := func(l *log) { l.append(key, nil) }
+	gone := func(l *logtest.Log) { l.Append(key, nil) }
 	for _, tt := range []struct {
 		name    string
 		records []*kafka.Record
@@ -393,7 +394,7 @@ func TestUpdates(t *testing.T) {
 				db := memory(t)
 				foldAll(t, db, tt.records, size)
 				foldAll(t, db, tt.records[len(tt.records)-1:], size) // again
-				i := must(getInstance(db, "order", id))
+				i := logtest.Must(Get(db, "order", id))
 				if tt.active == "" {
 					if i != nil || contentOf(t, db) != contentOf(t, memory(t)) {
 						t.Fatal("something is left")
@@ -403,8 +404,8 @@ func TestUpdates(t *testing.T) {
 				if i == nil || !i.active(tt.active) {
 					t.Fatalf("got %+v, want state %q", i, tt.active)
 				}
-				if want := map[string]int64{tt.active: 1}; !maps.Equal(want, must(countsOf(db, "order")).State) {
-					t.Fatalf("counts are %v", must(countsOf(db, "order")))
+				if want := map[string]int64{tt.active: 1}; !maps.Equal(want, logtest.Must(CountsOf(db, "order")).State) {
+					t.Fatalf("counts are %v", logtest.Must(CountsOf(db, "order")))
 				}
 			})
 		}

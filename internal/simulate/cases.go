@@ -1,4 +1,4 @@
-package definition
+package simulate
 
 import (
 	"bytes"
@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/leat-io/leat/internal/definition"
 	"github.com/leat-io/leat/pkg/events"
 	"github.com/leat-io/leat/pkg/fsm"
 )
@@ -108,7 +109,7 @@ func (c *Case) Machine(dir string) (*fsm.Machine, error) {
 			return nil, err
 		}
 	}
-	machine, _, err := Parse(name, src)
+	machine, _, err := definition.Parse(name, src)
 	return machine, err
 }
 
@@ -119,7 +120,7 @@ func (c *Case) Run(dir string) error {
 	if err != nil {
 		return err
 	}
-	s := NewSimulation(machine)
+	s := New(machine)
 	if err := s.Start(c.Input); err != nil {
 		return fmt.Errorf("start: %w", err)
 	}

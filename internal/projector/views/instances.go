@@ -1,4 +1,4 @@
-package projector
+package views
 
 import (
 	"encoding/binary"
@@ -15,18 +15,18 @@ import (
 // card is what indexes, counts and filters need of a snapshot. It is stored in
 // front of the snapshot, so that none of them decodes it.
 type card struct {
-	sequence  int64
+	Sequence  int64
 	partition int32
 	offset    int64 // of the record, to tell a replay from a rewrite at the same sequence
 	created   time.Time
-	workflow  events.WorkflowState
+	Workflow  events.WorkflowState
 	key       string
 	states    []string // distinct active and final chart states, sorted
 	search    []searchable
 }
 
-// instance is one row of the instances view.
-type instance struct {
+// Instance is one row of the instances view.
+type Instance struct {
 	card
 	raw     []byte // the snapshot as on the topic
 	decoded *events.Snapshot
@@ -36,8 +36,8 @@ func cardOf(s *events.Snapshot, partition int32, offset int64) card {
 	states := slices.Clone(s.Chart.Active)
 	slices.Sort(states)
 	return card{
-		sequence: s.SequenceNumber, partition: partition, offset: offset, created: s.CreatedAt,
-		workflow: s.State, key: s.Key, states: slices.Compact(states), search: searchablesOf(s),
+		Sequence: s.SequenceNumber, partition: partition, offset: offset, created: s.CreatedAt,
+		Workflow: s.State, key: s.Key, states: slices.Compact(states), search: searchablesOf(s),
 	}
 }
 
@@ -45,8 +45,8 @@ func cardOf(s *events.Snapshot, partition int32, offset int64) card {
 // seen, or is older. The router may write a snapshot again at the same
 // sequence (a heartbeat makes no event); the later record counts.
 func (c *card) stale(update *card) bool {
-	if update.sequence != c.sequence {
-		return update.sequence < c.sequence
+	if update.Sequence != c.Sequence {
+		return update.Sequence < c.Sequence
 	}
 	return update.offset <= c.offset
 }
@@ -57,7 +57,8 @@ func (c *card) active(state string) bool {
 	return found
 }
 
-func (i *instance) snapshot() (*events.Snapshot, error) {
+// Snapshot decodes the snapshot, once.
+func (i *Instance) Snapshot() (*events.Snapshot, error) {
 	if i.decoded == nil {
 		s, err := avro.DecodeSnapshot(i.raw)
 		if err != nil {
@@ -68,7 +69,7 @@ func (i *instance) snapshot() (*events.Snapshot, error) {
 	return i.decoded, nil
 }
 
-func (i *instance) encode() []byte {
+func (i *Instance) encode() []byte {
 	size := 64 + len(i.key) + len(i.raw)
 	for _, s := range i.states {
 		size += len(s) + binary.MaxVarintLen32
@@ -77,11 +78,11 @@ func (i *instance) encode() []byte {
 		size += len(s.name) + len(s.value) + 2*binary.MaxVarintLen32
 	}
 	b := make([]byte, 0, size)
-	b = binary.AppendVarint(b, i.sequence)
+	b = binary.AppendVarint(b, i.Sequence)
 	b = binary.AppendVarint(b, int64(i.partition))
 	b = binary.AppendVarint(b, i.offset)
 	b = binary.AppendVarint(b, i.created.UnixMicro())
-	b = appendSized(b, string(i.workflow))
+	b = appendSized(b, string(i.Workflow))
 	b = appendSized(b, i.key)
 	b = binary.AppendUvarint(b, uint64(len(i.states)))
 	for _, s := range i.states {
@@ -101,11 +102,11 @@ func appendSized(b []byte, text string) []byte {
 var errTorn = errors.New("stored value is torn")
 
 // decodeInstance reads what encode wrote. The result shares memory with b.
-func decodeInstance(b []byte) (*instance, error) {
+func decodeInstance(b []byte) (*Instance, error) {
 	r := reader{rest: b}
-	i := &instance{card: card{
-		sequence: r.varint(), partition: int32(r.varint()), offset: r.varint(), created: time.UnixMicro(r.varint()).UTC(), //nolint:gosec // as written
-		workflow: events.WorkflowState(r.text()), key: r.text(),
+	i := &Instance{card: card{
+		Sequence: r.varint(), partition: int32(r.varint()), offset: r.varint(), created: time.UnixMicro(r.varint()).UTC(), //nolint:gosec // as written
+		Workflow: events.WorkflowState(r.text()), key: r.text(),
 	}}
 	for n := r.uvarint(); n > 0 && !r.torn; n-- {
 		i.states = append(i.states, r.text())
@@ -157,8 +158,8 @@ func (r *reader) text() string {
 	return text
 }
 
-// getInstance reads a row, nil when there is none.
-func getInstance(db *store.DB, workflowType string, id events.UUID) (*instance, error) {
+// Get reads a row, nil when there is none.
+func Get(db *store.DB, workflowType string, id events.UUID) (*Instance, error) {
 	value, ok, err := db.Get(instanceKey(prefixInstance, workflowType, id))
 	if err != nil || !ok {
 		return nil, err

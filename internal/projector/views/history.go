@@ -1,4 +1,4 @@
-package projector
+package views
 
 import (
 	"encoding/binary"
@@ -56,9 +56,9 @@ func sentBytes(v any) int {
 	return len(text)
 }
 
-// historyOf gives at most limit events of an instance with a sequence of from
+// HistoryOf gives at most limit events of an instance with a sequence of from
 // or more, and fewer when they are large.
-func historyOf(db *store.DB, workflowType string, id events.UUID, from int64, limit int) (facts []Fact, err error) {
+func HistoryOf(db *store.DB, workflowType string, id events.UUID, from int64, limit int) (facts []Fact, err error) {
 	_, to := span(instanceKey(prefixEvent, workflowType, id))
 	size := 0
 	err = db.Scan(eventKey(workflowType, id, max(from, 0)), to, func(_, value []byte) (bool, error) {
@@ -76,10 +76,10 @@ func historyOf(db *store.DB, workflowType string, id events.UUID, from int64, li
 	return facts, err
 }
 
-// headOf is the newest sequence in the history of an instance, 0 without one and
+// HeadOf is the newest sequence in the history of an instance, 0 without one and
 // for an instance that is forgotten.
-func headOf(db *store.DB, workflowType string, id events.UUID) (int64, error) {
-	sequence, forgotten, err := storedHead(db, workflowType, id)
+func HeadOf(db *store.DB, workflowType string, id events.UUID) (int64, error) {
+	sequence, forgotten, err := StoredHead(db, workflowType, id)
 	if forgotten {
 		sequence = 0
 	}
@@ -97,7 +97,9 @@ func (h *head) encode() []byte {
 	return b
 }
 
-func storedHead(db *store.DB, workflowType string, id events.UUID) (sequence int64, forgotten bool, err error) {
+// StoredHead is the newest sequence that the view has had of an instance, 0 for
+// none, and whether its history is forgotten.
+func StoredHead(db *store.DB, workflowType string, id events.UUID) (sequence int64, forgotten bool, err error) {
 	value, ok, err := db.Get(instanceKey(prefixHead, workflowType, id))
 	if err != nil || !ok {
 		return 0, false, err

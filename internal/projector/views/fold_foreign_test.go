@@ -1,4 +1,4 @@
-package projector
+package views
 
 import (
 	"math"
@@ -6,13 +6,16 @@ import (
 
 	"github.com/leat-io/leat/internal/avro"
 	"github.com/leat-io/leat/internal/kafka"
+	"github.com/leat-io/leat/internal/projector/logtest"
 )
 
 // An event that does not follow the last one is no router's: it is passed over,
 // and what follows is folded as if it had not been there.
 func TestEventsThatDoNotFollowArePassedOver(t *testing.T) {
-	id := idFor(1)
-	forged := func(sequence int64) []byte { return must(avro.EncodeEvent(eventOf("order", id, sequence))) }
+	id := logtest.ID(1)
+	forged := func(sequence int64) []byte {
+		return logtest.Must(avro.EncodeEvent(logtest.Event("order", id, sequence)))
+	}
 	for _, tt := range []struct {
 		name     string
 		sequence int64
@@ -26,19 +29,19 @@ func TestEventsThatDoNotFollowArePassedOver(t *testing.T) {
 	} {
 		for _, size := range []int{1, 100} {
 			t.Run(tt.name, func(t *testing.T) {
-				l := &log{topic: names.Events("order")}
+				l := &logtest.Log{Topic: logtest.Names.Events("order")}
 				for range 10 { // so that the offset does not tell
-					l.append(id.String(), nil)
+					l.Append(id.String(), nil)
 				}
 				for n := range tt.before {
-					l.event(eventOf("order", id, n+1))
+					l.Event(logtest.Event("order", id, n+1))
 				}
-				l.append(id.String(), forged(tt.sequence))
-				l.event(eventOf("order", id, tt.before+1))
+				l.Append(id.String(), forged(tt.sequence))
+				l.Event(logtest.Event("order", id, tt.before+1))
 				db := memory(t)
-				foldAll(t, db, l.records, size)
-				facts := must(historyOf(db, "order", id, 1, 100))
-				if head := must(headOf(db, "order", id)); head != tt.before+1 || int64(len(facts)) != head {
+				foldAll(t, db, l.Records, size)
+				facts := logtest.Must(HistoryOf(db, "order", id, 1, 100))
+				if head := logtest.Must(HeadOf(db, "order", id)); head != tt.before+1 || int64(len(facts)) != head {
 					t.Fatalf("the history has %d events and ends at %d, want %d", len(facts), head, tt.before+1)
 				}
 			})
@@ -47,14 +50,14 @@ func TestEventsThatDoNotFollowArePassedOver(t *testing.T) {
 }
 
 func TestForeignEventsAreCounted(t *testing.T) {
-	c := change{source: source{workflowType: "order"}, id: idFor(1), sequence: 3, raw: []byte("x")}
-	f := &folder{db: memory(t)}
-	at := map[kafka.TopicPartition]position{}
-	if got := must(f.fold([]change{c}, at)); len(got.foreign) != 1 {
+	c := Change{Source: Source{Type: "order"}, ID: logtest.ID(1), Sequence: 3, raw: []byte("x")}
+	f := &Folder{DB: memory(t)}
+	at := map[kafka.TopicPartition]Position{}
+	if got := logtest.Must(f.Fold([]Change{c}, at)); len(got.Foreign) != 1 {
 		t.Fatalf("got %+v, want one that is foreign", got)
 	}
-	c.cut = true // its predecessors are gone from the log
-	if got := must(f.fold([]change{c}, at)); len(got.foreign) != 0 || must(headOf(f.db, "order", c.id)) != 3 {
+	c.Cut = true // its predecessors are gone from the log
+	if got := logtest.Must(f.Fold([]Change{c}, at)); len(got.Foreign) != 0 || logtest.Must(HeadOf(f.DB, "order", c.ID)) != 3 {
 		t.Fatalf("a log that is cut begins in the middle: %+v", got)
 	}
 }

@@ -1,4 +1,11 @@
-package projector
+// Package views is what a projector knows: a fold of what the routers wrote, in a
+// local store, and the questions that it answers. It has no clock and talks to
+// nobody; one writer folds, whoever likes reads.
+//
+// A view is one file: instances.go (snapshots by id), index.go (lists and business
+// keys), search.go (data), counts.go, history.go. fold.go folds one batch into all
+// of them; keys.go is the layout of the store that they share.
+package views
 
 import (
 	"bytes"
@@ -9,10 +16,10 @@ import (
 	"github.com/leat-io/leat/pkg/events"
 )
 
-// layout is the version of everything below; a store with another one is
+// Layout is the version of everything below; a store with another one is
 // rebuilt from the topics. 3 is 2 without the events that no router wrote: before
 // they were passed over, one with an impossible sequence kept all later ones out.
-const layout = 3
+const Layout = 3
 
 // The first byte of a key says which view it belongs to. A workflow type, which
 // has no zero byte, and a zero byte follow in all but positions.

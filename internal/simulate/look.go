@@ -1,4 +1,4 @@
-package definition
+package simulate
 
 import (
 	"bytes"
@@ -113,9 +113,9 @@ func (s *Simulation) handlers() []Handler {
 	}
 	var out []Handler
 	seen := make(map[string]bool)
-	c := newChart(s.machine.Definition())
+	states, parent := tree(s.machine.Definition().Root)
 	for _, id := range s.chart.Active {
-		for at := c.states[id]; at != nil; at = c.parent[at] {
+		for at := states[id]; at != nil; at = parent[at] {
 			for _, t := range at.On {
 				for _, name := range t.Events {
 					if seen[name] || fsm.Reserved(name) {
@@ -129,6 +129,20 @@ func (s *Simulation) handlers() []Handler {
 		}
 	}
 	return out
+}
+
+// tree finds the states below root by their ids, and what each is a part of.
+func tree(root *fsm.State) (states map[string]*fsm.State, parent map[*fsm.State]*fsm.State) {
+	states, parent = make(map[string]*fsm.State), make(map[*fsm.State]*fsm.State)
+	var visit func(*fsm.State)
+	visit = func(s *fsm.State) {
+		for _, child := range s.States {
+			states[child.ID], parent[child] = child, s
+			visit(child)
+		}
+	}
+	visit(root)
+	return states, parent
 }
 
 // reacts asks a copy: a step changes nothing of what it was given.

@@ -1,4 +1,4 @@
-package projector
+package views
 
 import (
 	"encoding/binary"
@@ -39,7 +39,7 @@ func (t tally) addCard(workflowType string, c *card, n int64) {
 		return
 	}
 	t.add(workflowType, countInstances, "", n)
-	t.add(workflowType, countWorkflow, string(c.workflow), n)
+	t.add(workflowType, countWorkflow, string(c.Workflow), n)
 	for _, state := range c.states {
 		t.add(workflowType, countChart, state, n)
 	}
@@ -79,8 +79,8 @@ func decodeCount(value []byte) (int64, error) {
 	return n, nil
 }
 
-// countsOf reads the counts of a type; all are zero for a type without records.
-func countsOf(db *store.DB, workflowType string) (Counts, error) {
+// CountsOf reads the counts of a type; all are zero for a type without records.
+func CountsOf(db *store.DB, workflowType string) (Counts, error) {
 	c := Counts{Workflow: map[events.WorkflowState]int64{}, State: map[string]int64{}}
 	prefix := typed(prefixCount, workflowType)
 	from, to := span(prefix)
@@ -102,4 +102,23 @@ func countsOf(db *store.DB, workflowType string) (Counts, error) {
 		return true, nil
 	})
 	return c, err
+}
+
+// MaxCounted bounds the instances that one count with conditions reads.
+const MaxCounted = 500_000
+
+// CountWhere counts the instances of a type that satisfy the conditions. Partial
+// says that there are more than it may read.
+func CountWhere(db *store.DB, workflowType string, conditions []Where, most int) (c Counts, partial bool, err error) {
+	c = Counts{Workflow: map[events.WorkflowState]int64{}, State: map[string]int64{}}
+	l := lister{db: db, filter: Filter{Type: workflowType, Where: conditions, Oldest: true, Limit: -1}, left: most}
+	l.visit = func(i *Instance) {
+		c.Instances++
+		c.Workflow[i.Workflow]++
+		for _, state := range i.states {
+			c.State[state]++
+		}
+	}
+	err = l.scan(workflowType, nil)
+	return c, l.next != nil, err
 }

@@ -1,4 +1,4 @@
-package definition
+package draw
 
 import (
 	"fmt"
@@ -16,7 +16,7 @@ func Mermaid(w io.Writer, m *fsm.Machine) error {
 	root := m.Definition().Root
 	walk(root, func(s *fsm.State) { g.ids[s.ID] = fmt.Sprintf("s%d", len(g.ids)) })
 	g.mermaid(root, 1)
-	for _, e := range edges(root) {
+	for _, e := range lines(root) {
 		fmt.Fprintf(g.out, "    %s --> %s", g.ids[e.from], g.ids[e.to])
 		if e.label != "" {
 			fmt.Fprintf(g.out, " : %s", strings.NewReplacer(":", "#58;", ";", "#59;", "\n", " ").Replace(e.label))
@@ -83,7 +83,7 @@ func Dot(w io.Writer, m *fsm.Machine) error {
 	root := m.Definition().Root
 	fmt.Fprintf(out, "digraph %q {\n  compound=true; node [shape=box, style=rounded];\n", root.ID)
 	dotStates(out, root, 1)
-	for _, e := range edges(root) {
+	for _, e := range lines(root) {
 		fmt.Fprintf(out, "  %q -> %q [label=%q];\n", e.from, e.to, e.label)
 	}
 	out.WriteString("}\n")
@@ -108,13 +108,13 @@ func dotStates(out *strings.Builder, s *fsm.State, depth int) {
 	}
 }
 
-// edge is one arrow of the drawing.
-type edge struct{ from, to, label string }
+// line is one arrow of the drawing.
+type line struct{ from, to, label string }
 
-// edges are the arrows in document order. One of the root is drawn from each of
+// lines are the arrows in document order. One of the root is drawn from each of
 // its children that is not final.
-func edges(root *fsm.State) []edge {
-	var out []edge
+func lines(root *fsm.State) []line {
+	var out []line
 	walk(root, func(s *fsm.State) {
 		sources := []string{s.ID}
 		if s == root {
@@ -133,7 +133,7 @@ func edges(root *fsm.State) []edge {
 				}
 				for _, target := range t.Targets {
 					for _, from := range sources {
-						out = append(out, edge{from, target.ID, strings.TrimSpace(text)})
+						out = append(out, line{from, target.ID, strings.TrimSpace(text)})
 					}
 				}
 			}
@@ -153,9 +153,17 @@ func edges(root *fsm.State) []edge {
 		add("", s.Always)
 		if s.Type == fsm.History {
 			for _, target := range s.Target {
-				out = append(out, edge{s.ID, target.ID, "default"})
+				out = append(out, line{s.ID, target.ID, "default"})
 			}
 		}
 	})
 	return out
+}
+
+// walk visits a state and all below it, in document order.
+func walk(s *fsm.State, visit func(*fsm.State)) {
+	visit(s)
+	for _, child := range s.States {
+		walk(child, visit)
+	}
 }

@@ -1,4 +1,4 @@
-package projector
+package views
 
 import (
 	"bytes"
@@ -18,7 +18,7 @@ func indexKeys(workflowType string, id events.UUID, c *card) [][]byte {
 	tail := func(key []byte) []byte { return append(appendTime(key, c.created), id[:]...) }
 	keys := [][]byte{
 		tail(typed(prefixCreated, workflowType)),
-		tail(appendText(typed(prefixWorkflow, workflowType), string(c.workflow))),
+		tail(appendText(typed(prefixWorkflow, workflowType), string(c.Workflow))),
 	}
 	for _, state := range c.states {
 		keys = append(keys, tail(appendText(typed(prefixChart, workflowType), state)))
@@ -70,7 +70,7 @@ type Filter struct {
 	KeyPrefix string // of the business key; the list is in the order of keys then
 	// Where are conditions on data, all of which hold. The list is in the order
 	// of values when the first of them is not an equality and no key is given.
-	Where  []where
+	Where  []Where
 	Oldest bool // oldest first, else newest first
 	Limit  int
 	Cursor string
@@ -83,14 +83,14 @@ const maxExamined = 20_000
 // maxRead bounds what is read for one page, as rows may be large.
 const maxRead = 64 << 20
 
-// errCursor says that a cursor is not one of this list's.
-var errCursor = errors.New("cursor does not belong to this list")
+// ErrCursor says that a cursor is not one of this list's.
+var ErrCursor = errors.New("cursor does not belong to this list")
 
-// listInstances gives a page of instances and the cursor of the next one, ""
+// List gives a page of instances and the cursor of the next one, ""
 // on the last. Without a type, types follow one another in the order of names.
 // An instance that begins, or moves in or out of the filter, while someone pages
 // never makes another appear twice or not at all.
-func listInstances(db *store.DB, f Filter) (page []*instance, next string, err error) {
+func List(db *store.DB, f Filter) (page []*Instance, next string, err error) {
 	types := []string{f.Type}
 	if f.Type == "" {
 		if types, err = storedTypes(db); err != nil {
@@ -99,13 +99,13 @@ func listInstances(db *store.DB, f Filter) (page []*instance, next string, err e
 	}
 	at, err := base64.RawURLEncoding.DecodeString(f.Cursor)
 	if err != nil {
-		return nil, "", errCursor
+		return nil, "", ErrCursor
 	}
 	l := lister{db: db, filter: f, left: maxExamined}
 	if len(at) > 0 {
 		types = types[find(types, typeOf(at)):]
 		if len(types) == 0 || !f.covers(types[0], at) {
-			return nil, "", errCursor
+			return nil, "", ErrCursor
 		}
 	}
 	for _, workflowType := range types {
@@ -133,7 +133,7 @@ func find(list []string, s string) int {
 // selective index. Forward says that the list is in the order of the index, and
 // not in that of creation.
 func (f *Filter) span(workflowType string) (from, to []byte, forward bool) {
-	equality := slices.IndexFunc(f.Where, func(w where) bool { return w.Op == events.Equals })
+	equality := slices.IndexFunc(f.Where, func(w Where) bool { return w.Op == events.Equals })
 	switch {
 	case equality >= 0:
 		from, to = f.Where[equality].span(workflowType)
@@ -161,10 +161,10 @@ func (f *Filter) covers(workflowType string, key []byte) bool {
 }
 
 func (f *Filter) matches(c *card) bool {
-	return (f.Workflow == "" || c.workflow == f.Workflow) &&
+	return (f.Workflow == "" || c.Workflow == f.Workflow) &&
 		(f.State == "" || c.active(f.State)) &&
 		strings.HasPrefix(c.key, f.KeyPrefix) &&
-		!slices.ContainsFunc(f.Where, func(w where) bool { return !w.holds(c) })
+		!slices.ContainsFunc(f.Where, func(w Where) bool { return !w.holds(c) })
 }
 
 // again reports whether the instance was found before, at another entry of the
@@ -173,7 +173,7 @@ func (f *Filter) again(workflowType string, key []byte, c *card) bool {
 	if key[0] != prefixSearch {
 		return false
 	}
-	used := max(0, slices.IndexFunc(f.Where, func(w where) bool { return w.Op == events.Equals }))
+	used := max(0, slices.IndexFunc(f.Where, func(w Where) bool { return w.Op == events.Equals }))
 	return !f.Where[used].first(workflowType, key, c)
 }
 
@@ -181,8 +181,8 @@ type lister struct {
 	db     *store.DB
 	filter Filter
 	left   int
-	visit  func(*instance) // takes what is found, instead of the page
-	page   []*instance
+	visit  func(*Instance) // takes what is found, instead of the page
+	page   []*Instance
 	bytes  int    // of the snapshots in page, as they are sent
 	read   int    // bytes of the rows that were read for the page
 	last   []byte // key of the newest item, or of the last one read
@@ -208,7 +208,7 @@ func (l *lister) scan(workflowType string, at []byte) error {
 		}
 		l.left--
 		l.last = bytes.Clone(key)
-		i, err := getInstance(l.db, workflowType, idOf(key))
+		i, err := Get(l.db, workflowType, idOf(key))
 		if err != nil {
 			return false, err
 		}
@@ -223,12 +223,12 @@ func (l *lister) scan(workflowType string, at []byte) error {
 	})
 }
 
-func (l *lister) found(i *instance) error {
+func (l *lister) found(i *Instance) error {
 	if l.visit != nil {
 		l.visit(i)
 		return nil
 	}
-	s, err := i.snapshot()
+	s, err := i.Snapshot()
 	if err != nil {
 		return err
 	}
@@ -237,11 +237,11 @@ func (l *lister) found(i *instance) error {
 	return nil
 }
 
-// instanceByKey is the instance that a business key names: the one derived from
+// ByKey is the instance that a business key names: the one derived from
 // it, else the oldest id that carries it.
-func instanceByKey(db *store.DB, workflowType, key string) (id events.UUID, i *instance, err error) {
+func ByKey(db *store.DB, workflowType, key string) (id events.UUID, i *Instance, err error) {
 	id = events.InstanceIDForKey(workflowType, key)
-	if i, err = getInstance(db, workflowType, id); i != nil || err != nil {
+	if i, err = Get(db, workflowType, id); i != nil || err != nil {
 		return id, i, err
 	}
 	var found events.UUID
@@ -253,7 +253,7 @@ func instanceByKey(db *store.DB, workflowType, key string) (id events.UUID, i *i
 	if err != nil || found.IsNil() {
 		return id, nil, err
 	}
-	i, err = getInstance(db, workflowType, found)
+	i, err = Get(db, workflowType, found)
 	return found, i, err
 }
 

@@ -1,4 +1,4 @@
-package projector
+package views
 
 import (
 	"bytes"
@@ -104,18 +104,18 @@ func searchKeys(workflowType string, id events.UUID, c *card, s searchable) [][]
 	return keys
 }
 
-// where is a condition on data of a known kind.
-type where struct {
+// Where is a condition on data of a known kind.
+type Where struct {
 	events.Condition
-	kind events.Kind
+	Kind events.Kind
 }
 
 // span is the range of index keys in which every match is.
-func (w where) span(workflowType string) (from, to []byte) {
+func (w Where) span(workflowType string) (from, to []byte) {
 	name := namePrefix(workflowType, w.Name)
 	number, _ := strconv.ParseFloat(w.Value, 64)
 	tag, value := byte(searchText), appendText(append(bytes.Clone(name), searchText), clipText(w.Value))
-	switch w.kind {
+	switch w.Kind {
 	case events.KindLong, events.KindDouble:
 		tag, value = searchNumber, appendNumber(bytes.Clone(name), number)
 	case events.KindBoolean:
@@ -141,7 +141,7 @@ func (w where) span(workflowType string) (from, to []byte) {
 }
 
 // holds reports whether the row satisfies the condition.
-func (w where) holds(c *card) bool {
+func (w Where) holds(c *card) bool {
 	for _, s := range c.search {
 		if s.name == w.Name {
 			return w.Holds(s.read())
@@ -152,7 +152,7 @@ func (w where) holds(c *card) bool {
 
 // first reports whether key is the first of the instance's entries in the range:
 // a list of strings may have several there.
-func (w where) first(workflowType string, key []byte, c *card) bool {
+func (w Where) first(workflowType string, key []byte, c *card) bool {
 	from, to := w.span(workflowType)
 	for _, s := range c.search {
 		if s.name != w.Name {
