@@ -25,7 +25,7 @@ const (
 	stderrPart = 32 << 10    // read at once
 	leaveTime  = time.Second // from the end of its input until it is asked to end
 	killTime   = time.Second // from there until it is killed
-	exitTime   = 20 * time.Millisecond
+	exitTime   = 100 * time.Millisecond
 )
 
 // Program is what to run. No shell sees it.
@@ -61,6 +61,7 @@ type Process struct {
 	out      chan *Line
 	gone     chan struct{} // closed when it speaks no more
 	exited   chan struct{} // closed when it ended
+	silent   chan struct{} // closed behind the last of its standard error
 	work     sync.WaitGroup
 
 	mu     sync.Mutex
@@ -79,7 +80,7 @@ func Start(program Program, listener func(*Process) Listener) (*Process, error) 
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &Process{
 		Began: time.Now(), cancel: cancel, out: make(chan *Line, writeQueue),
-		gone: make(chan struct{}), exited: make(chan struct{}), stderr: tail{most: stderrTail},
+		gone: make(chan struct{}), exited: make(chan struct{}), silent: make(chan struct{}), stderr: tail{most: stderrTail},
 	}
 	p.listener = listener(p)
 	p.cmd = exec.CommandContext(ctx, path, program.Argv[1:]...) //nolint:gosec // the operator's own
@@ -259,17 +260,20 @@ func (p *Process) read(stdout io.Reader) {
 func (p *Process) lastWords() string {
 	timer := time.NewTimer(exitTime)
 	defer timer.Stop()
-	select {
-	case <-p.exited:
-		return p.cmd.ProcessState.String()
-	case <-timer.C:
-		return "it closed its standard output"
+	for _, seen := range []chan struct{}{p.exited, p.silent} {
+		select {
+		case <-seen:
+		case <-timer.C:
+			return "it closed its standard output"
+		}
 	}
+	return p.cmd.ProcessState.String()
 }
 
 // complain reads standard error, always: a process whose standard error is full
 // stands still.
 func (p *Process) complain(stderr io.Reader) {
+	defer close(p.silent)
 	part := make([]byte, stderrPart)
 	for {
 		n, err := stderr.Read(part)
