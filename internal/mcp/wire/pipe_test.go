@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 		select {} // until it is killed
 	}
 	if how, ok := os.LookupEnv(asServer); ok {
-		(&pipeServer{how: how, release: make(chan struct{})}).serve()
+		(&pipeServer{how: how, release: make(chan struct{}), both: make(chan struct{})}).serve()
 		return
 	}
 	os.Exit(m.Run())
@@ -45,6 +45,9 @@ type pipeServer struct {
 	out     sync.Mutex
 	waits   sync.Map // of questions, by id: chan json.RawMessage
 	ids     atomic.Int64
+
+	together atomic.Int64 // calls that ask at the same time
+	both     chan struct{}
 }
 
 func (s *pipeServer) say(text string) {
@@ -141,6 +144,12 @@ func (s *pipeServer) call(q faultRequest) {
 		// no answer; then one when nobody waits any more
 		<-s.release
 		s.answer(q.ID, textResult)
+	case "asks together":
+		if s.together.Add(1) == 2 {
+			close(s.both)
+		}
+		<-s.both
+		fallthrough
 	case "asks":
 		id := fmt.Sprint(1000 + s.ids.Add(1))
 		wait := make(chan json.RawMessage, 1)
@@ -390,7 +399,7 @@ func TestTwoWhoAskOnAPipe(t *testing.T) {
 	var work sync.WaitGroup
 	for range 2 {
 		work.Go(func() {
-			a, err := conn.Call(t.Context(), &Call{Tool: named(t, "asks")})
+			a, err := conn.Call(t.Context(), &Call{Tool: named(t, "asks together")})
 			if r, ok := a.(*Result); err != nil || !ok || !strings.Contains(string(r.Structured), "cannot tell which call asks") {
 				t.Errorf("got %+v, %v", a, err)
 			}
