@@ -92,8 +92,8 @@ var layers = map[string]layer{
 	"internal/projector/logtest": {inside: words + " internal/kafka internal/avro"},
 	"internal/executor":          {inside: rules + " internal/kafka internal/avro internal/shard internal/problem internal/process", outside: "golang.org/x/time/rate"},
 	"internal/gateway":           {inside: words + " internal/executor internal/kafka internal/problem internal/rest", outside: "github.com/danielgtaylor/huma/v2"},
-	"internal/console":           {},
 	"internal/process":           {}, // programs that end with this process
+	"internal/console":           {},
 
 	// The composition root: the only place that knows all of the above. What it
 	// consists of is apart: settings, what is heard and seen of a process, addresses.

@@ -128,9 +128,6 @@ var invocationFields = []string{
 	"delivery", "onDone", "onError", "description",
 }
 
-// mcpCall is the task of which every call of an MCP tool is one.
-const mcpCall = "mcp.call"
-
 // invocation reads one invocation; id is its default name.
 func (r *reader) invocation(n *node, id string, dag bool) *fsm.Invocation {
 	known := invocationFields
@@ -196,11 +193,11 @@ func (r *reader) callee(inv *fsm.Invocation, n *node) {
 	switch given[0] {
 	case "task":
 		inv.Task, inv.Input = r.taskName(body), input.Value
-		if inv.Task == mcpCall { // a call whose tool is computed
+		if inv.Task == "mcp.call" { // a call whose tool is computed
 			inv.Kind = fsm.InvokeMCP
 		}
 	case "mcp":
-		inv.Kind, inv.Task = fsm.InvokeMCP, mcpCall
+		inv.Kind, inv.Task = fsm.InvokeMCP, "mcp.call"
 		r.fields(body, "mcp", "tool", "subsystem", "require")
 		r.require(body, "tool")
 		if require := body.get("require"); r.boolean(require, "mcp.require") {

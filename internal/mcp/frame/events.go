@@ -1,4 +1,4 @@
-package wire
+package frame
 
 import (
 	"bufio"
@@ -9,32 +9,33 @@ import (
 	"time"
 )
 
-// errLong is an event, or a line, beyond its limit.
-var errLong = errors.New("longer than the limit")
+// ErrLong is an event beyond its limit.
+var ErrLong = errors.New("longer than the limit")
 
-// event is one event of a stream.
-type event struct {
-	id    string // "" when it has none
-	data  []byte // valid until the next one
-	retry time.Duration
+// Event is one event of a stream.
+type Event struct {
+	ID    string // "" when it has none
+	Data  []byte // valid until the next one
+	Retry time.Duration
 }
 
-// events reads a stream of server-sent events. Comments, and fields that nobody
+// Events reads a stream of server-sent events. Comments, and fields that nobody
 // knows, are skipped and cost no memory.
-type events struct {
+type Events struct {
 	in    *bufio.Reader
 	limit int // bytes of the data of an event
 	data  []byte
 }
 
-func newEvents(body io.Reader, limit int) *events {
-	return &events{in: bufio.NewReaderSize(body, 16<<10), limit: limit}
+// NewEvents reads from body; limit bounds the data of one event, in bytes.
+func NewEvents(body io.Reader, limit int) *Events {
+	return &Events{in: bufio.NewReaderSize(body, 16<<10), limit: limit}
 }
 
-// next returns the next event that has data or an id; io.EOF behind the last one.
+// Next returns the next event that has data or an id; io.EOF behind the last one.
 // An event that is cut off is none.
-func (e *events) next() (event, error) {
-	var ev event
+func (e *Events) Next() (Event, error) {
+	var ev Event
 	e.data = e.data[:0]
 	seen, hasData := false, false
 	for {
@@ -46,7 +47,7 @@ func (e *events) next() (event, error) {
 			if !seen {
 				continue
 			}
-			ev.data = e.data
+			ev.Data = e.data
 			return ev, nil
 		}
 		switch name {
@@ -57,15 +58,15 @@ func (e *events) next() (event, error) {
 			e.data = append(e.data, value...)
 			seen, hasData = true, true
 			if len(e.data) > e.limit {
-				return ev, errLong
+				return ev, ErrLong
 			}
 		case "id":
 			if len(value) <= maxEventID && !bytes.ContainsRune(value, 0) {
-				ev.id, seen = string(value), true
+				ev.ID, seen = string(value), true
 			}
 		case "retry":
 			if ms, err := strconv.ParseUint(string(value), 10, 31); err == nil {
-				ev.retry, seen = time.Duration(ms)*time.Millisecond, true
+				ev.Retry, seen = time.Duration(ms)*time.Millisecond, true
 			}
 		}
 	}
@@ -75,7 +76,7 @@ func (e *events) next() (event, error) {
 const maxEventID = 1024
 
 // line reads one line and splits it. end is the empty line.
-func (e *events) line() (name string, value []byte, end bool, err error) {
+func (e *Events) line() (name string, value []byte, end bool, err error) {
 	first, more, err := e.chunk()
 	if err != nil {
 		return "", nil, false, err
@@ -104,14 +105,14 @@ func (e *events) line() (name string, value []byte, end bool, err error) {
 			continue
 		}
 		if value = append(value, next...); len(value) > e.limit {
-			return "", nil, false, errLong
+			return "", nil, false, ErrLong
 		}
 	}
 	return wanted, bytes.TrimSuffix(value, []byte("\r")), false, nil
 }
 
 // chunk is a line without its end, or a part of one.
-func (e *events) chunk() (part []byte, more bool, err error) {
+func (e *Events) chunk() (part []byte, more bool, err error) {
 	part, err = e.in.ReadSlice('\n')
 	switch {
 	case errors.Is(err, bufio.ErrBufferFull):

@@ -1,4 +1,6 @@
-package wire
+// Package header mirrors arguments of a call into HTTP headers, where the schema of
+// a tool wants that (x-mcp-header).
+package header
 
 import (
 	"encoding/base64"
@@ -7,27 +9,28 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 )
 
-// paramHeader says that an argument also goes into a header (x-mcp-header).
-type paramHeader struct {
+// Param says that an argument also goes into a header (x-mcp-header).
+type Param struct {
 	path []string // names of properties, from the root
 	name string   // without the prefix
 }
 
-// paramValue is such a header of one request.
-type paramValue struct{ name, value string }
+// Value is such a header of one request.
+type Value struct{ Name, Text string }
 
 const paramPrefix = "Mcp-Param-"
 
 // maxSafe is the largest integer that a header may hold.
 const maxSafe = 1<<53 - 1
 
-// paramHeaders finds the annotations of an input schema. An annotation at a place
+// Params finds the annotations of an input schema. An annotation at a place
 // that no chain of properties leads to, of a type that is not one of three, or with
 // a name that is no name or is there twice, makes the tool unusable.
-func paramHeaders(input json.RawMessage) ([]paramHeader, error) {
+func Params(input json.RawMessage) ([]Param, error) {
 	if !strings.Contains(string(input), "x-mcp-header") {
 		return nil, nil
 	}
@@ -43,7 +46,7 @@ func paramHeaders(input json.RawMessage) ([]paramHeader, error) {
 }
 
 type headerSearch struct {
-	found []paramHeader
+	found []Param
 	seen  map[string]bool // names in lower case
 }
 
@@ -103,7 +106,7 @@ func (s *headerSearch) add(kind, annotation any, path []string) error {
 		return fmt.Errorf("it is for strings, integers and booleans, not for type %.100v", kind)
 	}
 	s.seen[strings.ToLower(name)] = true
-	s.found = append(s.found, paramHeader{path: path, name: name})
+	s.found = append(s.found, Param{path: path, name: name})
 	return nil
 }
 
@@ -114,12 +117,12 @@ func token(text string) bool {
 	})
 }
 
-// paramValues are the headers of a call with these arguments.
-func paramValues(headers []paramHeader, arguments json.RawMessage) []paramValue {
-	var out []paramValue
+// Values are the headers of a call with these arguments.
+func Values(headers []Param, arguments json.RawMessage) []Value {
+	var out []Value
 	for _, h := range headers {
 		if text, ok := headerText(arguments, h.path); ok {
-			out = append(out, paramValue{paramPrefix + h.name, safeHeader(text)})
+			out = append(out, Value{paramPrefix + h.name, Safe(text)})
 		}
 	}
 	return out
@@ -128,8 +131,8 @@ func paramValues(headers []paramHeader, arguments json.RawMessage) []paramValue 
 // headerText is the argument at path as a text; null and what is no scalar have none.
 func headerText(raw json.RawMessage, path []string) (string, bool) {
 	for _, step := range path {
-		f, err := fields(raw)
-		if err != nil {
+		var f map[string]json.RawMessage
+		if json.Unmarshal(raw, &f) != nil {
 			return "", false
 		}
 		if raw = f[step]; raw == nil {
@@ -163,11 +166,11 @@ func integerText(text string) (string, bool) {
 	if n > maxSafe || n < -maxSafe {
 		return "", false
 	}
-	return string(notation(n)), true
+	return strconv.FormatInt(n, 10), true
 }
 
-// safeHeader writes a text so that a header can hold it.
-func safeHeader(text string) string {
+// Safe writes a text so that a header can hold it.
+func Safe(text string) string {
 	plain := text == strings.Trim(text, " \t") && !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' && r != '\t' || r > '~' })
 	if plain && (!strings.HasPrefix(text, "=?base64?") || !strings.HasSuffix(text, "?=")) {
 		return text

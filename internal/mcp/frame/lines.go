@@ -1,4 +1,4 @@
-package wire
+package frame
 
 import (
 	"bufio"
@@ -7,20 +7,21 @@ import (
 	"strings"
 )
 
-// lines reads messages that end with a newline. A line beyond the limit is read to
+// Lines reads messages that end with a newline. A line beyond the limit is read to
 // its end and thrown away; what request it answered is found on the way.
-type lines struct {
+type Lines struct {
 	in  *bufio.Reader
 	buf []byte
 }
 
 const lineBuffer = 64 << 10
 
-func newLines(r io.Reader) *lines { return &lines{in: bufio.NewReaderSize(r, lineBuffer)} }
+// NewLines reads from r.
+func NewLines(r io.Reader) *Lines { return &Lines{in: bufio.NewReaderSize(r, lineBuffer)} }
 
-// next returns a line without its end, valid until the next one. over: it was
+// Next returns a line without its end, valid until the next one. over: it was
 // longer than limit, and id is that of the message in it, "" when none was found.
-func (l *lines) next(limit int) (line []byte, id string, over bool, err error) {
+func (l *Lines) Next(limit int) (line []byte, id string, over bool, err error) {
 	if cap(l.buf) > 1<<20 {
 		l.buf = nil // one large line does not hold its memory for ever
 	}
@@ -53,7 +54,7 @@ func (l *lines) next(limit int) (line []byte, id string, over bool, err error) {
 	}
 }
 
-func (l *lines) skip(s *idScan) error {
+func (l *Lines) skip(s *idScan) error {
 	for {
 		part, err := l.in.ReadSlice('\n')
 		s.feed(part)
