@@ -22,6 +22,7 @@ type part struct {
 	topic    string
 	key      []byte
 	from     int64                   // offset to begin at, if the partition has it; else its beginning
+	near     bool                    // what is looked for lies near from
 	progress func(done, total int64) // called now and then; may be nil
 }
 
@@ -55,7 +56,11 @@ func (c *Client) scan(ctx context.Context, workflowType string, of part, visit f
 		if of.from > r.Start && of.from < r.End {
 			r.Start = of.from
 		}
-		err := reader.ReadTo(ctx, p, r.Start, r.End, of.showing(r, visit))
+		read := reader.ReadTo
+		if of.near {
+			read = reader.ReadNear
+		}
+		err := read(ctx, p, r.Start, r.End, of.showing(r, visit))
 		if errors.Is(err, errEnough) {
 			return nil
 		}

@@ -11,6 +11,10 @@ import (
 	"github.com/leat-io/leat/pkg/topics"
 )
 
+// nearRecords is how far apart the first and the newest event of an instance lie
+// at most for its events to lie together.
+const nearRecords = 1000
+
 // historyDirect reads the event store: from where the router says that the
 // instance's history begins to its newest event, or the whole partition where no
 // router answers.
@@ -19,7 +23,8 @@ func (c *Client) historyDirect(ctx context.Context, workflowType, name string, r
 	s, err := c.describe(ctx, question{workflowType: workflowType, name: name, ids: ids, within: c.config.RouterTimeout})
 	switch {
 	case s != nil: // also of one that is forgotten: its events are still there
-		list, first, err := c.eventsOf(ctx, s.InstanceID, part{from: s.FirstOffset}, s, r)
+		near := s.FirstOffset > 0 && s.NewestOffset-s.FirstOffset < nearRecords
+		list, first, err := c.eventsOf(ctx, s.InstanceID, part{from: s.FirstOffset, near: near}, s, r)
 		if err != nil || first == 1 || s.FirstOffset == 0 {
 			return list, err
 		}

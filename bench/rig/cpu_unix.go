@@ -1,14 +1,14 @@
 //go:build unix
 
-package workflow3
+package rig
 
 import (
 	"syscall"
 	"time"
 )
 
-// processTime is the processor time that this process has used.
-func processTime() time.Duration {
+// OwnTime is the processor time that this process has used.
+func OwnTime() time.Duration {
 	var u syscall.Rusage
 	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
 		return 0

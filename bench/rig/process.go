@@ -1,4 +1,4 @@
-package door
+package rig
 
 import (
 	"bytes"
@@ -12,8 +12,8 @@ import (
 // clockTick is the unit of times in /proc on every Linux that Go runs on.
 const clockTick = 10 * time.Millisecond
 
-// processTime is the processor time that a process has used, by all its threads.
-func processTime(pid int) (time.Duration, error) {
+// ProcessTime is the processor time that a process has used, by all its threads.
+func ProcessTime(pid int) (time.Duration, error) {
 	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
 		return 0, fmt.Errorf("read the processor time: %w", err)
@@ -36,8 +36,8 @@ func processTime(pid int) (time.Duration, error) {
 	return time.Duration(ticks) * clockTick, nil
 }
 
-// freeAddr is an address of loopback that nobody listens on.
-func freeAddr() (string, error) {
+// FreeAddr is an address of loopback that nobody listens on.
+func FreeAddr() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", fmt.Errorf("find a free port: %w", err)
