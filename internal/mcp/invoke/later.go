@@ -97,11 +97,12 @@ func (a *attempt) putDown(l *later, asked map[string]wire.Question) error {
 		id := fmt.Sprintf("q%d", i+1)
 		kept := question{Name: name, URL: q.Mode == "url"}
 		out := events.Question{ID: id, Message: events.Cut(fmt.Sprintf("%s (%s/%s)", q.Message, l.Subsystem, a.in.Tool), events.MaxMessageLength)}
-		if kept.URL {
+		switch {
+		case kept.URL:
 			out.Message = events.Cut(q.Message+": "+q.URL, events.MaxMessageLength)
-		} else if len(q.Schema) <= maxFormKept && schema.Guard(q.Schema) == nil {
+		case len(q.Schema) <= maxFormKept && schema.Guard(q.Schema) == nil:
 			out.Form, kept.Form = q.Schema, q.Schema
-		} else {
+		default:
 			return fail(wire.CodeInvalid, l.May, "%s asks with a form that cannot be used: %v", a.in.Tool, schema.Guard(q.Schema))
 		}
 		l.Asked[id] = kept
@@ -200,8 +201,7 @@ func (a *attempt) continueHeld(ctx context.Context, l *later) (json.RawMessage, 
 		return nil, refused(err, true)
 	}
 	answer, err := conn.Continue(ctx, l.Held, l.replies(a.task.Answers), &wire.Call{Progress: a.progress, Logged: a.logged})
-	var f *wire.Failure
-	if errors.As(err, &f) {
+	if f, ok := errors.AsType[*wire.Failure](err); ok {
 		return nil, executor.RetryAfter(outcome(a.in.Tool, f, l.May), f.RetryAfter)
 	}
 	if err != nil {
