@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/leat-io/leat/internal/boot/config"
 	"github.com/leat-io/leat/internal/boot/explain"
 	"github.com/leat-io/leat/internal/boot/listen"
 	"github.com/leat-io/leat/internal/boot/ops"
@@ -37,6 +38,7 @@ type DevOptions struct {
 	Partitions int    // of topics without a count of their own; default topics.DevPartitions
 	Exec       []string
 	HTTPCalls  httpcall.Config
+	MCP        config.MCP
 	Programs   *Programs    // notified of what runs; default: none
 	Logger     *slog.Logger // default: none
 }
@@ -203,8 +205,8 @@ func (d *Dev) startWorkers(o DevOptions) (err error) {
 }
 
 // newExecutor serves what --exec names and what comes with every executor.
-func (d *Dev) newExecutor(o DevOptions, config kafka.Config, metrics *ops.Metrics) (*executor.Executor, error) {
-	e, err := executor.New(executor.Config{Kafka: config, Logger: o.Logger.With("part", "executor"), Metrics: metrics.Executor()})
+func (d *Dev) newExecutor(o DevOptions, k kafka.Config, metrics *ops.Metrics) (worker, error) {
+	e, err := executor.New(executor.Config{Kafka: k, Logger: o.Logger.With("part", "executor"), Metrics: metrics.Executor()})
 	if err != nil {
 		return nil, err
 	}
@@ -214,8 +216,12 @@ func (d *Dev) newExecutor(o DevOptions, config kafka.Config, metrics *ops.Metric
 	if err := addBuiltins(e, o.HTTPCalls, true); err != nil {
 		return nil, err
 	}
+	m, err := addMCP(e, o.MCP, k, topics.Names{}, "dev", o.Logger.With("part", "executor"))
+	if err != nil {
+		return nil, err
+	}
 	d.Queues = e.Queues()
-	return e, nil
+	return m, nil
 }
 
 // devDrain is how long workers may go on with their tasks when everything stops.
