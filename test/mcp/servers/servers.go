@@ -76,7 +76,7 @@ func Git(tb testing.TB, dir string) Program {
 }
 
 // Tasks has tools that run as tasks (`io.modelcontextprotocol/tasks`): count, fail, and
-// confirm, which asks.
+// confirm, which asks; counted says how often count was called.
 func Tasks(tb testing.TB) Program {
 	tb.Helper()
 	dir := need(tb, python)
