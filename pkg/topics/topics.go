@@ -29,6 +29,7 @@ const (
 	DevPartitions        = 8  // the same in `leat dev`
 	registryPartitions   = 1  // of topics that every worker reads whole
 	deadLetterPartitions = 1
+	nodeTaskPartitions   = 8 // a node reads the one of its id, and what is for others there
 )
 
 // Spec is one topic.
@@ -37,15 +38,26 @@ type Spec struct {
 	Partitions int32
 	Cleanup    Cleanup
 	Retention  time.Duration // Forever, or how long a record stays; ignored when compacted
-	Key        string        // what the record key is, for people
-	Writers    string        // who may write, for people and ACLs
-	Readers    string        // who reads
+	// Busy says of a compacted topic that its records are replaced every few seconds:
+	// it is compacted soon, and its records have the broker's time, by which those who
+	// read it count what is missing, whatever the clocks of the writers say.
+	Busy    bool
+	Key     string // what the record key is, for people
+	Writers string // who may write, for people and ACLs
+	Readers string // who reads
 }
 
 // Config is the topic configuration of Spec, in Kafka's names.
 func (s Spec) Config() map[string]string {
 	c := map[string]string{"cleanup.policy": string(s.Cleanup)}
 	switch {
+	case s.Cleanup == Compact && s.Busy:
+		c["segment.bytes"] = "8388608"
+		c["segment.ms"] = millis(10 * time.Minute) // the cleaner leaves the newest segment alone
+		c["min.cleanable.dirty.ratio"] = "0.2"
+		c["max.compaction.lag.ms"] = millis(10 * time.Minute)
+		c["delete.retention.ms"] = millis(10 * time.Minute)
+		c["message.timestamp.type"] = "LogAppendTime"
 	case s.Cleanup == Compact:
 		c["segment.bytes"] = "67108864" // small segments, so that the cleaner gets to work
 		c["min.cleanable.dirty.ratio"] = "0.2"
@@ -104,6 +116,12 @@ func (n Names) Audit() string { return n.Prefix + "audit" }
 
 // Schedules holds every schedule.
 func (n Names) Schedules() string { return n.Prefix + "workflow.schedules" }
+
+// Nodes holds what every worker says of itself.
+func (n Names) Nodes() string { return n.Prefix + "nodes" }
+
+// NodeTasks is where nodes find the tasks that were given to them.
+func (n Names) NodeTasks() string { return n.Prefix + "nodes.tasks" }
 
 // TypeOfCommands is the workflow type whose commands topic has this name.
 func (n Names) TypeOfCommands(topic string) (workflowType string, ok bool) {
@@ -168,6 +186,14 @@ func (n Names) Shared() []Spec {
 		{
 			Name: n.Schedules(), Partitions: registryPartitions, Cleanup: Compact,
 			Key: "schedule id", Writers: "clients", Readers: "router",
+		},
+		{
+			Name: n.Nodes(), Partitions: registryPartitions, Cleanup: Compact, Busy: true,
+			Key: "node id", Writers: "every worker", Readers: "every worker",
+		},
+		{
+			Name: n.NodeTasks(), Partitions: nodeTaskPartitions, Cleanup: Delete, Retention: 24 * time.Hour,
+			Key: "node id", Writers: "router", Readers: "executors",
 		},
 		{
 			Name: n.Audit(), Partitions: registryPartitions, Cleanup: Delete, Retention: Forever,
