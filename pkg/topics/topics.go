@@ -178,7 +178,7 @@ func (n Names) DeadLetter(source string) Spec {
 
 // Shared lists the topics that do not belong to a type or a queue.
 func (n Names) Shared() []Spec {
-	return []Spec{
+	return append([]Spec{
 		{
 			Name: n.Definitions(), Partitions: registryPartitions, Cleanup: Compact,
 			Key: "type@version", Writers: "deployers", Readers: "all",
@@ -188,16 +188,22 @@ func (n Names) Shared() []Spec {
 			Key: "schedule id", Writers: "clients", Readers: "router",
 		},
 		{
+			Name: n.Audit(), Partitions: registryPartitions, Cleanup: Delete, Retention: Forever,
+			Key: "type/instance id", Writers: "router", Readers: "people",
+		},
+	}, n.OfNodes()...)
+}
+
+// OfNodes lists the topics with which workers find each other.
+func (n Names) OfNodes() []Spec {
+	return []Spec{
+		{
 			Name: n.Nodes(), Partitions: registryPartitions, Cleanup: Compact, Busy: true,
 			Key: "node id", Writers: "every worker", Readers: "every worker",
 		},
 		{
 			Name: n.NodeTasks(), Partitions: nodeTaskPartitions, Cleanup: Delete, Retention: 24 * time.Hour,
 			Key: "node id", Writers: "router", Readers: "executors",
-		},
-		{
-			Name: n.Audit(), Partitions: registryPartitions, Cleanup: Delete, Retention: Forever,
-			Key: "type/instance id", Writers: "router", Readers: "people",
 		},
 	}
 }
