@@ -87,9 +87,9 @@ func newFetcher(c Config, extra ...kgo.Opt) (*Fetcher, error) {
 		// A partition that is added while a fetch waits at the broker is asked for
 		// only when that fetch returns: this is how long a handover may take longer.
 		kgo.FetchMaxWait(FetchWait),
-		kgo.FetchMaxBytes(16<<20),
-		kgo.FetchMaxPartitionBytes(1<<20),
-		kgo.MetadataMinAge(10*time.Millisecond),
+		kgo.FetchMaxBytes(16 << 20),
+		kgo.FetchMaxPartitionBytes(1 << 20),
+		kgo.MetadataMinAge(10 * time.Millisecond),
 		fastRetry(),
 	}, extra...)...)
 	if err != nil {

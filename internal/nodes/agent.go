@@ -143,6 +143,23 @@ func (a *Agent) Run(ctx context.Context) error {
 	return nil
 }
 
+// Run follows the nodes and keeps the record of one of them, until ctx ends. The
+// record is deleted before it returns.
+func Run(ctx context.Context, n *Nodes, a *Agent) error {
+	following, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	followed := make(chan error, 1)
+	go func() {
+		followed <- n.Run(following)
+		cancel() // else the agent would wait for what nobody reads
+	}()
+	err := a.Run(ctx)
+	stop()
+	return errors.Join(err, <-followed)
+}
+
 // renew makes the node another incarnation.
 func (a *Agent) renew() {
 	a.mu.Lock()
@@ -167,7 +184,9 @@ func (a *Agent) live(ctx context.Context) error {
 	if a.nodes.config.Kafka.Virtual() {
 		every.Stop() // nobody counts what is missing
 	}
-	left := a.nodes.left(ctx, k)
+	watching, stop := context.WithCancel(ctx)
+	defer stop()
+	left := a.nodes.left(watching, k)
 	quiet, news := time.NewTimer(soonest), (<-chan struct{})(nil)
 	defer quiet.Stop()
 	for {

@@ -21,13 +21,17 @@ func (n *Nodes) RegisterWorkflowNode(ctx context.Context, record events.NodeReco
 	if err := n.WaitReady(ctx); err != nil {
 		return "", err
 	}
-	n.mu.Lock()
-	there := n.view.Has(node.Key{NodeID: record.NodeID, Incarnation: record.Incarnation})
-	n.mu.Unlock()
-	if there {
+	k := node.Key{NodeID: record.NodeID, Incarnation: record.Incarnation}
+	switch _, err := n.record(k); {
+	case err == nil:
 		return record.NodeID, nil
+	case n.Has(k): // and expired, whether its record is deleted yet or not
+		return "", err
 	}
-	return record.NodeID, n.say(ctx, &record)
+	if err := n.say(ctx, &record); err != nil {
+		return "", err
+	}
+	return record.NodeID, nil
 }
 
 // UpdateNodeHeartbeat implements [node.Registrar].

@@ -151,7 +151,7 @@ func missing(nodes []Node, needs *Needs) []string {
 		list = append(list, what)
 	}
 	if needs.Queue != "" {
-		none("a node for queue "+needs.Queue, func(n *Node) bool { return slices.Contains(n.Queues, needs.Queue) })
+		none("the queue "+needs.Queue, func(n *Node) bool { return slices.Contains(n.Queues, needs.Queue) })
 	}
 	for _, capability := range needs.Requires {
 		none(capability, func(n *Node) bool { return slices.Contains(n.Capabilities, capability) })
