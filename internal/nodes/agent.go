@@ -174,7 +174,7 @@ func (a *Agent) live(ctx context.Context) error {
 		prepare(k)
 	}
 	if err := a.say(ctx, k); err != nil {
-		return err
+		return a.why(k, err)
 	}
 	a.mu.Lock()
 	a.joined = true
@@ -194,7 +194,7 @@ func (a *Agent) live(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-left:
-			return a.gone(k)
+			return a.why(k, node.ErrGone)
 		case <-quiet.C:
 			news = a.news
 			continue
@@ -203,7 +203,7 @@ func (a *Agent) live(ctx context.Context) error {
 		}
 		if err := a.say(ctx, k); err != nil {
 			if errors.Is(err, node.ErrGone) {
-				return a.gone(k)
+				return a.why(k, err)
 			}
 			a.nodes.config.Logger.LogAttrs(ctx, slog.LevelWarn, "node could not beat", slog.Any("error", err))
 		}
@@ -212,8 +212,11 @@ func (a *Agent) live(ctx context.Context) error {
 	}
 }
 
-// gone says whether the node was replaced, or can come back.
-func (a *Agent) gone(k node.Key) error {
+// why says of a node that is gone whether it was replaced, or can come back.
+func (a *Agent) why(k node.Key, err error) error {
+	if !errors.Is(err, node.ErrGone) || a.nodes.Has(k) {
+		return err
+	}
 	a.nodes.mu.Lock()
 	defer a.nodes.mu.Unlock()
 	for _, is := range a.nodes.view.Nodes(a.nodes.config.Clock()) {
@@ -221,7 +224,7 @@ func (a *Agent) gone(k node.Key) error {
 			return fmt.Errorf("%w: %s; give each worker an id of its own, or stop the other", ErrReplaced, k.NodeID)
 		}
 	}
-	return node.ErrGone
+	return err
 }
 
 // say writes the next beat, or the registration.

@@ -157,9 +157,7 @@ func TestTheSecondUnderAnIDReplacesTheFirst(t *testing.T) {
 	if err := <-ended; !errors.Is(err, nodes.ErrReplaced) {
 		t.Fatalf("the first ended with %v, want ErrReplaced", err)
 	}
-	if !here.Has(second.Key()) || second.Ready() != nil {
-		t.Errorf("the second is not there: %v", second.Ready())
-	}
+	wait(t, "the second is there", func() bool { return second.Ready() == nil && here.Has(second.Key()) })
 }
 
 // A node whose record somebody deletes comes back as another incarnation: whoever
