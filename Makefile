@@ -7,7 +7,7 @@ SHELL := /bin/bash
 TOOL      := go tool -modfile=tools/go.mod
 GOTESTSUM := $(TOOL) gotestsum --format pkgname --format-hide-empty-pkg
 VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
-LDFLAGS   := -X github.com/leat-io/leat/internal/boot.Version=$(VERSION)
+LDFLAGS   := -X github.com/leat-io/leat/internal/boot/ops.Version=$(VERSION)
 
 # In CI a test that fails is run again, twice at the most, and the log says so:
 # real brokers and killed processes share two cores there.

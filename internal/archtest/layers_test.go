@@ -20,7 +20,7 @@ const (
 
 // rooms are trees in which every package has a row of its own, so that a new one
 // is a decision. Elsewhere a row also speaks for the packages below it.
-const rooms = "pkg internal/cli internal/spi"
+const rooms = "pkg internal/boot internal/cli internal/spi"
 
 // Arrows point down: what stands higher may import what stands lower, never the
 // other way. A path that ends in /... stands for a whole tree; the longest match wins.
@@ -75,11 +75,13 @@ var layers = map[string]layer{
 	"internal/gateway":   {inside: words + " internal/executor internal/kafka internal/problem internal/rest", outside: "github.com/danielgtaylor/huma/v2"},
 	"internal/console":   {},
 
-	// The composition root: the only place that knows all of the above.
-	"internal/boot": {
-		inside:  rules + " internal schemas",
-		outside: "github.com/knadh/koanf github.com/prometheus/client_golang github.com/spf13/pflag",
-	},
+	// The composition root: the only place that knows all of the above. What it
+	// consists of is apart: settings, what is heard and seen of a process, addresses.
+	"internal/boot":         {inside: rules + " internal schemas", outside: "github.com/prometheus/client_golang github.com/spf13/pflag"},
+	"internal/boot/config":  {inside: "pkg/topics internal/boot/explain internal/httpcall internal/kafka internal/problem", outside: "github.com/knadh/koanf github.com/spf13/pflag"},
+	"internal/boot/explain": {inside: "pkg/events internal/devkafka internal/kafka internal/problem internal/store"},
+	"internal/boot/listen":  {inside: "internal/boot/explain internal/problem"},
+	"internal/boot/ops":     {inside: "pkg/events internal/executor internal/gateway internal/kafka internal/problem internal/projector internal/router internal/shard", outside: "github.com/prometheus/client_golang"},
 
 	"internal/archtest": {},
 

@@ -68,6 +68,26 @@ func records() []record {
 		},
 			EncodeNode, AppendNode, DecodeNode),
 		recordOf("audit", func(*events.AuditEvent) {}, EncodeAudit, AppendAudit, DecodeAudit),
+		recordOf("subsystem", func(s *events.MCPSubsystem) {
+			for i := range s.Tools {
+				s.Tools[i].Name, s.Tools[i].Repeat = "tool-"+strconv.Itoa(i), "key:request"
+				s.Approved[i].Name, s.Approved[i].Pin = s.Tools[i].Name, strings.Repeat("a", 64)
+			}
+		}, EncodeSubsystem, AppendSubsystem, DecodeSubsystem),
+		recordOf("tool", func(k *events.MCPTool) {
+			pin, err := k.ComputePin()
+			if err != nil {
+				panic(err)
+			}
+			k.Pin = pin
+		}, EncodeTool, AppendTool, DecodeTool),
+		recordOf("health", func(h *events.MCPHealth) {
+			h.KeyHash = strings.Repeat("b", 64)
+			for i := range h.Tools {
+				h.Tools[i].Pin = strings.Repeat("c", 64)
+			}
+			h.Tools[0].Name, h.Tools[1].Name = "tool-0", "tool-1"
+		}, EncodeHealth, AppendHealth, DecodeHealth),
 		recordOf("progress", func(*events.ScheduleProgress) {}, EncodeProgress, AppendProgress, DecodeProgress),
 	}
 }
@@ -174,6 +194,14 @@ func closedSets() map[reflect.Type][]string {
 	addSet(sets, events.TimerKinds())
 	addSet(sets, events.OverlapPolicies())
 	addSet(sets, events.ParentClosePolicies())
+	addSet(sets, events.MCPSubsystemTypes())
+	addSet(sets, events.MCPToolTypes())
+	addSet(sets, events.MCPTrusts())
+	addSet(sets, events.MCPLifecycleStates())
+	addSet(sets, events.MCPConnectionStatuses())
+	addSet(sets, events.HealthStatuses())
+	addSet(sets, events.CircuitBreakerStates())
+	addSet(sets, events.MCPReasons())
 	return sets
 }
 

@@ -39,6 +39,14 @@ var (
 	timerKinds      = setOf(events.TimerKinds())
 	overlapPolicies = setOf(events.OverlapPolicies())
 	parentCloses    = setOf(events.ParentClosePolicies())
+	subsystemTypes  = setOf(events.MCPSubsystemTypes())
+	toolTypes       = setOf(events.MCPToolTypes())
+	trusts          = setOf(events.MCPTrusts())
+	lifecycles      = setOf(events.MCPLifecycleStates())
+	connections     = setOf(events.MCPConnectionStatuses())
+	healthStatuses  = setOf(events.HealthStatuses())
+	breakerStates   = setOf(events.CircuitBreakerStates())
+	mcpReasons      = setOf(events.MCPReasons())
 )
 
 // enum is a text of a closed set; any other is refused both ways.

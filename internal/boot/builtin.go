@@ -16,11 +16,6 @@ const CodeMCPNotAvailable = "MCP_NOT_AVAILABLE"
 // mcpTask is the task that an mcp invocation is.
 const mcpTask = "mcp.call"
 
-// HTTPCalls is where the http calls of definitions may go.
-func (s *Settings) HTTPCalls() httpcall.Config {
-	return httpcall.Config{Allow: s.List("http-allow"), AllowPrivate: s.Bool("http-allow-private")}
-}
-
 // addHandlers gives an executor its programs and what comes with it.
 func addHandlers(w *executor.Executor, running *executor.Programs, programs []string, calls httpcall.Config) error {
 	if len(programs) == 0 && len(calls.Allow) == 0 {

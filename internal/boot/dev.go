@@ -9,6 +9,9 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/leat-io/leat/internal/boot/explain"
+	"github.com/leat-io/leat/internal/boot/listen"
+	"github.com/leat-io/leat/internal/boot/ops"
 	"github.com/leat-io/leat/internal/console"
 	"github.com/leat-io/leat/internal/devkafka"
 	"github.com/leat-io/leat/internal/executor"
@@ -49,7 +52,7 @@ type Dev struct {
 	Worker string   // where workers poll for tasks
 	Data   string   // "" in memory
 	Queues []string // that its executor serves
-	health Health
+	health ops.Health
 	group  *group
 	broker *devkafka.Broker
 }
@@ -73,7 +76,7 @@ func StartDev(ctx context.Context, o DevOptions) (*Dev, error) {
 	d.group = newGroup(context.WithoutCancel(ctx))
 	if err := d.startWorkers(o); err != nil {
 		d.group.Stop()
-		return nil, errors.Join(Explain("cannot start", err), d.group.Wait(), d.broker.Close())
+		return nil, errors.Join(explain.Error("cannot start", err), d.group.Wait(), d.broker.Close())
 	}
 	return d, nil
 }
@@ -91,7 +94,7 @@ func (o DevOptions) withDefaults() (DevOptions, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	if !o.HTTPRemote && !isLoopback(o.HTTP) {
+	if !o.HTTPRemote && !listen.Loopback(o.HTTP) {
 		return o, problem.New(problem.AddressRefused, "cannot serve the API on "+o.HTTP,
 			"it is not a loopback address, and the API has no authentication: anybody who reaches it can start, signal and end workflows",
 			"leat dev --http 127.0.0.1:0, or say that it is meant: --http-remote")
@@ -116,7 +119,7 @@ func (o DevOptions) path(name string) string {
 }
 
 func explainDev(o DevOptions, err error) error {
-	p := Explain("cannot start the embedded Kafka", err)
+	p := explain.Error("cannot start the embedded Kafka", err)
 	switch p.Code {
 	case problem.AddressTaken:
 		p.Fix = "stop the program that listens on " + o.Kafka + ", or: leat dev --kafka 127.0.0.1:0 (another port)"
@@ -130,23 +133,23 @@ func explainDev(o DevOptions, err error) error {
 // startWorkers makes the router last: it holds a connection from the start, and
 // gives it back only when it runs.
 func (d *Dev) startWorkers(o DevOptions) (err error) {
-	config := kafka.Config{Brokers: []string{d.Broker}, ClientID: "leat-dev", Logger: limit(o.Logger)}
-	m := newMeters("dev")
-	config.Hooks = append(config.Hooks, m.kafka().Hook())
-	metrics := newMetricSet(m)
+	config := kafka.Config{Brokers: []string{d.Broker}, ClientID: "leat-dev", Logger: ops.Limit(o.Logger)}
+	m := ops.NewMeters("dev")
+	config.Hooks = append(config.Hooks, m.Kafka().Hook())
+	metrics := ops.NewMetrics(m)
 
-	api := new(current)
-	server, err := listenHTTP(context.Background(), o.HTTP, api, o.HTTPHosts...)
+	api := new(listen.Current)
+	server, err := listen.HTTP(context.Background(), o.HTTP, api, o.HTTPHosts...)
 	if err != nil {
-		if known := Explain("", err); known.Code == problem.AddressTaken {
+		if known := explain.Error("", err); known.Code == problem.AddressTaken {
 			known.Fix = "stop the program that listens on " + o.HTTP + ", or: leat dev --http 127.0.0.1:0 (another port)"
 		}
 		return err
 	}
-	d.URL = server.url()
+	d.URL = server.URL()
 	defer func() {
 		if err != nil {
-			_ = server.listener.Close()
+			_ = server.Close()
 		}
 	}()
 	e, err := d.newExecutor(o, config, metrics)
@@ -159,24 +162,24 @@ func (d *Dev) startWorkers(o DevOptions) (err error) {
 	}
 	defer func() {
 		if err != nil {
-			_ = workers.listener.Close()
+			_ = workers.Close()
 		}
 	}()
 	viewing := projector.Config{
-		Kafka: config, Dir: o.path("projector"), Logger: o.Logger.With("part", "projector"), Metrics: metrics.projector(),
+		Kafka: config, Dir: o.path("projector"), Logger: o.Logger.With("part", "projector"), Metrics: metrics.Projector(),
 		Page: console.Handler(),
 	}
 	routing := router.Config{
-		Kafka: config, Slot: "dev", Dir: o.path("router"), Logger: o.Logger.With("part", "router"), Metrics: metrics.router(),
+		Kafka: config, Slot: "dev", Dir: o.path("router"), Logger: o.Logger.With("part", "router"), Metrics: metrics.Router(),
 	}
-	build := Build()
+	build := ops.Build()
 	build.Partitions = o.Partitions
 	p, err := d.newLasting(o, "projector", func() (worker, error) {
 		p, err := projector.New(viewing)
 		if err != nil {
 			return nil, err
 		}
-		api.set(besideAPI(opsHandler(&d.health, m.registry, build), p.Handler()))
+		api.Set(listen.BesideAPI(ops.Handler(&d.health, m.Registry, build), p.Handler()))
 		return p, nil
 	})
 	if err != nil {
@@ -186,9 +189,9 @@ func (d *Dev) startWorkers(o DevOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	d.group.Go(server.serve)
+	d.group.Go(server.Serve)
 	if !o.Memory {
-		d.health.Add("disk", diskCheck(o.Data))
+		d.health.Add("disk", ops.DiskCheck(o.Data))
 	}
 	d.run("router", r)
 	d.run("projector", p)
@@ -200,8 +203,8 @@ func (d *Dev) startWorkers(o DevOptions) (err error) {
 }
 
 // newExecutor serves what --exec names and what comes with every executor.
-func (d *Dev) newExecutor(o DevOptions, config kafka.Config, metrics *metricSet) (*executor.Executor, error) {
-	e, err := executor.New(executor.Config{Kafka: config, Logger: o.Logger.With("part", "executor"), Metrics: metrics.executor()})
+func (d *Dev) newExecutor(o DevOptions, config kafka.Config, metrics *ops.Metrics) (*executor.Executor, error) {
+	e, err := executor.New(executor.Config{Kafka: config, Logger: o.Logger.With("part", "executor"), Metrics: metrics.Executor()})
 	if err != nil {
 		return nil, err
 	}
@@ -220,34 +223,34 @@ const devDrain = 3 * time.Second
 
 // newGateway hands the tasks of all other queues to workers. Without an address
 // of its own it gives way to a second `leat dev`.
-func (d *Dev) newGateway(o DevOptions, config kafka.Config, metrics *metricSet) (*gateway.Gateway, *httpServer, error) {
+func (d *Dev) newGateway(o DevOptions, config kafka.Config, metrics *ops.Metrics) (*gateway.Gateway, *listen.Server, error) {
 	w, err := gateway.New(gateway.Config{
 		Kafka: config, Token: o.Token, Served: d.Queues, DrainTimeout: devDrain, Logger: o.Logger.With("part", "gateway"),
-		Tasks: metrics.lentTasks(), Metrics: metrics.gateway(),
+		Tasks: metrics.LentTasks(), Metrics: metrics.Gateway(),
 	})
 	if err != nil {
 		return nil, nil, err
 	}
 	addr := cmp.Or(o.Workers, GatewayAddr)
-	server, err := listenHTTP(context.Background(), addr, w.Handler(), o.HTTPHosts...)
-	if err != nil && o.Workers == "" && Explain("", err).Code == problem.AddressTaken {
-		server, err = listenHTTP(context.Background(), "127.0.0.1:0", w.Handler(), o.HTTPHosts...)
+	server, err := listen.HTTP(context.Background(), addr, w.Handler(), o.HTTPHosts...)
+	if err != nil && o.Workers == "" && explain.Error("", err).Code == problem.AddressTaken {
+		server, err = listen.HTTP(context.Background(), "127.0.0.1:0", w.Handler(), o.HTTPHosts...)
 	}
 	if err != nil {
-		if known := Explain("", err); known.Code == problem.AddressTaken {
+		if known := explain.Error("", err); known.Code == problem.AddressTaken {
 			known.Fix = "stop the program that listens on " + addr + ", or: leat dev --workers 127.0.0.1:0 (another port)"
 		}
 		return nil, nil, err
 	}
-	d.Worker = server.url()
+	d.Worker = server.URL()
 	return w, server, nil
 }
 
 // runGateway serves the gateway until it has stopped.
-func (d *Dev) runGateway(w *gateway.Gateway, server *httpServer) {
+func (d *Dev) runGateway(w *gateway.Gateway, server *listen.Server) {
 	d.health.Add("gateway", w.Ready)
 	serving, stop := context.WithCancel(context.WithoutCancel(d.group.ctx))
-	d.group.Go(func(context.Context) error { return server.serve(serving) })
+	d.group.Go(func(context.Context) error { return server.Serve(serving) })
 	d.group.Go(func(ctx context.Context) error {
 		defer stop()
 		return w.Run(ctx)
@@ -264,7 +267,7 @@ func (d *Dev) run(name string, w worker) {
 		if err == nil {
 			err = errors.New("it ended by itself")
 		}
-		return Explain("the "+name+" ended", err)
+		return explain.Error("the "+name+" ended", err)
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/leat-io/leat/internal/boot/ops"
 	"github.com/leat-io/leat/internal/store"
 )
 
@@ -14,7 +15,7 @@ import (
 // of the last failed while it was in use: it is a copy, and is made again.
 type lastingWorker struct {
 	name   string
-	health *Health
+	health *ops.Health
 	logger *slog.Logger
 	build  func() (worker, error)
 	first  worker

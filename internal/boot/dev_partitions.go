@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/leat-io/leat/internal/boot/ops"
 	"github.com/leat-io/leat/internal/devkafka"
 	"github.com/leat-io/leat/internal/kafka"
 	"github.com/leat-io/leat/pkg/topics"
@@ -42,7 +43,7 @@ func askPartitions(ctx context.Context, api string) int32 {
 		return 0
 	}
 	defer resp.Body.Close()
-	var found BuildInfo
+	var found ops.BuildInfo
 	if json.NewDecoder(io.LimitReader(resp.Body, 4096)).Decode(&found) != nil {
 		return 0
 	}

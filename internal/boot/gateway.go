@@ -2,9 +2,8 @@ package boot
 
 import (
 	"context"
-	"os"
-	"strings"
 
+	"github.com/leat-io/leat/internal/boot/listen"
 	"github.com/leat-io/leat/internal/gateway"
 	"github.com/leat-io/leat/internal/problem"
 )
@@ -13,29 +12,10 @@ import (
 // the address is free.
 const GatewayAddr = "127.0.0.1:8474"
 
-// GatewayToken is the bearer token of workers, "" for none.
-func (s *Settings) GatewayToken() (string, error) {
-	token, path := s.Text("gateway.token"), s.Text("gateway.token-file")
-	switch {
-	case path == "":
-		return token, nil
-	case token != "":
-		return "", problem.New(problem.BadSetting, "the token of workers is given twice", "gateway.token and gateway.token-file are both set", "keep the file")
-	}
-	text, err := os.ReadFile(path) //nolint:gosec // the user names the file
-	if err != nil {
-		return "", problem.Wrap(problem.BadSetting, "cannot read gateway.token-file", err)
-	}
-	if token = strings.TrimSpace(string(text)); token == "" {
-		return "", problem.New(problem.BadSetting, "gateway.token-file holds no token", path+" is empty", "write one into it, such as: openssl rand -hex 32")
-	}
-	return token, nil
-}
-
 // checkGateway refuses an address that others reach while nobody is asked who
 // they are.
 func checkGateway(addr, token string) error {
-	if token != "" || isLoopback(addr) {
+	if token != "" || listen.Loopback(addr) {
 		return nil
 	}
 	return problem.New(problem.AddressRefused, "cannot hand out tasks on "+addr,
@@ -51,23 +31,23 @@ func (p *process) serveGateway(addr, token string, served []string) (worker, err
 	}
 	w, err := gateway.New(gateway.Config{
 		Kafka: p.kafka, Names: p.settings.Names(), Group: p.settings.Text("group"), DrainTimeout: p.settings.Duration("drain-timeout"),
-		Token: token, Served: served, Logger: p.logger, Tasks: p.metrics.lentTasks(), Metrics: p.metrics.gateway(),
+		Token: token, Served: served, Logger: p.logger, Tasks: p.metrics.LentTasks(), Metrics: p.metrics.Gateway(),
 	})
 	if err != nil {
 		return nil, err
 	}
 	if p.gateway != nil {
-		p.gateway.set(w.Handler())
+		p.gateway.Set(w.Handler())
 		return w, nil
 	}
-	p.gateway = new(current)
-	p.gateway.set(w.Handler())
-	server, err := listenHTTP(context.Background(), addr, p.gateway, p.settings.List("http-host")...)
+	p.gateway = new(listen.Current)
+	p.gateway.Set(w.Handler())
+	server, err := listen.HTTP(context.Background(), addr, p.gateway, p.settings.List("http-host")...)
 	if err != nil {
 		return nil, err
 	}
 	p.late = append(p.late, server)
-	p.logger.Info("serving workers", "url", server.url(), "token", token != "")
+	p.logger.Info("serving workers", "url", server.URL(), "token", token != "")
 	return w, nil
 }
 

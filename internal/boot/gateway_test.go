@@ -2,12 +2,8 @@ package boot
 
 import (
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/leat-io/leat/internal/problem"
 )
 
 func TestWorkersOffLoopbackNeedAToken(t *testing.T) {
@@ -31,42 +27,6 @@ func TestWorkersOffLoopbackNeedAToken(t *testing.T) {
 		}
 		if _, err := (DevOptions{Workers: c.addr, Token: c.token, Memory: true}).withDefaults(); (err == nil) != c.ok {
 			t.Errorf("leat dev --workers %s, token %q: %v", c.addr, c.token, err)
-		}
-	}
-}
-
-func TestTokenOfWorkers(t *testing.T) {
-	dir := t.TempDir()
-	file := func(name, text string) string {
-		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
-	for _, c := range []struct {
-		environ     []string
-		token, says string
-	}{
-		{nil, "", ""},
-		{[]string{"LEAT_GATEWAY_TOKEN=s3cret"}, "s3cret", ""},
-		{[]string{"LEAT_GATEWAY_TOKEN_FILE=" + file("token", "s3cret\n")}, "s3cret", ""},
-		{[]string{"LEAT_GATEWAY_TOKEN=a", "LEAT_GATEWAY_TOKEN_FILE=" + file("twice", "b")}, "", "the token of workers is given twice"},
-		{[]string{"LEAT_GATEWAY_TOKEN_FILE=" + file("empty", "\n")}, "", "gateway.token-file holds no token"},
-		{[]string{"LEAT_GATEWAY_TOKEN_FILE=" + dir + "/nowhere"}, "", "cannot read gateway.token-file"},
-	} {
-		for _, role := range []string{"executor", "leat"} {
-			s, err := load(t, role, "", c.environ, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			token, err := s.GatewayToken()
-			if token != c.token || (err == nil) != (c.says == "") || err != nil && !strings.Contains(err.Error(), c.says) {
-				t.Errorf("%s %v: got %q, %v", role, c.environ, token, err)
-			}
-			if err != nil && Explain("", err).Code != problem.BadSetting {
-				t.Errorf("%v: %v", c.environ, err)
-			}
 		}
 	}
 }

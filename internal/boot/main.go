@@ -11,6 +11,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/pflag"
 
+	"github.com/leat-io/leat/internal/boot/config"
+	"github.com/leat-io/leat/internal/boot/explain"
+	"github.com/leat-io/leat/internal/boot/listen"
+	"github.com/leat-io/leat/internal/boot/ops"
 	"github.com/leat-io/leat/internal/executor"
 	"github.com/leat-io/leat/internal/kafka"
 	"github.com/leat-io/leat/internal/problem"
@@ -36,17 +40,16 @@ type worker interface {
 // process is what a worker is made from.
 type process struct {
 	role     Role
-	settings *Settings
+	settings *config.Settings
 	kafka    kafka.Config
-	meters   meters
-	metrics  *metricSet
+	metrics  *ops.Metrics
 	logger   *slog.Logger
-	health   *Health
-	servers  []*httpServer // the operators' first
-	late     []*httpServer // that are served until the worker has stopped
+	health   *ops.Health
+	servers  []*listen.Server // the operators' first
+	late     []*listen.Server // that are served until the worker has stopped
 	programs *executor.Programs
-	api      *current // nil when there is none
-	gateway  *current // nil when there is none
+	api      *listen.Current // nil when there is none
+	gateway  *listen.Current // nil when there is none
 }
 
 // Main runs a worker as a program and never returns.
@@ -58,8 +61,8 @@ func Run(role Role, args, environ []string, stdout, stderr io.Writer) int {
 	if err == nil || errors.Is(err, pflag.ErrHelp) {
 		return problem.ExitOK
 	}
-	p := Explain(role.Name+" cannot run", err)
-	p.WriteText(stderr, IsTerminal(stderr) && !noColor(environ))
+	p := explain.Error(role.Name+" cannot run", err)
+	p.WriteText(stderr, ops.IsTerminal(stderr) && !noColor(environ))
 	return p.Exit()
 }
 
@@ -76,7 +79,7 @@ func runRole(role Role, args, environ []string, stdout, stderr io.Writer) error 
 	flags := pflag.NewFlagSet(role.Name, pflag.ContinueOnError)
 	flags.SetOutput(stdout)
 	flags.SortFlags = false
-	AddFlags(flags, role.Name)
+	config.AddFlags(flags, role.Name)
 	version := flags.Bool("version", false, "print the version and exit")
 	check := flags.Bool("print-config", false, "print every setting, its value and its source, and exit")
 	flags.Usage = func() { usage(stdout, role, flags) }
@@ -90,11 +93,11 @@ func runRole(role Role, args, environ []string, stdout, stderr io.Writer) error 
 		return problem.New(problem.Usage, "the command line is wrong", fmt.Sprintf("%q is not a flag", flags.Arg(0)), role.Name+" --help lists the flags")
 	}
 	if *version {
-		b := Build()
+		b := ops.Build()
 		_, err := fmt.Fprintln(stdout, role.Name, b.Version, b.Revision, b.Go, b.Platform)
 		return err
 	}
-	settings, err := Load(role.Name, flags, environ)
+	settings, err := config.Load(role.Name, flags, environ)
 	if err != nil {
 		return err
 	}
@@ -106,10 +109,10 @@ func runRole(role Role, args, environ []string, stdout, stderr io.Writer) error 
 
 func usage(w io.Writer, role Role, flags *pflag.FlagSet) {
 	_, _ = fmt.Fprintf(w, "%s: %s\n\nUsage:\n  %s [flags]\n\nExamples:\n%s\n\nFlags (each is also a LEAT_ variable and a key of %s):\n%s",
-		role.Name, role.Short, role.Name, role.Example, DefaultFile, flags.FlagUsages())
+		role.Name, role.Short, role.Name, role.Example, config.DefaultFile, flags.FlagUsages())
 }
 
-func printSettings(w io.Writer, s *Settings) error {
+func printSettings(w io.Writer, s *config.Settings) error {
 	for _, l := range s.Dump() {
 		if _, err := fmt.Fprintf(w, "%-26s %-30s %s\n", l.Key, fmt.Sprint(l.Value), l.Source); err != nil {
 			return err
@@ -119,43 +122,43 @@ func printSettings(w io.Writer, s *Settings) error {
 }
 
 // serve is the life of a worker process.
-func serve(role Role, s *Settings, stderr io.Writer) (err error) {
-	logger, err := NewLogger(stderr, s.Text("log.level"), s.Text("log.format"))
+func serve(role Role, s *config.Settings, stderr io.Writer) (err error) {
+	logger, err := ops.NewLogger(stderr, s.Text("log.level"), s.Text("log.format"))
 	if err != nil {
 		return err
 	}
 	logger = logger.With("role", role.Name)
-	limitMemory(logger)
+	ops.LimitMemory(logger)
 	programs := new(executor.Programs)
 	ctx, stop := Signals(context.Background(), programs)
 	defer stop()
-	m := newMeters(role.Name)
-	p := &process{role: role, settings: s, meters: m, metrics: newMetricSet(m), logger: logger, health: new(Health), programs: programs}
-	if p.kafka, err = s.Kafka(limit(logger)); err != nil {
+	m := ops.NewMeters(role.Name)
+	p := &process{role: role, settings: s, metrics: ops.NewMetrics(m), logger: logger, health: new(ops.Health), programs: programs}
+	if p.kafka, err = s.Kafka(ops.Limit(logger)); err != nil {
 		return err
 	}
-	p.kafka.Hooks = append(p.kafka.Hooks, m.kafka().Hook())
+	p.kafka.Hooks = append(p.kafka.Hooks, m.Kafka().Hook())
 
-	if err := p.listenOps(ctx, m.registry); err != nil {
+	if err := p.listenOps(ctx, m.Registry); err != nil {
 		return err
 	}
 	w, err := role.start(p)
 	if err != nil {
 		return err
 	}
-	logger.Info("started", "version", Build().Version, "brokers", p.kafka.Brokers, "ops", p.servers[0].url())
+	logger.Info("started", "version", ops.Build().Version, "brokers", p.kafka.Brokers, "ops", p.servers[0].URL())
 	g := newGroup(ctx)
 	away := &brokerWatch{config: p.kafka, logger: logger}
 	p.health.Add("kafka", away.Ready)
 	p.health.Add(role.Name, w.Ready)
 	g.Go(away.Run)
 	for _, server := range p.servers {
-		g.Go(server.serve)
+		g.Go(server.Serve)
 	}
 	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopServing()
 	for _, server := range p.late {
-		g.Go(func(context.Context) error { return server.serve(serving) })
+		g.Go(func(context.Context) error { return server.Serve(serving) })
 	}
 	g.Go(func(ctx context.Context) error {
 		defer stopServing()
@@ -171,7 +174,7 @@ func (p *process) listenOps(ctx context.Context, registry *prometheus.Registry) 
 	if addr == "" {
 		addr = p.role.OpsAddr
 	}
-	server, err := listenHTTP(ctx, addr, opsHandler(p.health, registry, Build()), p.settings.List("http-host")...)
+	server, err := listen.HTTP(ctx, addr, ops.Handler(p.health, registry, ops.Build()), p.settings.List("http-host")...)
 	if err != nil {
 		return err
 	}

@@ -7,9 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
-	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -23,6 +21,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/leat-io/leat/internal/boot/explain"
 	"github.com/leat-io/leat/internal/devkafka"
 	"github.com/leat-io/leat/internal/kafka"
 	"github.com/leat-io/leat/internal/problem"
@@ -296,21 +295,6 @@ func TestHelpOfRoles(t *testing.T) {
 	}
 }
 
-func TestLimitedLog(t *testing.T) {
-	var out bytes.Buffer
-	now := time.Unix(0, 0)
-	logger := limit(slog.New(slog.NewJSONHandler(&out, nil)))
-	logger.Handler().(limited).state.now = func() time.Time { return now }
-	for range 1000 {
-		logger.With("x", 1).Warn("away")
-		now = now.Add(time.Second)
-	}
-	logger.Warn("something else")
-	if n := strings.Count(out.String(), "\n"); n != 1000/30+1+1 || !strings.Contains(out.String(), `"not_shown":29`) {
-		t.Errorf("%d lines of 1001\n%s", n, &out)
-	}
-}
-
 func TestReach(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -322,28 +306,10 @@ func TestReach(t *testing.T) {
 		t.Errorf("one of two is there: %v", err)
 	}
 	err = Reach(t.Context(), []string{away})
-	if p := Explain("", err); p.Code != problem.KafkaAway || !strings.Contains(p.What, away) {
+	if p := explain.Error("", err); p.Code != problem.KafkaAway || !strings.Contains(p.What, away) {
 		t.Errorf("none is there: %v", err)
 	}
-}
-
-func TestExplain(t *testing.T) {
-	for _, c := range []struct {
-		err  error
-		code problem.Code
-	}{
-		{fmt.Errorf("x: %w", devkafka.ErrLocked), problem.DirectoryLocked},
-		{&devkafka.VersionError{Found: 2, Highest: 1}, problem.DirectoryNewer},
-		{fmt.Errorf("x: %w", &kafka.TopicError{Topic: "t", Fix: "f"}), problem.TopicShape},
-		{fmt.Errorf("x: %w", syscall.ECONNREFUSED), problem.KafkaAway},
-		{fmt.Errorf("x: %w", syscall.ENOSPC), problem.DirectoryBad},
-		{context.DeadlineExceeded, problem.TimedOut},
-		{context.Canceled, problem.Interrupted},
-		{errors.New("TOPIC_AUTHORIZATION_FAILED: no"), problem.KafkaAuth},
-		{errors.New("odd"), problem.Internal},
-	} {
-		if p := Explain("what", c.err); p.Code != c.code || p.Why == "" {
-			t.Errorf("%v is explained as %s: %v", c.err, p.Code, p)
-		}
+	if err := Reach(t.Context(), nil); !errors.Is(err, &problem.Problem{Code: problem.BadSetting}) {
+		t.Errorf("no broker is reached with %v", err)
 	}
 }

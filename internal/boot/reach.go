@@ -8,24 +8,19 @@ import (
 	"sync"
 	"time"
 
+	"github.com/leat-io/leat/internal/boot/explain"
 	"github.com/leat-io/leat/internal/problem"
 )
 
 // reachLimit is how long a broker may take to open a connection.
 const reachLimit = 2 * time.Second
 
-// noBroker is for a list of brokers that names none, such as an empty variable
-// in a script leaves behind.
-func noBroker(why string) error {
-	return problem.New(problem.BadSetting, "no Kafka broker is named", why, "name one as host:port, or leave the setting out")
-}
-
 // Reach says at once that no broker can be connected to, where a Kafka client
 // would try until its time is over. nil when one answers; who it is and what
 // it allows, the client finds out.
 func Reach(ctx context.Context, brokers []string) error {
 	if len(brokers) == 0 {
-		return noBroker("kafka.brokers is empty")
+		return explain.NoBroker("kafka.brokers is empty")
 	}
 	ctx, cancel := context.WithTimeout(ctx, reachLimit)
 	defer cancel()

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/leat-io/leat/internal/boot/ops"
 	"github.com/leat-io/leat/internal/console"
 	"github.com/leat-io/leat/internal/executor"
 	"github.com/leat-io/leat/internal/problem"
@@ -35,11 +36,11 @@ func Router() Role {
 			if err != nil {
 				return nil, err
 			}
-			p.health.Add("disk", diskCheck(dir))
+			p.health.Add("disk", ops.DiskCheck(dir))
 			return router.New(router.Config{
 				Kafka: p.kafka, Names: p.settings.Names(), Slot: slot, Group: p.settings.Text("group"), Dir: dir,
 				Types: p.settings.List("types"), ReplicationFactor: int16(p.settings.Int("replication-factor")), //nolint:gosec // a small number
-				Logger: p.logger, Metrics: p.metrics.router(),
+				Logger: p.logger, Metrics: p.metrics.Router(),
 			})
 		},
 	}
@@ -69,9 +70,9 @@ func Projector() Role {
 			if err != nil {
 				return nil, err
 			}
-			p.health.Add("disk", diskCheck(dir))
+			p.health.Add("disk", ops.DiskCheck(dir))
 			w, err := projector.New(projector.Config{
-				Kafka: p.kafka, Names: p.settings.Names(), Dir: dir, Logger: p.logger, Metrics: p.metrics.projector(),
+				Kafka: p.kafka, Names: p.settings.Names(), Dir: dir, Logger: p.logger, Metrics: p.metrics.Projector(),
 				Page: console.Handler(),
 			})
 			if err != nil {
@@ -106,7 +107,7 @@ func startExecutor(p *process) (worker, error) {
 		w, err := executor.New(executor.Config{
 			Kafka: p.kafka, Names: p.settings.Names(), Group: p.settings.Text("group"),
 			Concurrency: p.settings.Int("concurrency"), DrainTimeout: p.settings.Duration("drain-timeout"),
-			Logger: p.logger, Metrics: p.metrics.executor(),
+			Logger: p.logger, Metrics: p.metrics.Executor(),
 		})
 		if err != nil {
 			return nil, err

@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/leat-io/leat/internal/boot/explain"
 	"github.com/leat-io/leat/internal/kafka"
 )
 
@@ -33,7 +34,7 @@ func (p *process) supervise(ctx context.Context, w worker) error {
 		if err == nil {
 			err = errors.New("the worker ended by itself")
 		}
-		if lasting(Explain("", err)) && !errors.Is(err, syscall.ENOSPC) { // there may be room again
+		if explain.Lasting(explain.Error("", err)) && !errors.Is(err, syscall.ENOSPC) { // there may be room again
 			return err
 		}
 		if time.Since(begin) > time.Minute {

@@ -4,31 +4,31 @@ import (
 	"context"
 	"errors"
 
-	"github.com/leat-io/leat/internal/boot"
+	"github.com/leat-io/leat/internal/boot/explain"
 	"github.com/leat-io/leat/internal/problem"
 	"github.com/leat-io/leat/pkg/client"
 )
 
-// explain turns every error of a command into a problem: the one way out.
-func explain(err error) *problem.Problem {
+// toProblem turns every error of a command into a problem: the one way out.
+func toProblem(err error) *problem.Problem {
 	if known, ok := errors.AsType[*problem.Problem](err); ok {
 		return known
 	}
 	if theirs, ok := errors.AsType[*client.Error](err); ok {
-		return explainClient(theirs)
+		return clientProblem(theirs)
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		return problem.New(problem.TimedOut, "the command timed out", "", "")
 	}
-	return boot.Explain("the command failed", err)
+	return explain.Error("the command failed", err)
 }
 
-// explainClient keeps the client's code and fix. When Kafka refuses or is not
+// clientProblem keeps the client's code and fix. When Kafka refuses or is not
 // there, what lies behind it says more.
-func explainClient(e *client.Error) *problem.Problem {
+func clientProblem(e *client.Error) *problem.Problem {
 	code := problem.Code(e.Code)
 	if code == problem.KafkaAway && e.Err != nil {
-		if behind := boot.Explain(e.Message, e.Err); behind.Code == problem.KafkaAuth {
+		if behind := explain.Error(e.Message, e.Err); behind.Code == problem.KafkaAuth {
 			return behind
 		}
 	}

@@ -36,7 +36,7 @@ func run(ctx context.Context, args []string, streams session.Streams, programs *
 	if err == nil {
 		return problem.ExitOK
 	}
-	p := explain(err)
+	p := toProblem(err)
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		return problem.ExitInterrupted
 	}

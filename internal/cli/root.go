@@ -6,7 +6,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/leat-io/leat/internal/boot"
+	"github.com/leat-io/leat/internal/boot/config"
 	"github.com/leat-io/leat/internal/cli/def"
 	"github.com/leat-io/leat/internal/cli/dev"
 	"github.com/leat-io/leat/internal/cli/instance"
@@ -21,7 +21,7 @@ func newRoot(s *session.Session) *cobra.Command {
 		Use:   "leat",
 		Short: "Durable workflows on Kafka",
 		Long: "Leat runs durable workflows whose only store is Kafka.\n\n" +
-			"Settings come from flags, then LEAT_* and KAFKA_* variables, then " + boot.DefaultFile + ", then defaults.\n" +
+			"Settings come from flags, then LEAT_* and KAFKA_* variables, then " + config.DefaultFile + ", then defaults.\n" +
 			"Exit codes: 0 ok, 1 error, 2 usage, 3 not found, 4 conflict, 5 auth, 6 unavailable or timed out, 7 the workflow failed, 130 interrupted.",
 		Example: "  leat dev                                      # everything on this machine\n" +
 			"  leat def deploy order.yaml\n" +
@@ -37,7 +37,7 @@ func newRoot(s *session.Session) *cobra.Command {
 	flags := root.PersistentFlags()
 	flags.SortFlags = false
 	flags.StringVarP(&s.Print.Format, "output", "o", "table", "table, json, jsonl or yaml")
-	boot.AddFlags(flags, "leat")
+	config.AddFlags(flags, "leat")
 	hideRare(flags)
 	root.AddGroup(
 		&cobra.Group{ID: "run", Title: "Run:"},

@@ -294,7 +294,7 @@ func (n *Nodes) tell() {
 	watchers := n.watchers
 	healthy, unhealthy := 0, 0
 	for _, is := range n.view.Nodes(n.config.Clock()) {
-		if is.Health == node.Healthy {
+		if is.Health == events.HealthHealthy {
 			healthy++
 		} else {
 			unhealthy++

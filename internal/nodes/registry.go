@@ -238,7 +238,7 @@ func (n *Nodes) sick() int {
 	now := n.config.Clock()
 	sick := len(n.view.Expired(now))
 	for _, is := range n.view.Nodes(now) {
-		if is.Health != node.Healthy {
+		if is.Health != events.HealthHealthy {
 			sick++
 		}
 	}

@@ -123,6 +123,15 @@ func (n Names) Nodes() string { return n.Prefix + "nodes" }
 // NodeTasks is where nodes find the tasks that were given to them.
 func (n Names) NodeTasks() string { return n.Prefix + "nodes.tasks" }
 
+// MCPSubsystems holds every MCP server that is registered.
+func (n Names) MCPSubsystems() string { return n.Prefix + "mcp.subsystems" }
+
+// MCPTools holds the tools of MCP servers, as they were described.
+func (n Names) MCPTools() string { return n.Prefix + "mcp.tools" }
+
+// MCPHealth holds how every executor sees every MCP server.
+func (n Names) MCPHealth() string { return n.Prefix + "mcp.health" }
+
 // TypeOfCommands is the workflow type whose commands topic has this name.
 func (n Names) TypeOfCommands(topic string) (workflowType string, ok bool) {
 	rest, ok := strings.CutPrefix(topic, n.Prefix+"workflow.")
@@ -186,6 +195,18 @@ func (n Names) Shared() []Spec {
 		{
 			Name: n.Schedules(), Partitions: registryPartitions, Cleanup: Compact,
 			Key: "schedule id", Writers: "clients", Readers: "router",
+		},
+		{
+			Name: n.MCPSubsystems(), Partitions: registryPartitions, Cleanup: Compact,
+			Key: "subsystem id", Writers: "registrars", Readers: "executors, projector",
+		},
+		{
+			Name: n.MCPTools(), Partitions: registryPartitions, Cleanup: Compact,
+			Key: "subsystem id/pin", Writers: "executors, registrars", Readers: "executors, registrars",
+		},
+		{
+			Name: n.MCPHealth(), Partitions: registryPartitions, Cleanup: Compact,
+			Key: "subsystem id/node id", Writers: "executors, registrars", Readers: "executors, projector",
 		},
 		{
 			Name: n.Audit(), Partitions: registryPartitions, Cleanup: Delete, Retention: Forever,

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/leat-io/leat/internal/boot"
+	"github.com/leat-io/leat/internal/boot/explain"
 	"github.com/leat-io/leat/internal/devkafka"
 	"github.com/leat-io/leat/internal/kafka"
 	"github.com/leat-io/leat/internal/problem"
@@ -97,7 +97,7 @@ func TestTopicsOfTheWrongShapeAreNamed(t *testing.T) {
 					w.Errorf("router: %v", err)
 				}
 				w.says(err, words...)
-				if p := boot.Explain("router cannot run", err); p.Code != problem.TopicShape || p.Fix == "" {
+				if p := explain.Error("router cannot run", err); p.Code != problem.TopicShape || p.Fix == "" {
 					w.Errorf("got %+v", p)
 				}
 			})
@@ -139,7 +139,7 @@ func TestADataDirectoryThatAnotherProcessHolds(t *testing.T) {
 func (w *world) explained(err error, code problem.Code, words ...string) {
 	w.Helper()
 	w.says(err, words...)
-	p := boot.Explain("leat dev cannot start", err)
+	p := explain.Error("leat dev cannot start", err)
 	if p.Code != code || p.Fix == "" {
 		w.Errorf("explained as %+v, want code %s and a fix", p, code)
 	}

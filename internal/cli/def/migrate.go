@@ -13,7 +13,7 @@ import (
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 
-	"github.com/leat-io/leat/internal/boot"
+	"github.com/leat-io/leat/internal/boot/ops"
 	"github.com/leat-io/leat/internal/cli/input"
 	"github.com/leat-io/leat/internal/cli/session"
 	"github.com/leat-io/leat/internal/problem"
@@ -176,7 +176,7 @@ func (a *app) running(ctx context.Context, c *client.Client, m *migration, state
 // moveAll moves instances, a bounded number at once. Only the end of ctx stops it.
 func (a *app) moveAll(ctx context.Context, c *client.Client, m *migration, list []client.Instance) error {
 	bar := io.Discard
-	if boot.IsTerminal(a.Err) {
+	if ops.IsTerminal(a.Err) {
 		bar = a.Err
 	}
 	progress := progressbar.NewOptions(len(list), progressbar.OptionSetWriter(bar), progressbar.OptionShowCount(), progressbar.OptionSetDescription("moving"), progressbar.OptionClearOnFinish())

@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/leat-io/leat/internal/boot"
+	"github.com/leat-io/leat/internal/boot/ops"
 	"github.com/leat-io/leat/internal/cli/input"
 	"github.com/leat-io/leat/internal/problem"
 	"github.com/leat-io/leat/internal/tui"
@@ -16,7 +16,7 @@ func (a *app) walk(ctx context.Context, path, happens, start string) error {
 	if happens != "" {
 		return problem.New(problem.Usage, "--interactive and --events exclude each other", "", "leave one of them out")
 	}
-	if !boot.IsTerminal(a.In) || !boot.IsTerminal(a.Err) {
+	if !ops.IsTerminal(a.In) || !ops.IsTerminal(a.Err) {
 		return problem.New(problem.Usage, "--interactive needs a terminal", "standard input or standard error is a file or a pipe",
 			"run it in a terminal, or give the events with --events")
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/leat-io/leat/internal/boot"
+	"github.com/leat-io/leat/internal/boot/config"
 	"github.com/leat-io/leat/internal/cli/input"
 	"github.com/leat-io/leat/internal/cli/output"
 	"github.com/leat-io/leat/internal/cli/session"
@@ -59,7 +60,7 @@ func Command(s *session.Session) *cobra.Command {
 	flags.StringVar(&o.Workers, "workers", "", "address where workers poll for tasks over HTTP (default: "+boot.GatewayAddr+", or a free port when that is taken)")
 	flags.StringVar(&o.Kafka, "kafka", devkafka.DefaultAddr, "address of the embedded Kafka; port 0 takes a free one")
 	flags.IntVar(&o.Partitions, "partitions", topics.DevPartitions, "partitions of topics that are created without a count")
-	boot.AddCommandFlags(flags, "dev")
+	config.AddCommandFlags(flags, "dev")
 	flags.StringArrayVar(&o.Exec, "exec", nil, "run a program for a task: 'queue.task=program arg…'; may be repeated")
 	return cmd
 }

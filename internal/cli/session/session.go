@@ -12,6 +12,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/leat-io/leat/internal/boot"
+	"github.com/leat-io/leat/internal/boot/config"
+	"github.com/leat-io/leat/internal/boot/ops"
 	"github.com/leat-io/leat/internal/cli/output"
 )
 
@@ -27,8 +29,8 @@ type Streams struct {
 type Session struct {
 	Streams
 	Print    *output.Printer
-	Settings *boot.Settings // nil before Configure
-	Programs *boot.Programs // that end with the process; nil for none
+	Settings *config.Settings // nil before Configure
+	Programs *boot.Programs   // that end with the process; nil for none
 }
 
 // New returns a session without settings: Configure reads them.
@@ -40,7 +42,7 @@ func New(s Streams, programs *boot.Programs) *Session {
 		Streams: s, Programs: programs,
 		Print: &output.Printer{
 			Format: "table", Out: s.Out, Err: s.Err,
-			Color: !plain && boot.IsTerminal(s.Out), ErrColor: !plain && boot.IsTerminal(s.Err),
+			Color: !plain && ops.IsTerminal(s.Out), ErrColor: !plain && ops.IsTerminal(s.Err),
 		},
 	}
 }
@@ -51,7 +53,7 @@ func (s *Session) Configure(cmd *cobra.Command) error {
 		return err
 	}
 	var err error
-	s.Settings, err = boot.Load("leat", cmd.Flags(), s.Environ)
+	s.Settings, err = config.Load("leat", cmd.Flags(), s.Environ)
 	return err
 }
 
@@ -61,5 +63,5 @@ func (s *Session) Logger(usual string) (*slog.Logger, error) {
 	if !s.Settings.Given("log.level") {
 		level = usual
 	}
-	return boot.NewLogger(s.Err, level, s.Settings.Text("log.format"))
+	return ops.NewLogger(s.Err, level, s.Settings.Text("log.format"))
 }

@@ -96,7 +96,7 @@ func unmet(c *Candidate, needs *Needs, given Given) []string {
 	if slots, counts := n.Capacity[events.ResourceSlots]; counts && given.Used[events.ResourceSlots] >= slots {
 		list = append(list, fmt.Sprintf("runs %d tasks at once, as many were given to it", slots))
 	}
-	if n.Health != Healthy {
+	if n.Health != events.HealthHealthy {
 		list = append(list, fmt.Sprintf("is %s: the last beat was %s ago", n.Health, n.Silent.Round(time.Second)))
 	}
 	return list

@@ -105,21 +105,12 @@ func (n *Needs) Validate() error {
 	return nil
 }
 
-// Health says whether a node gets tasks.
-type Health string
-
-// What a node that is not expired can be.
-const (
-	Healthy   Health = "healthy"
-	Unhealthy Health = "unhealthy" // it missed three beats or more
-)
-
 // Node is a node as who asks sees it.
 type Node struct {
 	events.NodeRecord
-	Health   Health        `json:"health_status"`
-	Silent   time.Duration `json:"-"`              // how long ago it was heard of
-	LastBeat time.Time     `json:"last_heartbeat"` // when that was, by the clock of who asks
+	Health   events.HealthStatus `json:"health_status"`  // healthy, or unhealthy: it missed three beats or more, and gets no tasks
+	Silent   time.Duration       `json:"-"`              // how long ago it was heard of
+	LastBeat time.Time           `json:"last_heartbeat"` // when that was, by the clock of who asks
 }
 
 // Key names an incarnation.

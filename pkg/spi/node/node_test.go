@@ -124,7 +124,7 @@ func candidates(t *rapid.T) ([]node.Candidate, *node.Task) {
 	}
 	var nodes []node.Node
 	for i := range rapid.IntRange(1, 8).Draw(t, "nodes") {
-		n := node.Node{Health: node.Healthy}
+		n := node.Node{Health: events.HealthHealthy}
 		n.NodeRecord = *beat(fmt.Sprintf("n%d", i), 1, 0)
 		n.Capabilities = append([]string{"gpu"}, rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"x", "y", "z"}), 0, 3, rapid.ID[string]).Draw(t, "more")...)
 		n.Capacity = map[string]int64{"gpu": rapid.Int64Range(4, 16).Draw(t, "gpus"), "slots": rapid.Int64Range(1, 64).Draw(t, "slots")}
@@ -212,7 +212,7 @@ func TestLeastLoadedSpreadsEvenly(t *testing.T) {
 		ledger := node.NewLedger()
 		var nodes []node.Node
 		for i := range n {
-			is := node.Node{NodeRecord: *beat(fmt.Sprintf("n%d", i), 1, 0), Health: node.Healthy}
+			is := node.Node{NodeRecord: *beat(fmt.Sprintf("n%d", i), 1, 0), Health: events.HealthHealthy}
 			is.Capacity = map[string]int64{"gpu": 100}
 			nodes = append(nodes, is)
 		}
@@ -296,14 +296,14 @@ func TestFree(t *testing.T) {
 
 // What people read of a task that no node can run.
 func TestWhyNone(t *testing.T) {
-	full := node.Node{NodeRecord: *beat("full", 1, 0), Health: node.Healthy}
+	full := node.Node{NodeRecord: *beat("full", 1, 0), Health: events.HealthHealthy}
 	full.Queues, full.Capabilities = []string{"train"}, []string{"gpu"}
 	full.Capacity, full.Load = map[string]int64{"memory_mb": 8192}, map[string]int64{"memory_mb": 6000}
 	silent := full
-	silent.NodeID, silent.Health, silent.Silent, silent.Load = "silent", node.Unhealthy, 17*time.Second, nil
-	mail := node.Node{NodeRecord: *beat("mail", 1, 0), Health: node.Healthy}
+	silent.NodeID, silent.Health, silent.Silent, silent.Load = "silent", events.HealthUnhealthy, 17*time.Second, nil
+	mail := node.Node{NodeRecord: *beat("mail", 1, 0), Health: events.HealthHealthy}
 	mail.Queues = []string{"mail"}
-	router := node.Node{NodeRecord: *beat("router", 1, 0), Health: node.Healthy}
+	router := node.Node{NodeRecord: *beat("router", 1, 0), Health: events.HealthHealthy}
 	all := []node.Node{full, mail, router, silent}
 	for name, c := range map[string]struct {
 		nodes []node.Node

@@ -127,9 +127,9 @@ func (v *View) Nodes(now time.Time) []Node {
 		if silent >= ExpiresAfter {
 			continue
 		}
-		n := Node{NodeRecord: is.record, Health: Healthy, Silent: silent, LastBeat: is.heard}
+		n := Node{NodeRecord: is.record, Health: events.HealthHealthy, Silent: silent, LastBeat: is.heard}
 		if silent >= unhealthyAfter {
-			n.Health = Unhealthy
+			n.Health = events.HealthUnhealthy
 		}
 		list = append(list, n)
 	}

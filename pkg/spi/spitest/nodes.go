@@ -25,7 +25,7 @@ func registeredNodesAreFound(ctx context.Context, n Nodes) error {
 	if !reflect.DeepEqual(got.NodeRecord, want) {
 		return fmt.Errorf("the record is %+v, want %+v", got.NodeRecord, want)
 	}
-	if got.Health != node.Healthy || got.LastBeat.IsZero() {
+	if got.Health != events.HealthHealthy || got.LastBeat.IsZero() {
 		return fmt.Errorf("it is %s, last heard of %s: want healthy, and a time", got.Health, got.LastBeat)
 	}
 	return n.capable(ctx, wantsGPU("t").Needs, "a b ")
@@ -117,7 +117,7 @@ func missedBeatsMakeUnhealthy(ctx context.Context, n Nodes) error {
 	}
 	n.Advance(node.MissedUnhealthy * node.BeatEvery)
 	list, err := n.Discovery.WorkflowNodes(ctx)
-	if err != nil || len(list) != 1 || list[0].Health != node.Unhealthy {
+	if err != nil || len(list) != 1 || list[0].Health != events.HealthUnhealthy {
 		return fmt.Errorf("after three missed beats the nodes are %+v (%w), want one that is unhealthy", list, err)
 	}
 	if err := n.capable(ctx, wantsGPU("t").Needs, ""); err != nil {
