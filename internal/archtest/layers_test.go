@@ -32,7 +32,7 @@ var layers = map[string]layer{
 	"pkg/definition": {inside: rules + " internal/definition"}, // what a definition says, as a machine of pkg/fsm
 
 	// What people import and that talks to Kafka.
-	"pkg/client":   {inside: rules + " internal/facts internal/jsonfit internal/kafka internal/avro internal/definition internal/problem internal/schedule"},
+	"pkg/client":   {inside: rules + " pkg/spi/node internal/nodes internal/facts internal/jsonfit internal/kafka internal/avro internal/definition internal/problem internal/schedule"},
 	"pkg/executor": {inside: words + " internal/executor internal/jsonfit internal/kafka internal/avro"},
 	"pkg/leattest": {inside: rules + " pkg/client pkg/executor internal/devkafka internal/kafka internal/router internal/definition"},
 
@@ -55,6 +55,10 @@ var layers = map[string]layer{
 	"internal/memory":       {inside: words + " internal/spi"},
 	"internal/bus":          {inside: words + " internal/spi internal/kafka internal/avro"}, // the contracts on Kafka
 
+	"pkg/spi/node":    {pure: true, inside: "pkg/events"},                             // which workers there are, and who gets a task
+	"pkg/spi/spitest": {inside: "pkg/events pkg/spi/node"},                            // the suites of the contracts in pkg/spi
+	"internal/nodes":  {inside: words + " pkg/spi/node internal/kafka internal/avro"}, // the contracts of pkg/spi/node on Kafka
+
 	// Services: each one job over the homes above.
 	"internal/schedule": {inside: words, outside: "github.com/robfig/cron/v3", pure: true},
 	"internal/registry": {inside: rules + " internal/kafka internal/avro internal/definition internal/schedule"},
@@ -69,9 +73,9 @@ var layers = map[string]layer{
 
 	// The three workers and what they share. They reach a library only through its home.
 	"internal/shard":     {inside: words + " internal/kafka"},
-	"internal/router":    {inside: rules + " internal/decide internal/shard internal/kafka internal/store internal/avro internal/registry internal/schedule", outside: "golang.org/x/sync/errgroup"},
-	"internal/projector": {inside: rules + " internal/shard internal/kafka internal/store internal/avro internal/definition internal/registry internal/problem internal/rest", outside: "github.com/danielgtaylor/huma/v2"},
-	"internal/executor":  {inside: rules + " internal/kafka internal/avro internal/shard internal/problem", outside: "golang.org/x/time/rate"},
+	"internal/router":    {inside: rules + " pkg/spi/node internal/nodes internal/decide internal/shard internal/kafka internal/store internal/avro internal/registry internal/schedule", outside: "golang.org/x/sync/errgroup"},
+	"internal/projector": {inside: rules + " pkg/spi/node internal/nodes internal/shard internal/kafka internal/store internal/avro internal/definition internal/registry internal/problem internal/rest", outside: "github.com/danielgtaylor/huma/v2"},
+	"internal/executor":  {inside: rules + " pkg/spi/node internal/nodes internal/kafka internal/avro internal/shard internal/problem", outside: "golang.org/x/time/rate"},
 	"internal/gateway":   {inside: words + " internal/executor internal/kafka internal/problem internal/rest", outside: "github.com/danielgtaylor/huma/v2"},
 	"internal/console":   {},
 
@@ -105,6 +109,10 @@ var layers = map[string]layer{
 	"internal/cli/instance": {
 		inside: "pkg/client pkg/events pkg/fsm internal/definition internal/facts internal/problem internal/decide" +
 			" internal/cli/input internal/cli/output internal/cli/session",
+		outside: "github.com/spf13/cobra",
+	},
+	"internal/cli/node": {
+		inside:  "pkg/client pkg/events pkg/spi/node internal/problem internal/cli/output internal/cli/session",
 		outside: "github.com/spf13/cobra",
 	},
 	"internal/cli/schedule": {

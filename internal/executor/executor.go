@@ -60,8 +60,14 @@ type Config struct {
 	HeartbeatEvery time.Duration    // at most this between signs of life; default a third of the task's own timeout
 	DrainTimeout   time.Duration    // how long running tasks get when Run's ctx ends; default 20 s
 	CommitEvery    time.Duration    // between commits of the group's offsets; default 200 ms
-	Logger         *slog.Logger     // default: none
-	Metrics        Metrics
+	// Seat is the place of this process among the nodes, when other executors of it
+	// share that; whoever makes it runs it. nil: the executor has one of its own, with
+	// Capabilities and Capacity.
+	Seat         *Seat
+	Capabilities []string         // what tasks may require of the node, such as gpu
+	Capacity     map[string]int64 // how much of each resource the node has
+	Logger       *slog.Logger     // default: none
+	Metrics      Metrics
 
 	stuckAfter  time.Duration // a handler that goes on for so long after its context has ended is complained about
 	lastReports time.Duration // what drain gives cancelled handlers
@@ -142,6 +148,7 @@ type Executor struct {
 	abandon  context.CancelCauseFunc
 	attempts sync.WaitGroup
 	lending  *lending // nil: its handlers run the tasks
+	seat     *Seat    // set by New
 
 	mu      sync.Mutex // guards what follows, and the intakes' partitions
 	queue   queue
@@ -167,6 +174,14 @@ func New(c Config) (*Executor, error) {
 		e.bounds[name] = newBound(l)
 	}
 	e.handling, e.abandon = context.WithCancelCause(context.Background())
+	if e.seat = c.Seat; e.seat == nil {
+		var err error
+		if e.seat, err = NewSeat(SeatConfig{
+			Kafka: c.Kafka, Names: c.Names, NodeID: c.NodeID, Capabilities: c.Capabilities, Capacity: c.Capacity, Logger: c.Logger,
+		}); err != nil {
+			return nil, err
+		}
+	}
 	return e, nil
 }
 
@@ -233,8 +248,27 @@ func (e *Executor) Run(ctx context.Context) error {
 	reporting, stopReports := context.WithCancel(context.Background())
 	defer stopReports()
 	e.report = &reporter{config: e.config, producer: producer, life: reporting}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	unseat := e.sit(ctx, stop)
 	err = e.serve(ctx)
-	return errors.Join(err, e.drain(stopReports))
+	return errors.Join(err, e.drain(stopReports), unseat())
+}
+
+// sit takes the executor's place among the nodes, and stops the executor when another
+// process takes it away. The place is given up when ctx ends, or the func is called.
+func (e *Executor) sit(ctx context.Context, stop func()) (unseat func() error) {
+	e.seat.join(e)
+	if e.config.Seat != nil {
+		return func() error { e.seat.leave(e); return nil }
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan error, 1)
+	go func() { // its end is waited for below
+		ended <- e.seat.Run(ctx)
+		stop()
+	}()
+	return func() error { cancel(); return <-ended }
 }
 
 // serve runs one intake a queue until ctx ends or one of them fails.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -56,6 +57,20 @@ func NewAgent(n *Nodes, record events.NodeRecord, load func() node.Load) (*Agent
 	return &Agent{nodes: n, record: record, load: load, news: make(chan struct{}, 1)}, nil
 }
 
+// Name is a name as the id of a node may be: what must not be in it is a dash.
+func Name(id string) string {
+	if events.CheckNodeID("", id) == nil {
+		return id
+	}
+	name := strings.Map(func(r rune) rune {
+		if r < 0x80 && events.CheckNodeID("", "a"+string(r)) == nil {
+			return r
+		}
+		return '-'
+	}, id)
+	return "n" + name[:min(len(name), events.MaxNodeIDLength-1)]
+}
+
 // newIncarnation is a name that nobody has used before.
 func newIncarnation() events.UUID {
 	var u events.UUID
@@ -95,16 +110,12 @@ func (a *Agent) Holds(k node.Key) bool {
 		(a.nodes.config.Kafka.Virtual() || time.Since(a.heard) < node.MissedUnhealthy*node.BeatEvery)
 }
 
-// Serve adds a queue whose tasks the node runs.
-func (a *Agent) Serve(queue string) {
+// Change changes what the node says of itself, soon. change must not keep the record,
+// and not write to maps and lists that it finds in it.
+func (a *Agent) Change(change func(*events.NodeRecord)) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for _, known := range a.record.Queues {
-		if known == queue {
-			return
-		}
-	}
-	a.record.Queues = append(append([]string(nil), a.record.Queues...), queue)
+	change(&a.record)
 	a.tellLocked()
 }
 

@@ -340,3 +340,11 @@ func (n *Nodes) await(ctx context.Context, ok func() bool) error {
 		}
 	}
 }
+
+// Of is the nodes that the records of a topic, all of them in their order, tell of at
+// now, by id.
+func Of(records []*kafka.Record, now time.Time) []node.Node {
+	n := New(Config{})
+	n.take(context.Background(), records, now)
+	return n.view.Nodes(now)
+}

@@ -23,6 +23,7 @@ func newHandler(p *Projector) (http.Handler, error) {
 	p.routeStream(api)
 	p.routeCounts(api)
 	p.routeStatus(api)
+	p.routeNodes(api)
 	p.routeCommands(api)
 	if err := rest.Describe(mux, api); err != nil {
 		return nil, err

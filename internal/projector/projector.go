@@ -7,25 +7,31 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/leat-io/leat/internal/kafka"
+	"github.com/leat-io/leat/internal/nodes"
 	"github.com/leat-io/leat/internal/registry"
 	"github.com/leat-io/leat/internal/shard"
 	"github.com/leat-io/leat/internal/store"
+	"github.com/leat-io/leat/pkg/events"
 	"github.com/leat-io/leat/pkg/topics"
 )
 
 // Config says what a projector follows and where it keeps its copy.
 type Config struct {
-	Kafka   kafka.Config
-	Names   topics.Names
-	Dir     string           // of the local store; "" keeps it in memory
-	Clock   func() time.Time // default time.Now
-	Logger  *slog.Logger     // default: none
-	Metrics Metrics
+	Kafka    kafka.Config
+	Names    topics.Names
+	Dir      string           // of the local store; "" keeps it in memory
+	NodeID   string           // names it among the nodes; default host name and process id
+	Version  string           // of the program, for the record on the topic nodes
+	Endpoint string           // URL of its /metrics, for the same
+	Clock    func() time.Time // default time.Now
+	Logger   *slog.Logger     // default: none
+	Metrics  Metrics
 	// MaxFollowers bounds the live streams that are open at once; default 1000.
 	MaxFollowers int
 	// MaxWaits bounds the requests that wait for an instance to finish; default 2000.
@@ -50,6 +56,8 @@ type Metrics struct {
 type Projector struct {
 	config   Config
 	registry *registry.Registry
+	nodes    *nodes.Nodes
+	agent    *nodes.Agent
 	hub      hub
 	handler  http.Handler
 	skipped  atomic.Int64
@@ -104,6 +112,21 @@ func New(c Config) (*Projector, error) {
 		default:
 		}
 	})
+	if c.NodeID == "" {
+		host, err := os.Hostname()
+		if err != nil {
+			host = "unknown"
+		}
+		c.NodeID = fmt.Sprintf("projector-%s-%d", host, os.Getpid())
+	}
+	p.nodes = nodes.New(nodes.Config{Kafka: c.Kafka, Names: c.Names, Logger: c.Logger})
+	var err error
+	p.agent, err = nodes.NewAgent(p.nodes, events.NodeRecord{
+		NodeID: nodes.Name(c.NodeID), Types: []events.NodeType{events.NodeReducer}, Version: c.Version, Endpoint: c.Endpoint,
+	}, nil)
+	if err != nil {
+		return nil, err
+	}
 	handler, err := newHandler(p)
 	if err != nil {
 		return nil, err
@@ -167,6 +190,12 @@ func (p *Projector) Run(outer context.Context) (err error) {
 	following.Go(func() {
 		if err := p.registry.Run(ctx); err != nil {
 			cancel(fmt.Errorf("follow definitions: %w", err))
+		}
+	})
+	following.Go(func() {
+		// Of two projectors under one id both go on: what they keep is their own.
+		if err := nodes.Run(ctx, p.nodes, p.agent); err != nil {
+			p.config.Logger.LogAttrs(ctx, slog.LevelError, "projector is no node any more", slog.Any("error", err))
 		}
 	})
 	if p.registry.WaitReady(ctx) == nil {
