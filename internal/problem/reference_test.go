@@ -23,6 +23,7 @@ var areas = []struct{ letter, title string }{
 	{"S", "Schedules"},
 	{"A", "The projector's API"},
 	{"G", "The gateway for workers"},
+	{"N", "Nodes"},
 	{"X", "Everything else"},
 }
 

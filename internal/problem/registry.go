@@ -75,12 +75,13 @@ const (
 	LeaseForged   Code = "LEAT-G001"
 	LeaseOver     Code = "LEAT-G002"
 	QueueMissing  Code = "LEAT-G003"
-	NodeMissing   Code = "NODE_MISSING"
 	TooManyPolls  Code = "LEAT-G004"
 	TokenWrong    Code = "LEAT-G005" //nolint:gosec // no credential: the code of an error
 	QueueServed   Code = "LEAT-G006"
 	GatewayAway   Code = "LEAT-G007"
 	ResultRefused Code = "LEAT-G008"
+
+	NodeMissing Code = "LEAT-N001"
 
 	TimedOut    Code = "LEAT-X001"
 	Interrupted Code = "LEAT-X002"
