@@ -11,7 +11,7 @@ INSTANCES = os.environ.get("LEAT_API", "http://127.0.0.1:8470") + "/api/v1/insta
 
 
 def ask(method, url, body=None):
-    """The status and the answer, of 503 when nobody is there: what may be repeated."""
+    """The status and the answer; 503 when no server answers, so that the request is repeated."""
     headers = {"Content-Type": "application/json", "Authorization": "Bearer " + os.environ.get("LEAT_TOKEN", "none")}
     request = urllib.request.Request(url, body and json.dumps(body).encode(), headers, method=method)
     try:
@@ -29,7 +29,7 @@ def count(text, seconds=0):
 
 
 def run(task):
-    """One attempt: signs of life while it lasts, and then how it ended."""
+    """One attempt: heartbeats while it runs, then how it ended."""
     lease, done = task["lease"], threading.Event()
 
     def beat():
@@ -55,14 +55,14 @@ def work():
         for task in answer.get("tasks", []):
             print("/poll", task["instance_key"], "attempt", task["attempt"], flush=True)
             run(task)
-        if status != 200:  # no such queue yet, or nobody there
+        if status != 200:  # no such queue yet, or no server
             print(status, answer.get("title"), answer.get("detail", ""), file=sys.stderr, flush=True)
             time.sleep(1)
 
 
 def start(key, text, seconds="0"):
     status, answer = ask("POST", INSTANCES, {"key": key, "input": {"text": text, "seconds": float(seconds)}})
-    while status in (200, 202) and "finished_at" not in answer:  # it waits at the server, and asks again
+    while status in (200, 202) and "finished_at" not in answer:  # the server waits; then ask again
         status, answer = ask("GET", f"{INSTANCES}/{urllib.parse.quote(key, safe='')}?wait=30s")
     print(json.dumps(answer.get("output", answer)))
     return answer.get("state") != "completed"

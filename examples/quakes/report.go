@@ -70,7 +70,7 @@ type view struct {
 }
 
 // look reads the instances of the type and counts those of the feed; there may
-// be others, which somebody has started by hand.
+// be others, which were started by hand.
 func look(ctx context.Context, c *client.Client, keys map[string]bool) (view, error) {
 	var v view
 	for r := (client.ListRequest{Type: workflowType, Limit: 1000}); ; {
@@ -119,7 +119,7 @@ type results struct {
 
 // print is for people.
 func (r results) print(w io.Writer, want Table) {
-	_, _ = fmt.Fprintf(w, "\n%12s %6d   not an earthquake\n%12s %6d   no seismologist looked at it in time\n%12s %6d   people were notified\n%12s %6d   real and harmless\n\n",
+	_, _ = fmt.Fprintf(w, "\n%12s %6d   not an earthquake\n%12s %6d   no seismologist reviewed it in time\n%12s %6d   people were notified\n%12s %6d   real and harmless\n\n",
 		"dismissed", r.Dismissed, "unreviewed", r.Unreviewed, "alerted", r.Alerted, "filed", r.Filed)
 	started := r.present - r.before.present
 	if r.own {

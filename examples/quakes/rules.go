@@ -6,7 +6,7 @@ type Severity string
 // The severities.
 const (
 	None  Severity = "none"  // not an earthquake
-	Minor Severity = "minor" // nobody has to be notified
+	Minor Severity = "minor" // no one has to be notified
 	Major Severity = "major" // people have to be notified
 )
 
@@ -26,10 +26,10 @@ func severity(q Quake) Severity {
 	}
 }
 
-// reviewMag is the magnitude from which the desk looks at a quake at once.
+// reviewMag is the magnitude from which the desk reviews a quake at once.
 const reviewMag = 2.5
 
-// reviewedAtOnce reports whether the desk of this example looks at a quake that
+// reviewedAtOnce reports whether the desk of this example reviews a quake that
 // only machines have seen so far. The others wait until their time is over.
 func reviewedAtOnce(q Quake) bool {
 	return q.Status == "automatic" && q.Mag != nil && *q.Mag >= reviewMag

@@ -254,7 +254,7 @@ func (s batch) decided(ctx context.Context, c *client.Client) error {
 	return nil
 }
 
-// send starts every quake and signals those that the desk looks at, pipelined.
+// send starts every quake and signals those that the desk reviews, pipelined.
 // What fails is sent again: the business key, and the idempotency key of the
 // signal, make that harmless. A signal directly follows its start.
 func send(ctx context.Context, c *client.Client, quakes []Quake, reviewWithin time.Duration, say func(string, ...any)) (batch, error) {

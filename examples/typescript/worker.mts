@@ -5,14 +5,14 @@
 declare const process: {argv: string[]; env: Record<string, string | undefined>; exitCode: number};
 
 type Task = {lease: string; instance_key: string; attempt: number; heartbeat_timeout_ms: number; input: {lines: number[]; seconds: number}};
-// What is asked for, or a problem: title, detail, fix and code.
+// The answer, or a problem: title, detail, fix and code.
 type Answer = {tasks?: Task[]; title?: string; detail?: string; finished_at?: string; state?: string; output?: unknown};
 
 const queue = (process.env.LEAT_GATEWAY ?? "http://127.0.0.1:8474") + "/v1/queues/invoices";
 const instances = (process.env.LEAT_API ?? "http://127.0.0.1:8470") + "/api/v1/instances/invoice";
 const sleep = (ms: number) => new Promise((done) => setTimeout(done, ms));
 
-// The status and the answer, of 503 when nobody is there: what may be repeated.
+// The status and the answer; 503 when no server answers, so that the request is repeated.
 async function ask(method: string, url: string, body?: object): Promise<[number, Answer]> {
   const headers = {"Content-Type": "application/json", Authorization: `Bearer ${process.env.LEAT_TOKEN ?? "none"}`};
   try {
@@ -28,7 +28,7 @@ async function total(input: Task["input"]) {
   return {total: input.lines.reduce((sum, line) => sum + line, 0)};
 }
 
-// One attempt: signs of life while it lasts, and then how it ended.
+// One attempt: heartbeats while it runs, then how it ended.
 async function run(task: Task) {
   const lease = task.lease;
   const beat = setInterval(() => ask("POST", `${queue}/heartbeat`, {lease}), task.heartbeat_timeout_ms / 3);
@@ -52,7 +52,7 @@ async function work() {
       console.log("/poll", task.instance_key, "attempt", task.attempt);
       await run(task);
     }
-    if (status !== 200) { // no such queue yet, or nobody there
+    if (status !== 200) { // no such queue yet, or no server
       console.error(status, answer.title, answer.detail ?? "");
       await sleep(1000);
     }
@@ -62,7 +62,7 @@ async function work() {
 async function start(key: string, ...lines: string[]) {
   const input = {lines: lines.map(Number), seconds: Number(process.env.SECONDS ?? 0)};
   let [status, answer] = await ask("POST", instances, {key, input});
-  while ((status === 200 || status === 202) && !answer.finished_at) { // it waits at the server, and asks again
+  while ((status === 200 || status === 202) && !answer.finished_at) { // the server waits; then ask again
     [status, answer] = await ask("GET", `${instances}/${encodeURIComponent(key)}?wait=30s`);
   }
   console.log(JSON.stringify(answer.output ?? answer));

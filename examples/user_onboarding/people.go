@@ -130,7 +130,7 @@ func answer(ctx context.Context, c *client.Client, i *client.Instance, t *events
 		CommandID: events.DeriveUUID(t.TaskID, fmt.Sprint("sales/", t.Attempt)),
 	})
 	if errors.Is(err, client.ErrConflict) {
-		return nil // somebody else has claimed it
+		return nil // another person has claimed it
 	}
 	return err
 }

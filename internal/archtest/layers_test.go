@@ -20,7 +20,7 @@ const (
 
 // rooms are trees in which every package has a row of its own, so that a new one
 // is a decision. Elsewhere a row also speaks for the packages below it.
-const rooms = "pkg internal/boot internal/cli internal/spi"
+const rooms = "pkg internal/boot internal/cli internal/projector internal/spi"
 
 // Arrows point down: what stands higher may import what stands lower, never the
 // other way. A path that ends in /... stands for a whole tree; the longest match wins.
@@ -32,9 +32,10 @@ var layers = map[string]layer{
 	"pkg/definition": {inside: rules + " internal/definition"}, // what a definition says, as a machine of pkg/fsm
 
 	// What people import and that talks to Kafka.
-	"pkg/client":   {inside: rules + " pkg/spi/node internal/nodes internal/facts internal/jsonfit internal/kafka internal/avro internal/definition internal/problem internal/schedule"},
+	"pkg/client": {inside: rules + " pkg/spi/node internal/nodes internal/apicall internal/endings internal/facts internal/follow internal/jsonfit internal/kafka internal/avro" +
+		" internal/definition internal/problem internal/schedule"},
 	"pkg/executor": {inside: words + " internal/executor internal/jsonfit internal/kafka internal/avro"},
-	"pkg/leattest": {inside: rules + " pkg/client pkg/executor internal/devkafka internal/kafka internal/router internal/definition"},
+	"pkg/leattest": {inside: rules + " pkg/client pkg/executor internal/devkafka internal/kafka internal/router internal/definition internal/simulate"},
 
 	"schemas": {},
 
@@ -62,22 +63,28 @@ var layers = map[string]layer{
 	// Services: each one job over the homes above.
 	"internal/schedule": {inside: words, outside: "github.com/robfig/cron/v3", pure: true},
 	"internal/registry": {inside: rules + " internal/kafka internal/avro internal/definition internal/schedule"},
-	"internal/tui":      {inside: rules + " internal/definition", outside: "charm.land/bubbletea/v2"},
+	"internal/tui":      {inside: rules + " internal/definition internal/simulate", outside: "charm.land/bubbletea/v2"},
 	"internal/draw":     {inside: rules},
+	"internal/simulate": {inside: rules + " internal/definition"}, // a machine without a broker
 	"internal/problem":  {inside: words},
 	"internal/rest":     {inside: words + " internal/problem", outside: "github.com/danielgtaylor/huma/v2"},
 	"internal/facts":    {pure: true, inside: "pkg/events"},
+	"internal/follow":   {inside: words + " internal/kafka"},                                  // records as they come, for all who wait for them
+	"internal/apicall":  {inside: words},                                                      // asks an HTTP API of ours
+	"internal/endings":  {inside: words},                                                      // what a projector tells of ends
 	"internal/plain":    {pure: true, inside: "pkg/events"},                                   // values of expressions, and their JSON
 	"internal/jsonfit":  {pure: true},                                                         // why JSON does not fit a Go type
 	"internal/decide":   {pure: true, inside: "pkg/events pkg/fsm pkg/topics internal/facts"}, // what follows from an input
 
 	// The three workers and what they share. They reach a library only through its home.
-	"internal/shard":     {inside: words + " internal/kafka"},
-	"internal/router":    {inside: rules + " pkg/spi/node internal/nodes internal/decide internal/shard internal/kafka internal/store internal/avro internal/registry internal/schedule", outside: "golang.org/x/sync/errgroup"},
-	"internal/projector": {inside: rules + " pkg/spi/node internal/nodes internal/shard internal/kafka internal/store internal/avro internal/definition internal/registry internal/problem internal/rest", outside: "github.com/danielgtaylor/huma/v2"},
-	"internal/executor":  {inside: rules + " pkg/spi/node internal/nodes internal/kafka internal/avro internal/shard internal/problem", outside: "golang.org/x/time/rate"},
-	"internal/gateway":   {inside: words + " internal/executor internal/kafka internal/problem internal/rest", outside: "github.com/danielgtaylor/huma/v2"},
-	"internal/console":   {},
+	"internal/shard":             {inside: words + " internal/kafka"},
+	"internal/router":            {inside: rules + " pkg/spi/node internal/nodes internal/decide internal/shard internal/kafka internal/store internal/avro internal/registry internal/schedule", outside: "golang.org/x/sync/errgroup"},
+	"internal/projector":         {inside: rules + " pkg/spi/node internal/nodes internal/endings internal/follow internal/shard internal/kafka internal/store internal/avro internal/projector/views internal/definition internal/registry internal/problem internal/rest", outside: "github.com/danielgtaylor/huma/v2"},
+	"internal/projector/views":   {inside: words + " internal/endings internal/kafka internal/store internal/avro"}, // a fold and its questions
+	"internal/projector/logtest": {inside: words + " internal/kafka internal/avro"},
+	"internal/executor":          {inside: rules + " pkg/spi/node internal/nodes internal/kafka internal/avro internal/shard internal/problem", outside: "golang.org/x/time/rate"},
+	"internal/gateway":           {inside: words + " internal/executor internal/kafka internal/problem internal/rest", outside: "github.com/danielgtaylor/huma/v2"},
+	"internal/console":           {},
 
 	// The composition root: the only place that knows all of the above. What it
 	// consists of is apart: settings, what is heard and seen of a process, addresses.
@@ -98,7 +105,7 @@ var layers = map[string]layer{
 	"internal/cli/input":   {inside: "pkg/events pkg/fsm internal/definition internal/problem"},
 	"internal/cli/session": {inside: "pkg/client pkg/events internal/boot internal/cli/output", outside: "github.com/spf13/cobra"},
 	"internal/cli/def": {
-		inside: rules + " pkg/client internal/boot internal/definition internal/draw internal/executor internal/kafka internal/problem internal/tui" +
+		inside: rules + " pkg/client internal/boot internal/definition internal/simulate internal/draw internal/executor internal/kafka internal/problem internal/tui" +
 			" internal/cli/input internal/cli/output internal/cli/session",
 		outside: "github.com/spf13/cobra github.com/schollz/progressbar/v3",
 	},

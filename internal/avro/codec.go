@@ -17,7 +17,7 @@ import (
 type codec struct {
 	encode bool
 	err    error
-	path   []string // records that the field stands in
+	path   []string // records that the field is in
 	keys   []string // stack of sorted map keys
 
 	buf []byte // encode: what was written, after what the caller had
@@ -28,7 +28,7 @@ type codec struct {
 }
 
 // shareBelow is the body size up to which decoded strings share one copy of the
-// body. Above it each has its own, so that a short string which somebody keeps
+// body. Above it each has its own, so that a short string which a caller keeps
 // does not hold a large payload in memory.
 const shareBelow = 4 << 10
 

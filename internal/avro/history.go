@@ -12,7 +12,7 @@ import (
 var ErrForeign = errors.New("not an event that a router wrote")
 
 // DecodeFact is [DecodeEvent] for a record of an event topic: what the record
-// says of itself has to agree with where it stands. The error is [ErrForeign]
+// says of itself has to agree with its place. The error is [ErrForeign]
 // when it does not, and for what is no record of any schema: garbage, nothing at
 // all, a batch that was skipped. Only a fingerprint that is not known is another
 // error, as a newer engine may have written it. A history has no gaps and lies in

@@ -7,7 +7,7 @@ import (
 )
 
 // StateOf is the workflow state of a snapshot, "" for what is no snapshot of the
-// current schema or of one like it. It reads no further than that field, for those who look at
+// current schema or of one like it. It reads no further than that field, for callers that read
 // many snapshots and want few: what it says holds once [DecodeState] has read the
 // whole.
 func StateOf(single []byte) events.WorkflowState {

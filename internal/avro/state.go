@@ -11,7 +11,7 @@ import (
 const longest = 1 << 53
 
 // DecodeState is [DecodeSnapshot] for a record of a type's state topic: what the
-// record says of itself has to agree with where it stands. The error is
+// record says of itself has to agree with its place. The error is
 // [ErrForeign] when it does not.
 func DecodeState(workflowType string, key, value []byte) (events.Snapshot, error) {
 	s, err := DecodeSnapshot(value)

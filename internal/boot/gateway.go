@@ -13,14 +13,14 @@ import (
 // the address is free.
 const GatewayAddr = "127.0.0.1:8474"
 
-// checkGateway refuses an address that others reach while nobody is asked who
+// checkGateway refuses an address that others reach when no token says who
 // they are.
 func checkGateway(addr, token string) error {
 	if token != "" || listen.Loopback(addr) {
 		return nil
 	}
 	return problem.New(problem.AddressRefused, "cannot hand out tasks on "+addr,
-		"it is not a loopback address, and without a token whoever reaches it can take tasks and say how they ended",
+		"it is not a loopback address, and without a token anyone who reaches it can take tasks and report how they ended",
 		"give --http-token-file FILE, which workers send as Authorization: Bearer TOKEN, or listen on 127.0.0.1:8474")
 }
 

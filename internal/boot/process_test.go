@@ -188,7 +188,7 @@ func TestBrokerIsAway(t *testing.T) {
 			}
 			p := launch(t, role, append(args, "--brokers", addr)...)
 			until(t, "the log names the broker", func() bool {
-				return strings.Contains(p.said(), "kafka is away") && strings.Contains(p.said(), addr)
+				return strings.Contains(p.said(), "kafka does not answer") && strings.Contains(p.said(), addr)
 			})
 			if status, body := p.get(t, "/readyz"); status != http.StatusServiceUnavailable || !strings.Contains(body, "[-]kafka failed") || !strings.Contains(body, "not ready") {
 				t.Errorf("/readyz without a broker: %d\n%s", status, body)
@@ -255,7 +255,7 @@ func TestWorkerEndsWithAReason(t *testing.T) {
 		{"nothing to run", "executor", nil, problem.ExitUsage, []string{"LEAT-U001", "--exec 'queue.task=program arg…'"}},
 		{"a program that is not there", "executor", []string{"--exec", "q.t=/nowhere"}, problem.ExitUsage, []string{"LEAT-U001", "/nowhere"}},
 		{"a host that is none", "executor", []string{"--http-allow", "a.b/c"}, problem.ExitUsage, []string{"LEAT-C002", `"a.b/c"`, "without a path"}},
-		{"tasks for anybody", "executor", []string{"--http", "0.0.0.0:0"}, problem.ExitError, []string{"LEAT-K006", "without a token whoever reaches it can take tasks", "--http-token-file"}},
+		{"tasks for anybody", "executor", []string{"--http", "0.0.0.0:0"}, problem.ExitError, []string{"LEAT-K006", "without a token anyone who reaches it can take tasks", "--http-token-file"}},
 		{"a port for workers that is taken", "executor", []string{"--http", taken.Addr()}, problem.ExitConflict, []string{"LEAT-K005", taken.Addr()}},
 		{"an unknown flag", "router", []string{"--broker", "x"}, problem.ExitUsage, []string{"LEAT-U001", "unknown flag: --broker"}},
 		{"a word", "router", []string{"now"}, problem.ExitUsage, []string{"LEAT-U001", `"now" is not a flag`}},

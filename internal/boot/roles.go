@@ -93,7 +93,8 @@ func Executor() Role {
 			"  executor --brokers kafka:9092 --http-allow 'api.example.com,*.partner.example'    # the http calls of definitions\n" +
 			"  executor --brokers kafka:9092 --http 127.0.0.1:8474    # workers in any language poll for tasks\n\n" +
 			"A program reads the task's input as JSON on standard input and writes the result as JSON on standard output.\n" +
-			"Exit code 0 is success, 65 a failure for good, any other a failure that may be retried.",
+			"Exit code 0 is success, 65 a final failure, any other a failure that may be retried. A line of JSON on file\n" +
+			"descriptor 3 is kept for the next attempt, which finds it in LEAT_HEARTBEAT_DETAILS.",
 		start: startExecutor,
 	}
 }

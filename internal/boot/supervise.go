@@ -21,7 +21,7 @@ const (
 )
 
 // supervise runs a worker until ctx ends. A worker that ends for a reason that
-// may pass is made anew; one that cannot work until somebody changes something
+// may pass is made anew; one that cannot work until an operator changes something
 // ends the process, so that the reason is seen.
 func (p *process) supervise(ctx context.Context, w worker) error {
 	wait := firstPause
@@ -136,11 +136,11 @@ func (b *brokerWatch) note(err error) {
 	brokers := strings.Join(b.config.Brokers, ",")
 	switch {
 	case err != nil && (was == nil || was.err == nil):
-		b.logger.Warn("kafka is away, trying again until it is back", "brokers", brokers, "error", err)
+		b.logger.Warn("kafka does not answer, trying again until it does", "brokers", brokers, "error", err)
 	case err == nil && was != nil && was.err != nil:
-		b.logger.Info("kafka is back", "brokers", brokers)
+		b.logger.Info("kafka answers again", "brokers", brokers)
 	case err == nil && was == nil:
-		b.logger.Info("kafka is there", "brokers", brokers)
+		b.logger.Info("connected to kafka", "brokers", brokers)
 	}
 }
 
@@ -158,7 +158,7 @@ func newGroup(parent context.Context) *group {
 	return &group{ctx: ctx, cancel: cancel}
 }
 
-// Go runs f. A nil error of f ends nobody else.
+// Go runs f. A nil error of f ends nothing else.
 func (g *group) Go(f func(context.Context) error) {
 	g.wg.Go(func() {
 		if err := f(g.ctx); err != nil {

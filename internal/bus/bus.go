@@ -27,7 +27,7 @@ type Config struct {
 	MaxReplay int          // how many events ReplayEvents lists; default 10,000
 	Logger    *slog.Logger // default: none
 	// Skipped counts records of an event topic that no router wrote and that are
-	// passed over; default: nobody counts.
+	// passed over; default: not counted.
 	Skipped func(topic string)
 }
 
@@ -175,7 +175,7 @@ func (b *EventBus) forget(s *subscription) {
 	delete(b.subscriptions, s)
 }
 
-// Close ends every subscription, waits for the handlers under way, and gives up
+// Close ends every subscription, waits for the handlers under way, and drops
 // what is still being published.
 func (b *EventBus) Close() {
 	b.mu.Lock()

@@ -26,7 +26,7 @@ const (
 type partition struct {
 	s      *subscription
 	at     kafka.TopicPartition
-	ctx    context.Context //nolint:containedctx // ends when the partition is given up
+	ctx    context.Context //nolint:containedctx // ends when the partition is revoked
 	cancel context.CancelFunc
 	more   chan struct{} // a token: the queue may have something
 	ended  chan struct{} // closed when no handler runs and none will

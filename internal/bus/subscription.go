@@ -13,7 +13,7 @@ type handler func(context.Context, *kafka.Record) error
 
 // subscription is one member of a group. Each partition that it owns has a
 // goroutine and a queue of its own, so that one that fails holds up no other;
-// offsets are committed behind the handlers, and before a partition is given up.
+// offsets are committed after the handlers, and before a partition is revoked.
 type subscription struct {
 	bus          *EventBus
 	topic, group string
@@ -92,7 +92,7 @@ func (s *subscription) leave() {
 	ctx, cancel := context.WithTimeout(context.Background(), leaveTimeout)
 	defer cancel()
 	if err := s.member.Leave(ctx); err != nil {
-		s.logger.LogAttrs(ctx, slog.LevelWarn, "cannot leave the group, it will find out", slog.Any("error", err))
+		s.logger.LogAttrs(ctx, slog.LevelWarn, "cannot leave the group, its session times out", slog.Any("error", err))
 	}
 	s.running.Wait()
 	s.fetcher.Close()
@@ -139,7 +139,7 @@ func (s *subscription) open(opened map[*partition]int64) {
 	next := make(map[kafka.TopicPartition]int64)
 	for p, offset := range opened {
 		if s.partitions[p.at.Partition] != p {
-			continue // given up meanwhile
+			continue // revoked meanwhile
 		}
 		if offset < 0 {
 			offset = oldest[p.at].Start
@@ -160,7 +160,7 @@ func (s *subscription) revoked(list []kafka.TopicPartition) {
 	}
 }
 
-// lost gives up partitions that may be another member's already.
+// lost drops partitions that may be another member's already.
 func (s *subscription) lost(list []kafka.TopicPartition) { s.stop(list) }
 
 func (s *subscription) stop(list []kafka.TopicPartition) (gone []*partition) {

@@ -164,7 +164,7 @@ func (w *Workflow) SubscribeEvents(ctx context.Context, s workflow.Subscription,
 	return end, nil
 }
 
-// matches looks at the header that every event carries its type in.
+// matches reads the header that every event carries its type in.
 func matches(r *kafka.Record, wanted []events.EventType) bool {
 	if len(wanted) == 0 {
 		return true

@@ -35,7 +35,7 @@ type beforehand struct {
 	do func(left, right ref.Val) ref.Val
 }
 
-// countFirst makes the calls that may look at much count beforehand.
+// countFirst makes the calls that may read much count beforehand.
 func countFirst(i interpreter.InterpretableV2) (interpreter.InterpretableV2, error) {
 	call, ok := i.(interpreter.InterpretableCall)
 	if !ok || len(call.Args()) != 2 {

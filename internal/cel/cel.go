@@ -24,7 +24,7 @@ import (
 )
 
 // Bounds of one expression. A cost unit is about one operation, or ten
-// characters of text looked at.
+// characters of text read.
 const (
 	MaxLength = 8 << 10 // code points of source
 	MaxDepth  = 100

@@ -12,7 +12,7 @@ import (
 	"cel.dev/cel-go/common/types/traits"
 )
 
-// estimator says what a call costs: what it looks at, however deep that is. CEL
+// estimator says what a call costs: what it reads, however deep that is. CEL
 // counts only the elements of the outermost list, which is one in [[…]].
 type estimator struct{}
 

@@ -27,7 +27,7 @@ import (
 // a JSON number is of one kind, and who writes 12.0 as 12 means the same.
 var arithmetic = []string{operators.Add, operators.Subtract, operators.Multiply, operators.Divide, operators.Modulo}
 
-// comparisons are the operators that look at both sides here: CEL's ask the left
+// comparisons are the operators that compare both sides here: CEL's ask the left
 // one, and an integer knows no number but its own, and makes a double of itself.
 var comparisons = []string{operators.Less, operators.LessEquals, operators.Greater, operators.GreaterEquals}
 
@@ -231,7 +231,7 @@ type exact json.Number
 
 var exactType = types.NewObjectType("leat.Number", traits.ComparerType, traits.NegatorType)
 
-// maxDigits bounds the work of looking at such a number; no double is longer.
+// maxDigits bounds the work of comparing such a number; no double is longer.
 const maxDigits = 400
 
 var (
@@ -239,7 +239,7 @@ var (
 	_ traits.Negater  = exact("")
 )
 
-// rat is the number, if it can be looked at.
+// rat is the number, if it can be compared.
 func (n exact) rat() (*big.Rat, bool) {
 	text := strings.ToLower(string(n))
 	if _, power, ok := strings.Cut(text, "e"); ok {

@@ -31,7 +31,7 @@ func audit(in Input, before *events.Snapshot, d Decision) []events.AuditEvent {
 		a.Metadata[events.AuditTo] = events.String(string(d.Next.State))
 	}
 	if len(d.Events) == 0 && d.Outcome == nil {
-		a.Outcome = string(events.OutcomeIgnored) // such as of a parent that is not the instance's any more
+		a.Outcome = string(events.OutcomeIgnored) // such as of a parent that is no longer the instance's
 	}
 	if o := d.Outcome; o != nil {
 		a.Outcome = string(o.Status)

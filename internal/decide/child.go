@@ -142,7 +142,7 @@ func (r *recorder) self() string { return nameOf(r.next.WorkflowType, r.next.Ins
 func nameOf(workflowType string, id events.UUID) string { return workflowType + "/" + id.String() }
 
 // children says what the decision means for others: children that begin,
-// children that nobody waits for any more, and a parent that waits for the end.
+// children that are no longer waited for, and a parent that waits for the end.
 func (r *recorder) children() {
 	chain := r.rest
 	if chain == nil {
@@ -171,7 +171,7 @@ func (r *recorder) waiting(task events.UUID, attempt int32) *events.TaskStatus {
 
 func open(s events.TaskState) bool { return s == events.TaskScheduled || s == events.TaskRunning }
 
-// begin starts a child. One that nobody waits for by the end of the decision
+// begin starts a child. One that is not waited for at the end of the decision
 // begins only if it was to outlive that.
 func (r *recorder) begin(s *childStart, chain []events.UUID) {
 	c := &s.command
@@ -198,7 +198,7 @@ func (r *recorder) begin(s *childStart, chain []events.UUID) {
 	r.made.Sends = append(r.made.Sends, *c)
 }
 
-// close ends the child of a task of which the attempt was given up, as the
+// close ends the child of a task whose attempt was abandoned, as the
 // definition wants it. A child that has said how it ended needs no telling.
 func (r *recorder) close(t *events.TaskStatus, chain []events.UUID) {
 	if t.Child == nil || t.Child.ParentClose == events.CloseAbandon || !open(t.State) || r.waiting(t.TaskID, t.Attempt) != nil {
@@ -314,7 +314,7 @@ func rejoin(in Input, snap *events.Snapshot) Decision {
 	return d
 }
 
-// tellParent makes of a child that was refused a failed result: the parent would
+// tellParent turns the refusal of a child into a failed result: the parent would
 // wait for ever.
 func (d *Decision) tellParent(in Input) {
 	c := in.Command

@@ -16,7 +16,7 @@ type kind struct {
 	// of which the statechart says where they lead.
 	to events.WorkflowState
 	// possible says whether an instance can be asked for it. Only of a command
-	// that acts on the life of an instance; any other is decided by what it brings.
+	// that acts on the life of an instance; any other is decided by its content.
 	possible func(*events.Snapshot) bool
 	audited  bool          // the audit keeps who asked for it, whatever came of it
 	evolves  bool          // it moves an instance to another version or to its own past
@@ -33,7 +33,7 @@ type sender uint8
 
 const (
 	clients   sender = 1 << iota // programs and people who use a workflow
-	operators                    // people who look after instances
+	operators                    // people who operate instances
 	executors                    // who works on tasks; of a human task a person
 	parents                      // instances, to the children that they start
 	children                     // instances, to the parent that waits for them
@@ -84,13 +84,13 @@ func typeOf(c *events.Command) kind {
 	return kindOf(c.Command)
 }
 
-// isLife reports whether a command changes where an instance stands in its life.
+// isLife reports whether a command changes the workflow state of an instance.
 func isLife(c *events.Command) bool { return typeOf(c).to != "" }
 
 // evolves reports whether a command is about versions or about the past.
 func evolves(c *events.Command) bool { return typeOf(c).evolves }
 
-// isReport reports whether a command is of whoever works on a task.
+// isReport reports whether a command comes from the worker of a task.
 func isReport(c *events.Command) bool { return typeOf(c).from&executors != 0 }
 
 // Reads reports whether a command only asks where an instance is. It may be nil.
@@ -100,7 +100,7 @@ func Reads(c *events.Command) bool { return typeOf(c).reads }
 // after instances. It may be nil.
 func OfOperator(c *events.Command) bool { return typeOf(c).from&operators != 0 }
 
-// possible lists what can be asked of an instance as it stands.
+// possible lists the commands that an instance accepts in its state.
 func possible(s *events.Snapshot) (can []events.CommandType) {
 	if !s.ForgottenAt.IsZero() {
 		return nil

@@ -32,7 +32,7 @@ type Input struct {
 	Now      time.Time              // one instant for a whole transaction, in microseconds
 	Source   string                 // the deciding router's slot
 	Seed     []byte                 // of the tokens of attempts that are issued; nil in a replay
-	Work     *int                   // what the steps of the decision cost, in units of [fsm.MaxWork], is added to it; nil: nobody asks
+	Work     *int                   // what the steps of the decision cost, in units of [fsm.MaxWork], is added to it; nil: not wanted
 	Crowded  bool                   // the tree of this child is as large as a tree may be, see [MaxTree]
 	// Writable says what keeps a part of a decision from being written; nil: all can
 	// be. Its errors are of type [Error] when people are to see a code. What was held
@@ -52,14 +52,14 @@ type Decision struct {
 	Signals []fsm.SendSignal // for instances that the definition names
 	Sends   []events.Command // for parents and children, and for the instance itself
 	Next    *events.Snapshot // nil when the instance stays as it is
-	Outcome *events.Outcome  // nil when the events are the answer, or nobody waits for one
+	Outcome *events.Outcome  // nil when the events are the answer, or no client waits for one
 	Later   []events.Outcome // of commands that were held until now
 	Logs    []string         // what the definition logs
 	Audit   []events.AuditEvent
 	Forged  int // reports without the token of their attempt
 }
 
-// Decide says what follows from in for an instance that stands at snap (nil for
+// Decide says what follows from in for an instance in the state snap (nil for
 // none). It is pure: the same arguments give the same decision, and snap is not
 // changed. An error means that the instance cannot decide at all; it never
 // comes from what a client sent.
@@ -130,7 +130,7 @@ func signal(in Input, snap *events.Snapshot) (Decision, error) {
 	return step(in, snap, fsm.Input{Kind: fsm.InputEvent, Name: c.Event, Data: c.Payload}, outsideCause(c))
 }
 
-// report tells the statechart what is said of a task.
+// report passes a report about a task to the statechart.
 func report(in Input, snap *events.Snapshot) (Decision, error) {
 	c := in.Command
 	return step(in, snap, fsm.Input{Kind: kindOf(c.Command).input, Task: c.Result, Data: c.Payload}, taskCause(snap, c.Result.TaskID))
@@ -171,7 +171,7 @@ func refuse(in Input, snap *events.Snapshot) (Decision, bool) {
 	return refuseLarge(in, snap)
 }
 
-// refuseRunning answers what an instance cannot decide as it stands, and holds
+// refuseRunning answers what an instance cannot decide in its state, and holds
 // what has to wait.
 func refuseRunning(in Input, snap *events.Snapshot) (Decision, bool) {
 	c := in.Command
@@ -212,7 +212,7 @@ func sequenceOf(snap *events.Snapshot) int64 {
 func Answer(in Input, snap *events.Snapshot, status events.OutcomeStatus, code, message string) Decision {
 	c := in.Command
 	if c == nil || c.Command == events.CommandHeartbeat || c.Command == events.CommandClaim && !c.CausationID.IsNil() {
-		return Decision{} // executors, who are told why they claim, do not wait; people do
+		return Decision{} // executors name a causation and do not wait; clients do
 	}
 	return Decision{Outcome: &events.Outcome{
 		CommandID: c.CommandID, WorkflowType: c.WorkflowType, InstanceID: c.InstanceID, Status: status,
@@ -343,7 +343,7 @@ func onlyIgnored(effects []fsm.Effect) (fsm.Ignored, bool) {
 }
 
 // outsideCause is the causal chain of a command that a producer sent: the chain
-// that it brings, or its causation, when it names one.
+// of the input, or its causation, when it names one.
 func outsideCause(c *events.Command) []events.UUID {
 	if len(c.CorrelationChain) > 0 {
 		return c.CorrelationChain

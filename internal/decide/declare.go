@@ -13,7 +13,7 @@ import (
 const secretReference = "secret/"
 
 // declare writes what a definition says about its instances into a snapshot,
-// so that whoever reads the snapshot need not know the definition.
+// so that a reader of the snapshot need not know the definition.
 func declare(s *events.Snapshot, m *fsm.Machine) {
 	def := m.Definition()
 	s.Isolation = def.Isolation

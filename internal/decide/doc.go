@@ -11,7 +11,7 @@
 // the way.
 //
 //  1. What only parents and children say to each other: a child that is there
-//     already, an end that was asked for by somebody else (child.go).
+//     already, an end that another than the parent requested (child.go).
 //  2. A timer: of the retention (life.go), or the statechart's.
 //  3. What is refused without a look at the statechart (refuse): a command that was
 //     decided before, one that is based on an old sequence, an instance or a
@@ -26,15 +26,15 @@
 // Whatever reaches the statechart is one call of [fsm.Machine.Step]. A recorder
 // (record.go) turns its effects into events with gapless sequence numbers and
 // causes, tasks, commands to others and the next snapshot, and ends an instance
-// whose history is at its limit (refuse.go). Last come what a parent is told of a
+// whose history is at its limit (refuse.go). Last come the notifications of a parent about a
 // child that was refused, and what the audit keeps (audit.go).
 //
 // # What cannot be decided or written
 //
-// An error of Decide, or of whoever encodes the decision, is no input's end:
+// An error of Decide, or of encoding the decision, is no input's end:
 // [Park] keeps the input with an incident of its instance, to be decided again or
-// left out by an operator; [AsFailure] makes of a result that cannot even be kept
-// a failure of its attempt; [GiveUp] tells whoever waits that nothing could be
+// left out by an operator; [AsFailure] turns a result that cannot even be kept into
+// a failure of its attempt; [GiveUp] answers clients that wait that nothing could be
 // done. A panic is such an error ([Rescue]).
 //
 // # Deciding again

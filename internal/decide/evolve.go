@@ -99,13 +99,13 @@ func (r *recorder) migrated(m fsm.Migrated) {
 	}, r.in.Command.Payload)
 }
 
-// reset makes an instance stand again where it stood after an earlier event. The
-// command brings the inputs that led there; deciding them again gives where that
-// was, and shows that they are what happened.
+// reset returns an instance to its state after an earlier event. The command
+// carries the inputs that led there; deciding them again gives that state, and
+// shows that they are what happened.
 func reset(in Input, snap *events.Snapshot) (Decision, error) {
 	p, err := facts.ReadReset(in.Command.Payload)
 	if err == nil && p.ResetTo >= snap.SequenceNumber {
-		err = fmt.Errorf("the instance is at sequence %d, and %d is no earlier one", snap.SequenceNumber, p.ResetTo)
+		err = fmt.Errorf("the instance is at sequence %d, and %d is not an earlier one", snap.SequenceNumber, p.ResetTo)
 	}
 	if err != nil {
 		return Answer(in, snap, events.OutcomeRejected, CodeInvalidInput, err.Error()), nil
@@ -115,7 +115,7 @@ func reset(in Input, snap *events.Snapshot) (Decision, error) {
 		return Answer(in, snap, events.OutcomeRejected, fsm.CodeWork, err.Error()), nil
 	}
 	if err != nil {
-		return Answer(in, snap, events.OutcomeRejected, CodeInvalidInput, "the facts are not the history of this instance: "+err.Error()), nil //nolint:nilerr // the sender is told
+		return Answer(in, snap, events.OutcomeRejected, CodeInvalidInput, "the facts are not the history of this instance: "+err.Error()), nil //nolint:nilerr // the sender gets it
 	}
 	return resetTo(in, snap, past, p.ResetTo)
 }
@@ -171,7 +171,7 @@ func resetTo(in Input, snap, past *events.Snapshot, to int64) (Decision, error) 
 	case !snap.ForgottenAt.IsZero():
 		return refused(CodeFinished, "the instance is finished and its retention is over")
 	case snap.State == events.WorkflowCompensated || snap.State == events.WorkflowCompensating:
-		return refused(CodeIllegalTransition, "the instance is %s: what it did has been undone, and cannot be taken for done", snap.State)
+		return refused(CodeIllegalTransition, "the instance is %s: what it did has been undone, and does not count as done", snap.State)
 	case machine == nil:
 		return refused(CodeUnknownVersion, "version %d of %q, on which the instance was then, is not deployed here", past.Version, snap.WorkflowType)
 	}

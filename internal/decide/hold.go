@@ -32,7 +32,7 @@ func hold(in Input, snap *events.Snapshot) Decision {
 	next.Held = append(slices.Clip(snap.Held), events.HeldInput{Command: c, At: in.Now})
 	next.Seen = remember(snap.Seen, in, 0)
 	d := Decision{Next: &next}
-	if c.Command == events.CommandSignal || c.CausationID.IsNil() { // executors, who are told why they work, do not wait; people do
+	if c.Command == events.CommandSignal || c.CausationID.IsNil() { // executors name a causation and do not wait; clients do
 		d.Outcome = Answer(in, snap, events.OutcomeHeld, held(snap), whyHolding(snap)+"; the "+string(c.Command)+" is decided when it goes on").Outcome
 	}
 	return d
@@ -55,7 +55,7 @@ func whyHolding(snap *events.Snapshot) string {
 	case snap.State == events.WorkflowPaused:
 		return "the instance is paused"
 	case snap.Incident != nil:
-		return "the instance waits for a person to retry its incident"
+		return "the instance waits for an operator to retry its incident"
 	default:
 		return "the instance is still deciding what it held"
 	}
@@ -132,7 +132,7 @@ func release(in Input, d Decision) (Decision, error) {
 }
 
 // again decides an input that was held. moved says that something was decided
-// since its sender could know where the instance stands.
+// since its sender could know the state of the instance.
 func again(in Input, h *events.HeldInput, snap *events.Snapshot, moved bool) (Decision, error) {
 	sub := Input{Command: h.Command, Machine: in.Machine, Now: in.Now, Source: in.Source, replay: in.replay, Seed: in.Seed, Work: in.Work}
 	if h.Command == nil {
@@ -190,7 +190,7 @@ func join(a, b Decision) Decision {
 }
 
 // dropHeld answers the signals that an instance held and will never decide, and
-// forgets the results of tasks that are not open any more.
+// forgets the results of tasks that are no longer open.
 func dropHeld(in Input, d Decision) Decision {
 	next := *d.Next
 	next.Held = nil
@@ -299,7 +299,7 @@ func goesOn(c *events.Command) bool {
 }
 
 // goFurther decides more of what an instance held. While it holds there is
-// nothing to do: what is held waits for a person, as everything else.
+// nothing to do: what is held waits for an operator, as everything else.
 func goFurther(in Input, snap *events.Snapshot) (Decision, error) {
 	switch {
 	case snap.Holding() || len(snap.Held) == 0:

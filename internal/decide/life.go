@@ -20,9 +20,9 @@ const (
 	CodeTerminated = "TERMINATED"
 )
 
-// illegal refuses a command and says what else could be asked.
+// illegal refuses a command and says which ones are possible.
 func illegal(in Input, snap *events.Snapshot) Decision {
-	can := "nothing can be asked of it any more"
+	can := "no command is possible any more"
 	if list := possible(snap); len(list) > 0 {
 		names := make([]string, len(list))
 		for i, c := range list {
@@ -34,8 +34,8 @@ func illegal(in Input, snap *events.Snapshot) Decision {
 		"the instance is %s and cannot become %s; %s", snap.State, kindOf(in.Command.Command).to, can))
 }
 
-// cancel ends an instance in good order. Nothing that its exit actions get
-// wrong keeps it from ending.
+// cancel ends an instance in good order. A failing exit action does not keep it
+// from ending.
 func cancel(in Input, snap *events.Snapshot) (Decision, error) {
 	if len(snap.Chart.Active) == 0 {
 		return dropHeld(in, end(in, snap)), nil // it never began: there is nothing to leave
@@ -139,8 +139,8 @@ func resume(in Input, snap *events.Snapshot) (Decision, error) {
 	return release(in, r.decision())
 }
 
-// CodeCompensationFailed is the incident of a task that undoes and has failed
-// for good.
+// CodeCompensationFailed is the incident of a compensation that has failed
+// permanently.
 const CodeCompensationFailed = "COMPENSATION_FAILED"
 
 // retry tries again what failed: an incident, an instance that has ended badly,
@@ -215,7 +215,7 @@ func inputName(h *events.HeldInput) string {
 	}
 }
 
-// notUndone parks the instance: undoing stands still until a person decides.
+// notUndone parks the instance: compensation waits until an operator decides.
 func (r *recorder) notUndone(e fsm.CompensationFailed) {
 	r.event(events.EventCompensationFailed, events.CompensationFailedData{
 		Invocation: e.Invocation, TaskID: e.TaskID, ErrorData: *errorData(e.Error),

@@ -157,7 +157,7 @@ func domain(e *events.Event, name string) {
 	e.Metadata[events.MetadataDomainEvent] = events.String(name)
 }
 
-// record turns one effect into what it stands for.
+// record turns one effect into events, commands and timers.
 //
 //nolint:cyclop // one case an effect
 func (r *recorder) record(effect fsm.Effect) {
@@ -244,7 +244,7 @@ func (r *recorder) startTask(s fsm.StartTask) {
 		r.starts = append(r.starts, child)
 		return
 	case fsm.InvokeHuman:
-		return // the projector lists it; whoever does it sends the result
+		return // the projector lists it; the person who does it sends the result
 	default:
 	}
 	r.made.Tasks = append(r.made.Tasks, events.Task{
@@ -278,7 +278,7 @@ func (r *recorder) taskData(kind events.EventType, t fsm.TaskChanged) any {
 	of := events.AttemptData{TaskID: t.TaskID, Task: t.Name, Invocation: t.Invocation, Attempt: t.Attempt}
 	switch kind {
 	case events.EventTaskStarted:
-		return events.TaskStartedData{AttemptData: of, NodeID: t.NodeID}
+		return events.TaskStartedData{AttemptData: of, NodeID: t.NodeID, Repeatable: t.Repeatable, TakenOver: t.From == t.To}
 	case events.EventTaskCompleted:
 		return events.TaskCompletedData{AttemptData: of, NodeID: t.NodeID}
 	case events.EventTaskCancelled:

@@ -56,7 +56,7 @@ func remember(seen []events.SeenCommand, in Input, sequence int64) []events.Seen
 // say what it is based on, to an instance whose isolation level asks for that.
 const CodeExpectationMissing = "EXPECTED_SEQUENCE_MISSING"
 
-// conflict says why a command is not based on where the instance stands, "" when
+// conflict says why a command is not based on the instance's sequence, "" when
 // it is. Without expected_sequence it is based on nothing.
 //
 // With repeatable_read the command holds as long as what its sender can have
@@ -101,7 +101,7 @@ func sameReading(a, b *events.Chart) bool {
 		maps.EqualFunc(a.Payloads, b.Payloads, func(x, y json.RawMessage) bool { return bytes.Equal(x, y) })
 }
 
-// How large a tree of child workflows may be. Nobody sees a whole tree: its
+// How large a tree of child workflows may be. No router sees a whole tree: its
 // instances lie in many partitions, of many routers. So each partition has its
 // share of MaxTree instances of one root, and at least MinTree, because chance
 // does not share evenly.
@@ -112,7 +112,7 @@ const (
 
 // refuseLarge answers a start or a signal whose payload is larger than the
 // definition lets one be. A result that is fails its task instead: the work is
-// done, and somebody has to be told.
+// done, and an operator has to know.
 func refuseLarge(in Input, snap *events.Snapshot) (Decision, bool) {
 	c := in.Command
 	if kindOf(c.Command).from&clients == 0 {

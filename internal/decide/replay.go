@@ -19,7 +19,7 @@ type Machines func(version int32) *fsm.Machine
 type Replayed struct {
 	Events    int              // recorded events that were decided the same
 	Decisions int              // inputs that led to them
-	Snapshot  *events.Snapshot // where the instance stands after them; nil when not even the start is
+	Snapshot  *events.Snapshot // of the instance after them; nil when not even the start is
 	// Difference is the first event that would be another one; nil for none.
 	Difference *Difference
 }
@@ -134,7 +134,7 @@ func (p *replayer) decide(f *facts.Fact) (Decision, error) {
 }
 
 // again decides what f says. What a command of another version or of the past
-// brings along, the history itself has.
+// carries, the history itself has.
 func (p *replayer) again(in Input, f *facts.Fact) (Decision, error) {
 	if !evolves(in.Command) || p.snap == nil {
 		return Decide(in, p.snap)
@@ -269,7 +269,7 @@ func asText(v any) string {
 	return string(text)
 }
 
-// Stands compares where an instance stands with where its replay does: "" when
+// Stands compares the snapshot of an instance with that of its replay: "" when
 // they agree. What leaves no event is left out: the due times and details of heartbeats, and
 // the commands that are remembered.
 func Stands(recorded, replayed *events.Snapshot) string {
@@ -277,7 +277,7 @@ func Stands(recorded, replayed *events.Snapshot) string {
 		if recorded == replayed {
 			return ""
 		}
-		return "only one of them stands anywhere"
+		return "only one of them has a snapshot"
 	}
 	if !recorded.ForgottenAt.IsZero() {
 		return ""

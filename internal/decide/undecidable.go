@@ -33,7 +33,7 @@ func CodeOf(why error) string {
 }
 
 // Park parks the instance of an input whose consequences cannot be decided or
-// written: the input is kept with the incident, and whoever looks after instances
+// written: the input is kept with the incident, and whoever operates the instance
 // lets it be decided again or leaves it out. It is false where that is no way: a
 // person's command is answered instead, and an instance that holds already is not
 // parked twice.
@@ -109,7 +109,7 @@ func parks(in Input, snap *events.Snapshot) bool {
 	return !snap.Holding() && !snap.State.Finished()
 }
 
-// causeOf is the causal chain that an input brings.
+// causeOf is the causal chain of an input.
 func causeOf(in Input, snap *events.Snapshot) []events.UUID {
 	switch c := in.Command; {
 	case c == nil:
@@ -147,7 +147,7 @@ func failedResult(in Input, code, message string) (Input, bool) {
 // skipped decides the input of an incident that an operator leaves out, so that
 // nothing waits for it: a result fails its attempt, a signal and a claim are
 // gone, and so is a timer that nothing but itself waits for. Some cannot be left
-// out without leaving a task that nobody works on.
+// out without leaving a task that no executor runs.
 func skipped(in Input, h *events.HeldInput, snap *events.Snapshot) (Decision, error) {
 	if h.Command != nil {
 		sub := Input{Command: h.Command, Machine: in.Machine, Now: in.Now, Source: in.Source, Writable: in.Writable, Seed: in.Seed}
@@ -183,7 +183,7 @@ func unskippable(h *events.HeldInput, snap *events.Snapshot) string {
 	}
 	for i := range snap.Chart.Timers {
 		if t := &snap.Chart.Timers[i]; t.ID == h.TimerID && !t.TaskID.IsNil() {
-			return fmt.Sprintf("timer %s decides what becomes of a task, which nobody would work on without it; possible: cancel, terminate, retry without skip",
+			return fmt.Sprintf("timer %s decides what happens to a task, which no executor would run without it; possible: cancel, terminate, retry without skip",
 				timerName(t))
 		}
 	}
@@ -197,7 +197,7 @@ func (r *recorder) parkUnwritten(why *events.Error) {
 	r.park(&fsm.Incident{Code: why.Code, Message: why.Message})
 }
 
-// Rescue makes an error of a panic. It stands around what depends on foreign
+// Rescue turns a panic into an error. It wraps what depends on foreign
 // data (reading a command, deciding it, writing what follows), so that a bug
 // there costs one command and not the router, and the next one after it.
 func Rescue(err *error) {

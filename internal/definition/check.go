@@ -8,7 +8,7 @@ import (
 	"github.com/leat-io/leat/pkg/fsm"
 )
 
-// chart is what the checks of the whole definition look at.
+// chart is what the checks of the whole definition read.
 type chart struct {
 	def    *fsm.Definition
 	states map[string]*fsm.State

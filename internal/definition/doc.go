@@ -1,7 +1,7 @@
 // Package definition reads workflow definitions: YAML or JSON in, a compiled
-// [fsm.Machine] or a list of findings out. It also simulates a machine without
-// a broker, runs the test cases that people ship beside a definition, and draws
-// it.
+// [fsm.Machine] or a list of findings out. It also says how two versions differ,
+// and what the handlers of workers do not fit. internal/simulate runs a machine,
+// internal/draw draws it.
 //
 // What a definition may say is documented in docs/reference/definition.md. The
 // parser refuses anchors, aliases, merge keys, duplicate keys and more than one

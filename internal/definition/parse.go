@@ -13,7 +13,7 @@ import (
 
 // Parse reads a definition and compiles it. The findings are all that is worth
 // saying about it, warnings included; the machine is nil when one of them is an
-// error, and then the error lists those. Name stands in messages only.
+// error, and then the error lists those. Name appears in messages only.
 func Parse(name string, src []byte) (*fsm.Machine, Findings, error) {
 	top, err := parseNode(src)
 	if err != nil {

@@ -111,7 +111,7 @@ func (r *reader) texts(n *node, what string) []string {
 	return out
 }
 
-// list is the items of a list, or the one value that stands in place of it.
+// list is the items of a list, or the one value that was given instead.
 func list(n *node) []*node {
 	switch {
 	case n == nil:

@@ -12,6 +12,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/leat-io/leat/internal/definition"
+	"github.com/leat-io/leat/internal/simulate"
 )
 
 // The schema that editors use agrees with the parser: what parses without an
@@ -33,7 +34,7 @@ func TestEditorSchema(t *testing.T) {
 		})
 	})
 	for _, path := range []string{"../../pkg/fsm/testdata/scxml/history.json", "../../pkg/fsm/testdata/scxml/actionSend.json"} {
-		var cases []definition.Case
+		var cases []simulate.Case
 		text, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)

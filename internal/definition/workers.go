@@ -27,10 +27,10 @@ func ReadWorkers(text []byte) (Workers, error) {
 	for _, name := range slices.Sorted(maps.Keys(w)) {
 		queue, task, _ := strings.Cut(name, ".")
 		if queue == "" || task == "" {
-			return nil, fmt.Errorf("%q is no task: want queue.task, or queue.*", name)
+			return nil, fmt.Errorf("%q is not a task: want queue.task, or queue.*", name)
 		}
 		if _, err := readSchema(w[name].Input); err != nil {
-			return nil, fmt.Errorf("the input of %q is no JSON Schema: %w", name, err)
+			return nil, fmt.Errorf("the input of %q is not a JSON Schema: %w", name, err)
 		}
 	}
 	return w, nil

@@ -84,8 +84,8 @@ func TestCompareWorkers(t *testing.T) {
 func TestReadWorkersSaysWhatItWants(t *testing.T) {
 	for text, want := range map[string]string{
 		`[]`:                                    `want {"queue.task": {"input": SCHEMA, "output": SCHEMA}, …}, which is the JSON of Executor.Schemas(): `,
-		`{"charge": {"input": {}}}`:             `"charge" is no task: want queue.task, or queue.*`,
-		`{"a.b": {"input": {"properties": 3}}}`: `the input of "a.b" is no JSON Schema: json: cannot unmarshal`,
+		`{"charge": {"input": {}}}`:             `"charge" is not a task: want queue.task, or queue.*`,
+		`{"a.b": {"input": {"properties": 3}}}`: `the input of "a.b" is not a JSON Schema: json: cannot unmarshal`,
 	} {
 		if _, err := ReadWorkers([]byte(text)); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%s: %v", text, err)

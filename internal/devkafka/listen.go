@@ -38,7 +38,7 @@ func checkAddr(o Options) error {
 	return &AddrError{Addr: o.Addr, Err: errRemote}
 }
 
-// gate is a listener that lets nobody in until it is opened, and that tells
+// gate is a listener that accepts no connection until it is opened, and that tells
 // clients a host that they can connect to.
 type gate struct {
 	net.Listener
@@ -85,7 +85,7 @@ type advertised string
 func (advertised) Network() string  { return "tcp" }
 func (a advertised) String() string { return string(a) }
 
-// brokerLog passes kfake's errors on. Its warnings are about what nobody can
+// brokerLog passes kfake's errors on. Its warnings are about what no one can
 // change, such as a request that took a few milliseconds, and so for debugging.
 type brokerLog struct{ logger *slog.Logger }
 

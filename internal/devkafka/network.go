@@ -15,7 +15,7 @@ import (
 //
 // It is still when nothing happens. A client asks for records and says that it
 // lives twice a second or so; over thirty virtual days that would be millions of
-// requests. Here an answer that says nothing new waits until somebody asks for
+// requests. Here an answer that says nothing new waits until a client asks for
 // something else, so that the clock can go to the next timer in one step. For the
 // same reason nothing times out: no request and no answer is ever lost.
 //
@@ -23,7 +23,7 @@ import (
 type Network struct {
 	mu        sync.Mutex
 	listeners map[string]*inner
-	last      time.Time     // when somebody asked for something last
+	last      time.Time     // when a client asked for something last
 	moved     chan struct{} // closed then, and replaced
 	lapsed    time.Time     // when an answer that waited was given out, because it had waited for so long
 	asked     atomic.Int64  // requests
@@ -38,7 +38,7 @@ const (
 	// asksAgain is longer than a client waits between two questions for metadata.
 	asksAgain = 6 * time.Second
 	// stillFor is the longest that an answer waits. A group waits longer for a member
-	// (20 days), whose sign of life may wait for one answer after another.
+	// (20 days), whose heartbeat may wait for one answer after another.
 	stillFor = 5 * 24 * time.Hour
 )
 
@@ -70,7 +70,7 @@ func (n *Network) dial(ctx context.Context, address string, byItself func(time.T
 	l := n.listeners[address]
 	n.mu.Unlock()
 	if l == nil {
-		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: fmt.Errorf("nobody listens on %s", address)}
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: fmt.Errorf("no server listens on %s", address)}
 	}
 	ours, theirs := net.Pipe()
 	select {

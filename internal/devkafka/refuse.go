@@ -45,7 +45,7 @@ func sound(req *kmsg.ProduceRequest) bool {
 }
 
 // soundBatch compares the count of a batch with its records. What is packed is
-// looked at by readers, which have bounds for it.
+// unpacked by readers, which have bounds for it.
 func soundBatch(batch []byte) bool {
 	if len(batch) < batchHeader {
 		return true // kfake says what is wrong with it

@@ -1,4 +1,5 @@
-// Package draw makes pictures of definitions: SVG without any other program.
+// Package draw makes pictures of definitions: SVG without any other program, and
+// text of which Mermaid and Graphviz make theirs (text.go).
 //
 // A drawing is made from the inside out. The children of a state are put into
 // layers, so that most arrows point down, and ordered within the layers, so that

@@ -49,7 +49,7 @@ func newBox(s *fsm.State, parent *box, byID map[string]*box) *box {
 	return b
 }
 
-// titleOf is what stands in a box: the id, then what the state asks for.
+// titleOf is the text of a box: the id, then what the state asks for.
 func titleOf(s *fsm.State) []string {
 	if s.Type == fsm.History {
 		if s.Deep {

@@ -102,7 +102,7 @@ func (r *route) sides() {
 	}
 }
 
-// facing is the side of b that looks at p: above or below when p is clear of it.
+// facing is the side of b that faces p: above or below when p is clear of it.
 func facing(b *box, p point) side {
 	switch {
 	case p.y > b.y+b.h:

@@ -198,7 +198,7 @@ func (p *picture) arrow(r *route) {
 	p.printf(`"/>` + "\n")
 }
 
-// label draws what stands beside an arrow; its whole text is the tooltip.
+// label draws the text beside an arrow; its whole text is the tooltip.
 func (p *picture) label(r *route, at rect) {
 	if r.label == "" {
 		return

@@ -20,7 +20,7 @@ type attemptKey struct{}
 // attempt is what a handler's context knows.
 type attempt struct {
 	task *events.Task
-	beat func(details json.RawMessage) // nil: nobody listens
+	beat func(details json.RawMessage) // nil: heartbeats are not sent
 }
 
 // WithTask gives a context the task that [TaskFrom] finds.
@@ -34,9 +34,8 @@ func TaskFrom(ctx context.Context) *events.Task {
 	return a.task
 }
 
-// Heartbeat keeps details, JSON text, for the task's next attempt, should there
-// be one. The newest are sent with the next sign of life, at once or within a
-// second. It does not wait for that.
+// Heartbeat keeps details, JSON text, for the task's next attempt, if there is
+// one. The newest are sent at once or within a second. It does not wait for that.
 func Heartbeat(ctx context.Context, details json.RawMessage) error {
 	a, ok := ctx.Value(attemptKey{}).(attempt)
 	switch {

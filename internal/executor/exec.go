@@ -34,9 +34,13 @@ const (
 
 // Program runs a program for each task: the input on its standard input, its
 // standard output is the result, both JSON. The task's identity is in LEAT_*
-// variables. Exit code 0 is completed, 65 a failure for good, every other a
-// failure that may be retried; the last of its standard error is the message.
-// Output that is neither empty nor JSON fails for good.
+// variables. Exit code 0 is completed, 65 a final failure, any other a failure
+// that may be retried; the end of its standard error is the message. Output that
+// is neither empty nor JSON is a final failure.
+//
+// Each line of JSON that the program writes to file descriptor 3 is the details
+// of a heartbeat (see [Heartbeat]). LEAT_HEARTBEAT_DETAILS holds those that the
+// earlier attempts left; without any, it is not set. Only on Unix.
 type Program struct {
 	// Argv is the program and its arguments, as the operator configured them. It
 	// never goes through a shell and holds nothing of a task.
@@ -70,8 +74,9 @@ func (p Program) run(ctx context.Context, path string, task *events.Task) (json.
 	cmd.Args[0] = p.Argv[0]
 	cmd.Dir, cmd.Env = p.Dir, append(append(baseEnv(), p.Env...), taskEnv(task)...)
 	cmd.WaitDelay = p.Grace
-	stdout, stderr := &head{most: maxStdout}, &tail{most: maxStderr}
-	err := p.play(cmd, inputOf(task), stdout, stderr)
+	stdout, stderr, told := &head{most: maxStdout}, &tail{most: maxStderr}, &beats{ctx: ctx}
+	err := p.play(cmd, inputOf(task), stdout, stderr, told)
+	told.finish(stderr)
 	var exit *exec.ExitError
 	switch {
 	case err == nil:
@@ -91,7 +96,7 @@ const leftOpen = 500 * time.Millisecond
 // play runs the program to its end, ends what is left of its group, and only then
 // takes the last of what was written: a child that holds standard output open
 // does not make a program last that has ended.
-func (p Program) play(cmd *exec.Cmd, input []byte, stdout, stderr io.Writer) error {
+func (p Program) play(cmd *exec.Cmd, input []byte, stdout, stderr, told io.Writer) error {
 	var pipe pipes
 	defer pipe.close(leftOpen)
 	out, err := pipe.take(stdout)
@@ -103,6 +108,9 @@ func (p Program) play(cmd *exec.Cmd, input []byte, stdout, stderr io.Writer) err
 		return err
 	}
 	cmd.Stdout, cmd.Stderr = out, complaints
+	if err := hearBeats(cmd, &pipe, told); err != nil {
+		return err
+	}
 	if err := pipe.feed(cmd, bytes.NewReader(input)); err != nil {
 		return err
 	}
@@ -157,12 +165,16 @@ func baseEnv() []string {
 }
 
 func taskEnv(t *events.Task) []string {
-	return []string{
+	env := []string{
 		"LEAT_TASK_ID=" + t.TaskID.String(), "LEAT_TASK_NAME=" + t.TaskName, "LEAT_ATTEMPT=" + strconv.Itoa(int(t.Attempt)),
 		"LEAT_IDEMPOTENCY_KEY=" + t.IdempotencyKey, "LEAT_WORKFLOW_TYPE=" + t.WorkflowType,
 		"LEAT_INSTANCE_ID=" + t.InstanceID.String(), "LEAT_INSTANCE_KEY=" + t.InstanceKey,
 		"LEAT_INVOCATION=" + t.Invocation, "LEAT_CORRELATION_ID=" + t.CorrelationID.String(),
 	}
+	if t.HeartbeatDetails != nil {
+		env = append(env, detailVariable+"="+string(t.HeartbeatDetails))
+	}
+	return env
 }
 
 func inputOf(t *events.Task) []byte {

@@ -2,7 +2,10 @@
 
 package executor
 
-import "os/exec"
+import (
+	"io"
+	"os/exec"
+)
 
 // group does nothing: without process groups only the program itself is ended.
 type group struct{ program *exec.Cmd }
@@ -20,3 +23,6 @@ func (g *group) start(cmd *exec.Cmd) error {
 func (g *group) kill() { _ = g.program.Process.Kill() }
 
 func (g *group) end() {}
+
+// hearBeats does nothing: file descriptors are not inherited here.
+func hearBeats(*exec.Cmd, *pipes, io.Writer) error { return nil }

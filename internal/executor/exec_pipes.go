@@ -10,8 +10,8 @@ import (
 )
 
 // pipes carry what a program reads and writes. They are ours and not those of
-// os/exec, whose Wait waits for everybody who holds one: the end of a program is
-// its own, whatever it left behind.
+// os/exec, whose Wait waits for every process that holds one: a program's end is
+// its own, whatever it left running.
 type pipes struct {
 	ours, theirs []*os.File
 	copying      sync.WaitGroup // of what the program writes
@@ -50,8 +50,8 @@ func (p *pipes) started() {
 	p.theirs = nil
 }
 
-// close takes what is left in the pipes. Who left the group may hold one open:
-// such a pipe is given up after a while.
+// close takes what is left in the pipes. A process that left the group may hold
+// one open: such a pipe is closed after a while.
 func (p *pipes) close(within time.Duration) {
 	p.started()
 	giveUp := time.AfterFunc(within, func() {

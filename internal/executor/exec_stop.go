@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// Programs is what runs now, for who has to end it at once. Whoever handles the
-// end of the process owns it and gives it to each [Program]. The zero value is
-// ready to use, a nil one knows nothing.
+// Programs is the set of running programs, for code that has to end them at once.
+// The code that handles the end of the process owns it and gives it to each
+// [Program]. The zero value is ready to use, a nil one records nothing.
 type Programs struct {
 	mu   sync.Mutex
 	open map[*group]chan struct{}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strconv"
 	"syscall"
 )
 
@@ -44,6 +45,17 @@ func newGroup() (*group, error) {
 	}
 	g.hold, g.pid = hold, g.watcher.Process.Pid
 	return g, nil
+}
+
+// hearBeats gives cmd a file descriptor for the details of its heartbeats.
+func hearBeats(cmd *exec.Cmd, pipe *pipes, told io.Writer) error {
+	theirs, err := pipe.take(told)
+	if err != nil {
+		return err
+	}
+	cmd.ExtraFiles = []*os.File{theirs}
+	cmd.Env = append(cmd.Env, beatVariable+"="+strconv.Itoa(beatDescriptor))
+	return nil
 }
 
 // start runs cmd in the group. When its context ends, the group is asked to.

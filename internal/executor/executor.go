@@ -15,8 +15,9 @@
 //
 // executor.go is the life of an executor, slots.go says what runs when, intake.go
 // is one queue's [shard.Worker], attempt.go runs one task, context.go is what its
-// handler can ask, report.go writes commands, limits.go, offsets.go and queue.go
-// are the data structures, failure.go says what an error means, exec.go runs programs.
+// handler can ask, report.go writes commands, limits.go, handover.go and queue.go
+// have the data structures, failure.go says what an error means, runner.go what a handler
+// can say besides, exec.go runs programs.
 // An executor that lends its tasks (lease.go is what borrowers see, lend.go the
 // rest) has the same life, without handlers.
 package executor
@@ -57,7 +58,7 @@ type Config struct {
 	Concurrency    int              // tasks that run at once, over all queues; default 64
 	Limits         map[string]Limit // of a queue ("payments") or of a task ("payments.charge"); others have Concurrency alone
 	ClaimAfter     time.Duration    // how long a task may run before it is claimed; default 50 ms
-	HeartbeatEvery time.Duration    // at most this between signs of life; default a third of the task's own timeout
+	HeartbeatEvery time.Duration    // at most this between heartbeats; default a third of the task's own timeout
 	DrainTimeout   time.Duration    // how long running tasks get when Run's ctx ends; default 20 s
 	CommitEvery    time.Duration    // between commits of the group's offsets; default 200 ms
 	// Seat is the place of this process among the nodes, when other executors of it
@@ -66,8 +67,11 @@ type Config struct {
 	Seat         *Seat
 	Capabilities []string         // what tasks may require of the node, such as gpu
 	Capacity     map[string]int64 // how much of each resource the node has
-	Logger       *slog.Logger     // default: none
-	Metrics      Metrics
+	// Admit is asked before every attempt, in front of what [Runner.Admit] says, as
+	// that is. nil: all may begin.
+	Admit   func(ctx context.Context, task *events.Task) (Admission, error)
+	Logger  *slog.Logger // default: none
+	Metrics Metrics
 
 	stuckAfter  time.Duration // a handler that goes on for so long after its context has ended is complained about
 	lastReports time.Duration // what drain gives cancelled handlers
@@ -83,10 +87,10 @@ type Metrics struct {
 	SlotsUsed    func(used, of int)
 }
 
-// Timings that nobody needs to set.
+// Timings that need no setting.
 const (
 	defaultHeartbeat = 30 * time.Second // of a task that names none
-	handoverTimeout  = 2 * time.Second  // for claims when a partition is given up
+	handoverTimeout  = 2 * time.Second  // for claims when a partition is revoked
 	commitTimeout    = 5 * time.Second
 	lastReports      = 5 * time.Second       // for cancelled handlers to return and report
 	giveReportsUp    = time.Second           // for reports that are being written to give up
@@ -142,6 +146,7 @@ func (c Config) validate() error {
 type Executor struct {
 	config   Config
 	handlers map[string]Handler // by task name, or "queue.*"
+	runners  map[string]Runner  // those of the handlers that have one
 	builtin  map[string]bool    // queues of HandleBuiltin
 	report   *reporter
 	handling context.Context //nolint:containedctx // the parent of every handler's context: it ends when draining takes too long
@@ -167,8 +172,8 @@ func New(c Config) (*Executor, error) {
 		return nil, err
 	}
 	e := &Executor{
-		config: c, handlers: make(map[string]Handler), builtin: make(map[string]bool), changed: make(chan struct{}),
-		bounds: make(map[string]*bound), running: make(map[*job]bool), state: errors.New("executor is not running"),
+		config: c, handlers: make(map[string]Handler), runners: make(map[string]Runner), builtin: make(map[string]bool),
+		changed: make(chan struct{}), bounds: make(map[string]*bound), running: make(map[*job]bool), state: errors.New("executor is not running"),
 	}
 	for name, l := range c.Limits {
 		e.bounds[name] = newBound(l)
@@ -296,7 +301,7 @@ func (e *Executor) serve(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// drain waits for the running handlers. Partitions are given up already.
+// drain waits for the running handlers. Partitions are revoked already.
 func (e *Executor) drain(stopReports context.CancelFunc) error {
 	defer e.stopAlarm()
 	ended := make(chan struct{})

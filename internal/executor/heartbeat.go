@@ -30,8 +30,8 @@ func (e *Executor) detailsOf(j *job) json.RawMessage {
 	return j.details
 }
 
-// heartbeat gives signs of life until the handler has returned: every now and
-// then, and soon after the handler has something to tell.
+// heartbeat sends heartbeats until the handler has returned: regularly, and soon
+// after the handler has new details.
 func (j *job) heartbeat() {
 	if j.lease != nil {
 		j.relay()
@@ -68,8 +68,7 @@ func (j *job) heartbeat() {
 	}
 }
 
-// hasNews takes what the handler has told since the last heartbeat along with one
-// that was due anyway.
+// hasNews adds details that are new since the last heartbeat to a regular one.
 func (j *job) hasNews() bool {
 	select {
 	case <-j.news:
@@ -92,12 +91,17 @@ func (j *job) beat(fresh bool) bool {
 
 // heartbeatEvery is a third of what the router waits for.
 func (e *Executor) heartbeatEvery(t *events.Task) time.Duration {
-	every := t.Timeouts.Heartbeat / 3
-	if t.Timeouts.Heartbeat <= 0 {
-		every = defaultHeartbeat / 3
-	}
+	every := heartbeatTimeout(t) / 3
 	if e.config.HeartbeatEvery > 0 {
 		every = min(every, e.config.HeartbeatEvery)
 	}
 	return max(every, time.Millisecond)
+}
+
+// heartbeatTimeout is how long the router waits for a sign of life.
+func heartbeatTimeout(t *events.Task) time.Duration {
+	if t.Timeouts.Heartbeat > 0 {
+		return t.Timeouts.Heartbeat
+	}
+	return defaultHeartbeat
 }

@@ -134,7 +134,7 @@ func TestAHandlerThatBlocksPastItsContextIsNamed(t *testing.T) {
 	stop := b.start(e)
 	task := b.task("pay.charge", func(t *events.Task) { t.Timeouts.StartToClose = time.Millisecond })
 	b.issue(task)
-	log.until(t, "handler goes on after its context has ended")
+	log.until(t, "handler still runs after its context has ended")
 	err := stop()
 	want := "handlers did not return within 1.001s after their context ended: pay.charge (task " + task.TaskID.String() + ", attempt 1)"
 	if err == nil || !strings.Contains(err.Error(), want) {

@@ -28,18 +28,19 @@ type intake struct {
 	past   map[shard.Partition]int64 // what was committed here before the partition was closed
 	queued int                       // of this queue, in the executor's queue
 
-	handover time.Time // until when partitions that are given up now are waited for
+	handover time.Time // until when revoked partitions are waited for
 }
 
 // partition is one partition while this executor owns it. A partition that is
 // lost and comes back is a new one, so that late reports of tasks that were
 // begun before do not touch it.
 type partition struct {
-	id        shard.Partition
-	offsets   *offsets
-	committed int64 // the group's offset as far as we know
-	closed    bool
-	running   map[*job]bool
+	id         shard.Partition
+	generation int64 // of the group when the partition came; 0: not known
+	offsets    *offsets
+	committed  int64 // the group's offset as far as we know
+	closed     bool
+	running    map[*job]bool
 }
 
 func newIntake(e *Executor, queue string) *intake {
@@ -151,11 +152,21 @@ func (in *intake) Open(ctx context.Context, p shard.Partition, committed int64) 
 			slog.Int64("log_start", bounds.Start), slog.Int64("log_end", bounds.End))
 		next = bounds.Start
 	}
-	in.parts[p] = &partition{id: p, offsets: newOffsets(next), committed: next, running: make(map[*job]bool)}
+	in.parts[p] = &partition{id: p, generation: in.generation(), offsets: newOffsets(next), committed: next, running: make(map[*job]bool)}
 	return next, nil
 }
 
-// Process puts tasks into the queue. What is no task goes to the dead letters.
+// generation is that of the group now, 0 when it is not known. The executor's lock is held.
+func (in *intake) generation() int64 {
+	if m := in.shard.Member(); m != nil {
+		if _, generation, ok := m.Generation(); ok {
+			return int64(generation)
+		}
+	}
+	return 0
+}
+
+// Process puts tasks into the queue. What is not a task goes to the dead letter topic.
 func (in *intake) Process(ctx context.Context, b *shard.Batch) error {
 	jobs := make([]*job, 0, len(b.Records))
 	for _, r := range b.Records {
@@ -193,7 +204,7 @@ func (in *intake) Process(ctx context.Context, b *shard.Batch) error {
 
 // deadLetter keeps a record that is no task, unchanged, with the reason.
 func (in *intake) deadLetter(ctx context.Context, r *kafka.Record, reason error) error {
-	in.e.config.Logger.Error("task cannot be read and goes to the dead letters",
+	in.e.config.Logger.Error("task record cannot be read and goes to the dead letter topic",
 		slog.String("topic", r.Topic), slog.Int("partition", int(r.Partition)), slog.Int64("offset", r.Offset), slog.Any("error", reason))
 	dead := kafka.NewDeadLetters(in.e.config.Names.DeadLetters(r.Topic), r, reason)
 	if err := in.e.report.producer.Send(ctx, dead...); err != nil {

@@ -11,11 +11,11 @@ import (
 	"github.com/leat-io/leat/pkg/events"
 )
 
-// An executor that lends runs nothing by itself: whoever asks gets a lease on a
-// task, works on it elsewhere, and says through the lease how that went. Tasks
-// are claimed, reported and handed over as those of handlers are. What differs:
-// a task begins only when somebody asks, so that nothing is claimed for nobody,
-// and signs of life are the borrower's, so that one who dies goes silent.
+// An executor that lends runs nothing itself: a borrower takes a lease on a task,
+// works on it elsewhere, and reports through the lease how it ended. Tasks are
+// claimed, reported and handed over as those of handlers are. What differs: a
+// task begins only when a borrower asks, so that nothing is claimed without one,
+// and heartbeats are the borrower's, so that one that dies goes silent.
 
 // Why a lease is over.
 var (
@@ -27,7 +27,7 @@ var (
 )
 
 // Lend makes e lend the tasks of one queue. It is called instead of Handle,
-// before Run. ahead is how many tasks are read before anybody asks for them.
+// before Run. ahead is how many tasks are read before a borrower asks for them.
 func (e *Executor) Lend(queue string, ahead int) error {
 	if err := e.Handle(queue+".*", neverCalled); err != nil {
 		return err
@@ -40,12 +40,12 @@ func neverCalled(context.Context, *events.Task) (json.RawMessage, error) {
 	return nil, errors.New("a task that is lent has no handler")
 }
 
-// lending is who waits for tasks. The executor's lock guards it. A nil lending
+// lending is the queue of takers that wait for tasks. The executor's lock guards it. A nil lending
 // is that of an executor with handlers.
 type lending struct {
 	ahead  int
 	takers []*taker // first come, first served
-	closed bool     // partitions are given up: what is left is reported
+	closed bool     // partitions are revoked: what is left is reported
 }
 
 // taker is one call of Take, for one round.
@@ -57,7 +57,7 @@ type taker struct {
 	gone         bool
 }
 
-// wants reports whether a task that begins now has somebody to begin it.
+// wants reports whether a task that begins now has a taker.
 func (l *lending) wants() bool { return l == nil || l.closed || len(l.takers) > 0 }
 
 // give makes j a lease for the first taker.
@@ -74,7 +74,7 @@ func (l *lending) give(j *job) {
 	}
 }
 
-// endRound lets who got something go: it does not wait for more.
+// endRound releases a taker that got something: it does not wait for more.
 func (l *lending) endRound() {
 	if l != nil && len(l.takers) > 0 && l.takers[0].given > 0 {
 		l.leave(l.takers[0])
@@ -148,7 +148,7 @@ func (e *Executor) walkAway(t *taker, leases []*Lease) {
 	}
 }
 
-// Lease is an attempt that somebody works on elsewhere. It is over when it was
+// Lease is an attempt that a borrower works on elsewhere. It is over when it was
 // reported or given back, when no heartbeat came in time, when the attempt's time
 // is over, and when the executor has stopped. Safe for concurrent use.
 type Lease struct {
@@ -165,7 +165,7 @@ type Lease struct {
 	failed error      // why the report could not be written
 }
 
-// outcome is what a borrower says.
+// outcome is what a borrower reports.
 type outcome struct {
 	value json.RawMessage
 	err   error
@@ -186,7 +186,7 @@ func (l *Lease) Fail(failure error) error {
 	return l.end(ErrReported, outcome{err: failure})
 }
 
-// GiveBack says that nobody works on the task: it goes to the next who asks.
+// GiveBack returns the task before work on it began: it goes to the next taker.
 func (l *Lease) GiveBack() { _ = l.end(ErrReturned, outcome{err: ErrReturned}) }
 
 func (l *Lease) end(why error, o outcome) error {
@@ -201,9 +201,10 @@ func (l *Lease) end(why error, o outcome) error {
 	return nil
 }
 
-// Heartbeat is a sign of life of the borrower. details, JSON text, are kept for
-// the next attempt, should there be one; nil leaves what was told before. It does
-// not wait until the router knows. The error says why the lease was over.
+// Heartbeat reports that the borrower is still at work. details, JSON text, are
+// kept for the next attempt, if there is one; nil keeps those of earlier
+// heartbeats. It does not wait until the report is durable. The error says why
+// the lease was over.
 func (l *Lease) Heartbeat(details json.RawMessage) error {
 	l.mu.Lock()
 	if l.why != nil {
@@ -220,12 +221,7 @@ func (l *Lease) Heartbeat(details json.RawMessage) error {
 }
 
 // HeartbeatTimeout is the longest time between two heartbeats.
-func (l *Lease) HeartbeatTimeout() time.Duration {
-	if most := l.job.task.Timeouts.Heartbeat; most > 0 {
-		return most
-	}
-	return defaultHeartbeat
-}
+func (l *Lease) HeartbeatTimeout() time.Duration { return heartbeatTimeout(&l.job.task) }
 
 // Over is closed when the lease is over. Why says why.
 func (l *Lease) Over() <-chan struct{} { return l.over }

@@ -44,7 +44,7 @@ func (l *Lease) hold(ctx context.Context, _ *events.Task) (json.RawMessage, erro
 func (l *Lease) expire(why, err error) { _ = l.end(why, outcome{err: err}) }
 
 // arrive hands the lease to who asked for it, and reports whether they are still
-// there. From then on they have to give signs of life.
+// there. From then on they have to send heartbeats.
 func (l *Lease) arrive() bool {
 	l.mu.Lock()
 	l.silent = time.Now().Add(l.HeartbeatTimeout())
@@ -90,7 +90,7 @@ func (l *Lease) settle(err error) {
 	close(l.reported)
 }
 
-// unspoken reports whether nobody said how the attempt went: the borrower went
+// unspoken reports whether no report was made of the attempt: the borrower went
 // silent, or gave the task back.
 func (l *Lease) unspoken() bool {
 	if l == nil {
@@ -100,7 +100,7 @@ func (l *Lease) unspoken() bool {
 	return errors.Is(why, ErrSilent) || errors.Is(why, ErrReturned)
 }
 
-// putBack lets somebody else run a task about which nothing was said. One that
+// putBack lets another borrower run a task without a report. One that
 // the router does not know to be claimed waits here for the next taker, or in the
 // log when its partition is gone. About a claimed one there is something to say:
 // that it is free again, or nothing, when who had it may have begun. The router's
@@ -111,7 +111,7 @@ func (e *Executor) putBack(j *job) *failed {
 	defer e.mu.Unlock()
 	switch {
 	case j.claimDurable && errors.Is(j.lease.Why(), ErrReturned):
-		return &failed{Error: &events.Error{Code: CodeDrained, Retryable: true, Message: "who asked for the task went away before it was there"}}
+		return &failed{Error: &events.Error{Code: CodeDrained, Retryable: true, Message: "the worker that polled went away before it got the task"}}
 	case j.claimDurable || j.in.parts[j.part.id] != j.part:
 		return nil
 	}
@@ -122,7 +122,7 @@ func (e *Executor) putBack(j *job) *failed {
 	return nil
 }
 
-// relay writes the borrower's signs of life until the attempt is over: at most
+// relay writes the borrower's heartbeats until the attempt is over: at most
 // ten in a heartbeat timeout, and never none that came.
 func (j *job) relay() {
 	e := j.in.e
@@ -146,8 +146,8 @@ func (j *job) relay() {
 	}
 }
 
-// closeLending is called when the partitions are given up: tasks that are claimed
-// and that nobody has asked for are reported, so that they run elsewhere at once.
+// closeLending is called when the partitions are revoked: tasks that are claimed
+// and that no borrower has taken are reported, so that they run elsewhere at once.
 func (e *Executor) closeLending() {
 	e.mu.Lock()
 	defer e.mu.Unlock()

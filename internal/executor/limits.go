@@ -104,7 +104,7 @@ func (e *Executor) lineOf(t *events.Task) (name string, bounds []*bound) {
 	return name, bounds
 }
 
-// checkLimits refuses a limit on what nobody here handles: a name with a typing
+// checkLimits refuses a limit on a name without a handler: a name with a typing
 // error would bound nothing.
 func (e *Executor) checkLimits() error {
 	queues := e.Queues()

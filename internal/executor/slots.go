@@ -24,7 +24,7 @@ func (e *Executor) dispatch() {
 	e.broadcast()
 }
 
-// canStart reports whether there is a slot, and somebody to run what starts. e.mu
+// canStart reports whether there is a slot, and a handler or taker for it. e.mu
 // is held.
 func (e *Executor) canStart() bool {
 	return len(e.running) < e.config.Concurrency && e.lending.wants()
@@ -56,7 +56,7 @@ func (e *Executor) start(j *job) {
 	}()
 }
 
-// wakeIn looks at the queue again after wait, 0 for never. e.mu is held.
+// wakeIn checks the queue again after wait, 0 for never. e.mu is held.
 func (e *Executor) wakeIn(wait time.Duration) {
 	switch {
 	case wait == 0 && e.alarm != nil:

@@ -71,7 +71,7 @@ func (f *Fact) strip() {
 	f.Command = &c
 }
 
-// keepSource is the name that a decision depends on: of who looks after instances.
+// keepSource is the name that a decision depends on: that of an operator.
 func keepSource(c *events.Command) string {
 	switch c.Command {
 	case events.CommandStart, events.CommandSignal, events.CommandClaim, events.CommandHeartbeat, events.CommandResult:

@@ -19,13 +19,13 @@ import (
 
 // QueuePath names a queue in a path.
 type QueuePath struct {
-	Queue string `path:"queue" doc:"What stands before the first dot of the names of its tasks."`
+	Queue string `path:"queue" doc:"The part of its tasks' names before the first dot."`
 }
 
 type pollInput struct {
 	QueuePath
 	Body *struct {
-		MaxTasks int    `json:"max_tasks,omitempty" minimum:"1" maximum:"100" default:"1" doc:"How many tasks to take, when there are so many. An answer ends behind the task with which the inputs come to 2 MiB."`
+		MaxTasks int    `json:"max_tasks,omitempty" minimum:"1" maximum:"100" default:"1" doc:"How many tasks to take at most. An answer ends with the task whose input takes the total to 2 MiB or more."`
 		Wait     string `json:"wait,omitempty" default:"30s" doc:"How long to wait for the first one: a duration such as 500ms or 30s, at most 60s."`
 	}
 }
@@ -37,13 +37,13 @@ type Polled struct {
 
 // Task is one attempt of work to do.
 type Task struct {
-	Lease            string                   `json:"lease" doc:"Proves that the attempt was given to you: heartbeat, complete and fail bring it."`
+	Lease            string                   `json:"lease" doc:"Proves that the attempt was given to you: send it with heartbeat, complete and fail."`
 	TaskID           events.UUID              `json:"task_id" doc:"The same for every attempt."`
 	TaskName         string                   `json:"task_name"`
 	Attempt          int32                    `json:"attempt" doc:"1, 2, 3, …"`
-	IdempotencyKey   string                   `json:"idempotency_key" doc:"Stable over attempts: hand it to whatever the task changes."`
+	IdempotencyKey   string                   `json:"idempotency_key" doc:"The same for every attempt: pass it on to whatever the task changes."`
 	Input            json.RawMessage          `json:"input" doc:"Any JSON; null when there is none."`
-	HeartbeatDetails json.RawMessage          `json:"heartbeat_details,omitempty" doc:"What the last attempt said in its heartbeats."`
+	HeartbeatDetails json.RawMessage          `json:"heartbeat_details,omitempty" doc:"The newest details from heartbeats of earlier attempts."`
 	WorkflowType     string                   `json:"workflow_type"`
 	InstanceID       events.UUID              `json:"instance_id"`
 	InstanceKey      string                   `json:"instance_key,omitempty" doc:"Business key of the instance."`
@@ -52,21 +52,21 @@ type Task struct {
 	Delivery         events.DeliveryGuarantee `json:"delivery_guarantee"`
 	ScheduledAt      time.Time                `json:"scheduled_at"`
 	CorrelationID    events.UUID              `json:"correlation_id"`
-	HeartbeatTimeout int64                    `json:"heartbeat_timeout_ms" doc:"The lease is over, and the task is issued again, when no heartbeat comes for so long. Send one every third of it."`
-	StartToClose     int64                    `json:"start_to_close_ms,omitempty" doc:"How long the attempt may take; absent for no bound."`
+	HeartbeatTimeout int64                    `json:"heartbeat_timeout_ms" doc:"The lease ends, and the task is issued again, when no heartbeat comes for this long. Send one every third of it."`
+	StartToClose     int64                    `json:"start_to_close_ms,omitempty" doc:"How long the attempt may take; absent when there is no limit."`
 }
 
 type heartbeatInput struct {
 	QueuePath
 	Body struct {
 		Lease   string          `json:"lease" minLength:"1" maxLength:"256" doc:"Of the task."`
-		Details json.RawMessage `json:"details,omitempty" doc:"How far the attempt has come, for the next one, should there be one: any JSON, at most 64 KiB. When absent, what an earlier heartbeat said is kept."`
+		Details json.RawMessage `json:"details,omitempty" doc:"How far the attempt has come, for the next one: any JSON, at most 64 KiB. When absent, the details of earlier heartbeats are kept."`
 	}
 }
 
 type heartbeatOutput struct {
 	Body struct {
-		HeartbeatTimeout int64 `json:"heartbeat_timeout_ms" doc:"The next heartbeat has to come within so long."`
+		HeartbeatTimeout int64 `json:"heartbeat_timeout_ms" doc:"The next heartbeat has to come within this time."`
 	}
 }
 
@@ -83,9 +83,9 @@ type failInput struct {
 	Body struct {
 		Lease      string `json:"lease" minLength:"1" maxLength:"256" doc:"Of the task."`
 		Code       string `json:"code,omitempty" maxLength:"256" default:"TASK_FAILED" doc:"Stable, such as CARD_DECLINED: definitions can react to it."`
-		Message    string `json:"message" maxLength:"4096" doc:"One sentence for people. It is kept in the history: no secrets."`
-		RetryAfter int64  `json:"retry_after_ms,omitempty" minimum:"0" maximum:"86400000" doc:"How long the next attempt waits at least, up to the longest wait of the retry policy of the task."`
-		Retryable  *bool  `json:"retryable,omitempty" doc:"Whether another attempt may help; true when absent. How many there are is the definition's."`
+		Message    string `json:"message" maxLength:"4096" doc:"One sentence for operators. It is kept in the history: no secrets."`
+		RetryAfter int64  `json:"retry_after_ms,omitempty" minimum:"0" maximum:"86400000" doc:"The shortest wait before the next attempt, up to the longest wait of the task's retry policy."`
+		Retryable  *bool  `json:"retryable,omitempty" doc:"Whether another attempt may succeed; true when absent. The definition says how many there are."`
 	}
 }
 
@@ -104,27 +104,27 @@ type Reported struct {
 func newHandler(g *Gateway) (http.Handler, error) {
 	mux := http.NewServeMux()
 	api := rest.API(mux, "Leat gateway for workers",
-		"Take tasks from a queue, give signs of life, and say how they ended. A task runs at least once; its retries and timeouts are the definition's.")
+		"Take tasks from a queue, send heartbeats, and report how they ended. A task runs at least once; its retries and timeouts are the definition's.")
 	api.UseMiddleware(introduce)
 	lease := []int{http.StatusBadRequest, http.StatusForbidden, http.StatusConflict, http.StatusUnprocessableEntity, http.StatusServiceUnavailable}
 	polled := api.OpenAPI().Components.Schemas.Schema(typeOf[Polled](), true, "Polled")
 	huma.Register(api, huma.Operation{
 		OperationID: "poll", Method: http.MethodPost, Path: "/v1/queues/{queue}/poll", Summary: "Take tasks, and wait for the first one",
-		Description: "Every task that is answered is yours: give signs of life, and report it. A poll that is cut off takes nothing.",
+		Description: "Every task in the answer is yours: send heartbeats, and report how it ended. A poll that is cut off takes nothing.",
 		Errors:      []int{http.StatusBadRequest, http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity, http.StatusTooManyRequests, http.StatusServiceUnavailable},
 		Responses:   map[string]*huma.Response{"200": {Description: "OK", Content: map[string]*huma.MediaType{"application/json": {Schema: polled}}}},
 	}, g.poll)
 	huma.Register(api, huma.Operation{
-		OperationID: "heartbeat", Method: http.MethodPost, Path: "/v1/queues/{queue}/heartbeat", Summary: "Say that a task is still worked on",
+		OperationID: "heartbeat", Method: http.MethodPost, Path: "/v1/queues/{queue}/heartbeat", Summary: "Report that an attempt is still running",
 		MaxBodyBytes: rest.MaxBody, Errors: lease,
 	}, g.heartbeat)
 	huma.Register(api, huma.Operation{
-		OperationID: "complete", Method: http.MethodPost, Path: "/v1/queues/{queue}/complete", Summary: "Say that a task is done",
+		OperationID: "complete", Method: http.MethodPost, Path: "/v1/queues/{queue}/complete", Summary: "Report that a task is done",
 		Description:  "The answer comes when the report is durable. The same report may be repeated.",
 		MaxBodyBytes: rest.MaxBody, Errors: lease,
 	}, g.complete)
 	huma.Register(api, huma.Operation{
-		OperationID: "fail", Method: http.MethodPost, Path: "/v1/queues/{queue}/fail", Summary: "Say that a task has failed",
+		OperationID: "fail", Method: http.MethodPost, Path: "/v1/queues/{queue}/fail", Summary: "Report that a task has failed",
 		Description:  "The answer comes when the report is durable. The same report may be repeated.",
 		MaxBodyBytes: rest.MaxBody, Errors: lease,
 	}, g.fail)
@@ -132,10 +132,10 @@ func newHandler(g *Gateway) (http.Handler, error) {
 		return nil, err
 	}
 	mux.HandleFunc("/", rest.NotFound)
-	return g.authenticate(rest.Guard(mux)), nil
+	return g.authenticate(rest.Guard(mux, nil)), nil
 }
 
-// authenticate lets through who has the token. The description is for anybody.
+// authenticate passes on requests that carry the token. The description needs no token.
 func (g *Gateway) authenticate(next http.Handler) http.Handler {
 	if g.config.Token == "" {
 		return next
@@ -162,7 +162,7 @@ func (g *Gateway) authenticate(next http.Handler) http.Handler {
 
 type clientKey struct{}
 
-// introduce lets handlers know who asks: the address without its port.
+// introduce gives handlers the address of the client, without its port.
 func introduce(ctx huma.Context, next func(huma.Context)) {
 	next(huma.WithValue(ctx, clientKey{}, clientOf(ctx.RemoteAddr())))
 }

@@ -1,11 +1,11 @@
-// Package gateway hands tasks to workers over HTTP: they poll a queue, give signs
-// of life, and say how an attempt ended. It is an executor whose handlers are
-// elsewhere: tasks are claimed, reported and reissued as those of any executor
+// Package gateway hands tasks to workers over HTTP: they poll a queue, send
+// heartbeats, and report how an attempt ended. It is an executor whose handlers
+// are elsewhere: tasks are claimed, reported and reissued as those of any executor
 // are (internal/executor), and the gateway keeps nothing that has to survive it.
 //
-// Nothing piles up here. A queue is read only as fast as somebody polls it, plus
-// a few tasks ahead; polls, leases and answers are bounded; a queue that nobody
-// polls is given up, so that its partitions go to who does.
+// Nothing piles up here. A queue is read only as fast as it is polled, plus a few
+// tasks ahead; polls, leases and answers are bounded; a queue that is no longer
+// polled is closed, so that its partitions go to a gateway that is polled.
 //
 // It is not for starting workflows; that is the projector's API.
 //
@@ -39,7 +39,7 @@ type Config struct {
 	Group        string        // prefix of the consumer groups; default that of executors
 	DrainTimeout time.Duration // how long leases may go on when Run's ctx ends; default 20 s
 	Token        string        // bearer token of all requests; "" asks for none
-	Served       []string      // queues that this process runs by itself, which nobody may poll
+	Served       []string      // queues whose tasks this process runs itself, and that may not be polled
 	Logger       *slog.Logger  // default: none
 	Tasks        executor.Metrics
 	Metrics      Metrics
@@ -47,9 +47,9 @@ type Config struct {
 	MaxQueues      int           // queues that are read at once; default 100
 	MaxPolls       int           // polls that wait at once; default 1000
 	MaxClientPolls int           // of one client address; default 200
-	MaxLeases      int           // tasks of one queue that are out at once; default 1000
-	ReadAhead      int           // tasks of one queue that are read before anybody asks; default 32
-	Idle           time.Duration // how long a queue is kept that nobody polls; default 1 min
+	MaxLeases      int           // leases of one queue at once; default 1000
+	ReadAhead      int           // tasks of one queue that are read before they are polled; default 32
+	Idle           time.Duration // how long a queue that is not polled is kept; default 1 min
 
 	// durableWithin is how long a request waits for its report to be durable; the
 	// gateway goes on trying behind it.
@@ -59,10 +59,10 @@ type Config struct {
 // Metrics observes a gateway. Nil funcs are skipped; they must not block.
 type Metrics struct {
 	Polls   func(change int)  // a poll began to wait (1) or ended (-1)
-	Leases  func(change int)  // a task went out (1), or its lease is over (-1)
+	Leases  func(change int)  // a task was leased (1), or its lease ended (-1)
 	Expired func(why string)  // a lease ended without its holder: silent, overdue, drained
 	Refused func(code string) // a request was answered with a problem
-	Queues  func(change int)  // a queue is read (1) or given up (-1)
+	Queues  func(change int)  // a queue was opened (1) or closed (-1)
 }
 
 func (c Config) withDefaults() Config {

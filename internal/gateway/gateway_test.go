@@ -199,10 +199,10 @@ func TestLeasesThatAreOldOrForged(t *testing.T) {
 		s.refused(403, fake, "has not given it out", "pay/"+kind, with(5, strings.Repeat("A", 22)))
 		s.refused(403, fake, "has not given it out", "pay/"+kind, with(3, "2")) // the next attempt of the same task
 		s.refused(403, fake, "has not given it out", "pay/"+kind, with(4, "99"))
-		s.refused(403, fake, "its attempt is no number", "pay/"+kind, with(3, "x"))
-		s.refused(403, fake, "its task is none", "pay/"+kind, with(2, "x"))
-		s.refused(409, old, "it is of another gateway process", "pay/"+kind, with(1, "AAAAAAAAAAA"))
-		s.refused(403, fake, "it is of a task of queue pay", "mail/"+kind, leaseOf(task))
+		s.refused(403, fake, "its attempt is not a number", "pay/"+kind, with(3, "x"))
+		s.refused(403, fake, "its task is not a UUID", "pay/"+kind, with(2, "x"))
+		s.refused(409, "LEAT-G009", "leases live in the process that was polled", "pay/"+kind, with(1, "AAAAAAAAAAA"))
+		s.refused(403, fake, "its task is of queue pay, not mail", "mail/"+kind, leaseOf(task))
 	}
 	h, err := s.gateway.leases.find("pay", silent.Lease)
 	if err != nil {
@@ -355,7 +355,27 @@ func TestWhatIsLeftWhenTheGatewayStops(t *testing.T) {
 	}
 	s.refused(http.StatusConflict, "LEAT-G002", "the executor has stopped; the router issues the task again", "pay/complete", leaseOf(task))
 	again := b.serve(nil)
-	again.refused(http.StatusConflict, "LEAT-G002", "that one was restarted", "pay/complete", leaseOf(task))
+	again.refused(http.StatusConflict, "LEAT-G009", "this is another gateway, or that process has restarted since", "pay/complete", leaseOf(task))
+}
+
+// A report that reaches another gateway changes nothing, and says where to send
+// it; the gateway that was polled still takes it.
+func TestAReportThatReachesAnotherGateway(t *testing.T) {
+	b := newBench(t)
+	polled, other := b.serve(nil), b.serve(nil)
+	b.issue(nil)
+	task := polled.poll(1)[0]
+	for _, kind := range []string{"heartbeat", "complete"} {
+		other.refused(http.StatusConflict, "LEAT-G009", "leases live in the process that was polled", "pay/"+kind, leaseOf(task))
+	}
+	if text := other.say(http.StatusConflict, "pay/complete", leaseOf(task)); !strings.Contains(text, "send heartbeats and reports to the gateway that was polled") {
+		t.Errorf("no fix in %s", text)
+	}
+	polled.say(http.StatusOK, "pay/heartbeat", leaseOf(task))
+	polled.say(http.StatusOK, "pay/complete", leaseOf(task))
+	if n := b.until(events.CommandResult, 1).Result.State; n != events.TaskCompleted {
+		t.Errorf("got %s", n)
+	}
 }
 
 func TestAPollWaitsForItsQueue(t *testing.T) {

@@ -19,10 +19,10 @@ import (
 	"github.com/leat-io/leat/pkg/events"
 )
 
-// A lease token names the gateway process, the task, the attempt, and which
-// handing-out of it this is, and proves that with a MAC under a secret that only
-// the process knows. The attempt's claim token never leaves the process: a worker
-// can report through the gateway, for as long as its lease lasts, and no further.
+// A lease token names the gateway process, the task, the attempt and the number
+// of the lease, and proves that with a MAC under a secret that only the process
+// knows. The attempt's claim token never leaves the process: a worker can report
+// through the gateway, for as long as its lease lasts, and in no other way.
 //
 //	v1.<process>.<task id>.<attempt>.<number>.<mac>
 const tokenVersion = "v1"
@@ -31,7 +31,7 @@ const tokenVersion = "v1"
 // whose answer was lost can be repeated.
 const lastEnded = 4096
 
-// leases knows who holds what. Safe for concurrent use.
+// leases are the leases of one gateway process. Safe for concurrent use.
 type leases struct {
 	process string
 	secret  []byte
@@ -100,7 +100,7 @@ func (l *leases) end(h *held) {
 	l.oldest = (l.oldest + 1) % lastEnded
 }
 
-// find gives the lease of a token, also one that has ended a short while ago. The
+// find returns the lease of a token, also one that ended a short while ago. The
 // error is a problem that says what is wrong with the token.
 func (l *leases) find(queue, token string) (*held, error) {
 	l.mu.Lock()
@@ -113,8 +113,8 @@ func (l *leases) find(queue, token string) (*held, error) {
 	case h == nil:
 		return nil, l.judge(token)
 	case h.queue != queue:
-		return nil, rest.New(http.StatusForbidden, problem.LeaseForged, "The lease is not one of queue "+queue,
-			"it is of a task of queue "+h.queue, "report to the queue that was polled")
+		return nil, rest.New(http.StatusForbidden, problem.LeaseForged, "The lease is of another queue",
+			"its task is of queue "+h.queue+", not "+queue, "report to the queue that was polled")
 	}
 	return h, nil
 }
@@ -126,9 +126,10 @@ func (l *leases) judge(token string) error {
 	case err != nil:
 		return forged(err.Error())
 	case process != l.process:
-		return over("it is of another gateway process: that one was restarted, or this request went to another gateway")
+		return rest.New(http.StatusConflict, problem.LeaseElsewhere, "Another gateway process gave out the lease",
+			"leases live in the process that was polled: this is another gateway, or that process has restarted since", "")
 	case !genuine:
-		return forged("this gateway has not given it out: its last part does not belong to the others")
+		return forged("this gateway has not given it out: its signature does not match")
 	default:
 		return over("it ended some time ago")
 	}
@@ -142,15 +143,15 @@ func (l *leases) parse(token string) (process string, genuine bool, err error) {
 	}
 	task, err := events.ParseUUID(parts[2])
 	if err != nil {
-		return "", false, fmt.Errorf("its task is none: %w", err)
+		return "", false, fmt.Errorf("its task is not a UUID: %w", err)
 	}
 	attempt, err := strconv.ParseInt(parts[3], 10, 32)
 	if err != nil {
-		return "", false, errors.New("its attempt is no number")
+		return "", false, errors.New("its attempt is not a number")
 	}
 	number, err := strconv.ParseUint(parts[4], 10, 64)
 	if err != nil {
-		return "", false, errors.New("its number is none")
+		return "", false, errors.New("its number is not one")
 	}
 	made := l.tokenOf(task, int32(attempt), number)
 	return parts[1], subtle.ConstantTimeCompare([]byte(made), []byte(token)) == 1, nil

@@ -118,7 +118,7 @@ func (g *Gateway) answer(ctx context.Context, w http.ResponseWriter, queue strin
 	defer unhook()
 	taken, err := g.take(polling, queue, tasks, wait)
 	switch {
-	case ctx.Err() != nil: // nobody listens
+	case ctx.Err() != nil: // the client has gone
 	case err != nil:
 		var known *rest.Problem
 		if !errors.As(g.refused(err), &known) {

@@ -36,7 +36,7 @@ type queue struct {
 }
 
 // join gives the queue of a name to one more user, and starts to read it when
-// nobody does yet. A queue whose topic is not there is waited for.
+// no poll has yet. A queue whose topic is missing is waited for.
 func (g *Gateway) join(ctx context.Context, name string, wait time.Duration) (*queue, error) {
 	until := time.Now().Add(wait)
 	for again := firstLook; ; again = min(2*again, lastLook) {
@@ -113,7 +113,7 @@ func (g *Gateway) start(name string) (*queue, error) {
 		defer close(q.done)
 		defer stop()
 		if err := e.Run(ctx); err != nil {
-			g.config.Logger.Error("queue is given up; the next poll opens it again", slog.String("queue", name), slog.Any("error", err))
+			g.config.Logger.Error("queue closed after an error; the next poll opens it again", slog.String("queue", name), slog.Any("error", err))
 		}
 		g.mu.Lock()
 		delete(g.queues, name)
@@ -132,7 +132,7 @@ func (g *Gateway) leave(q *queue) {
 	}
 }
 
-// closeIdle gives up queues that nobody uses, until ctx ends: another gateway may
+// closeIdle closes queues that are not used, until ctx ends: another gateway may
 // have workers for them.
 func (g *Gateway) closeIdle(ctx context.Context) {
 	ticker := time.NewTicker(max(g.config.Idle/4, time.Millisecond))
@@ -174,7 +174,7 @@ func (g *Gateway) look(ctx context.Context, name string) (int32, error) {
 	return admin.Partitions(ctx, g.config.Names.Tasks(name))
 }
 
-// checkQueue refuses what nobody may poll.
+// checkQueue refuses queues that may not be polled.
 func (g *Gateway) checkQueue(name string) error {
 	if slices.Contains(g.config.Served, name) {
 		return rest.New(http.StatusConflict, problem.QueueServed, "Queue "+name+" cannot be polled here",

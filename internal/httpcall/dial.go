@@ -56,7 +56,7 @@ func dialer(private bool) *net.Dialer {
 func plainDialer() *net.Dialer { return &net.Dialer{Timeout: 10 * time.Second} }
 
 // newTransport dials addresses that named knows without the guard: the operator
-// wrote them down. No proxy: it would do the dialing, and nobody would check.
+// wrote them down. No proxy: it would do the dialing, and nothing would check it.
 func newTransport(guarded *net.Dialer, named func(netip.AddrPort) bool, roots *x509.CertPool) *http.Transport {
 	plain := plainDialer()
 	return &http.Transport{

@@ -29,7 +29,7 @@ const (
 	CodeTimeout        = "HTTP_TIMEOUT"          // no answer in time, for a task without a timeout of its own
 )
 
-// fail is a failure for good.
+// fail is a final failure.
 func fail(code, format string, args ...any) *events.Error {
 	return &events.Error{Code: code, Message: fmt.Sprintf(format, args...)}
 }

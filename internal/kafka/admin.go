@@ -88,7 +88,7 @@ func (a *Admin) Provision(ctx context.Context, rf int16, specs ...topics.Spec) e
 }
 
 // awaitVisible waits until a broker knows the topics that the controller has
-// made, which on KRaft takes a moment; otherwise whoever uses them next is told
+// made, which on KRaft takes a moment; otherwise the next to use them is told
 // that they do not exist.
 func (a *Admin) awaitVisible(ctx context.Context, specs []topics.Spec) error {
 	if len(specs) == 0 {

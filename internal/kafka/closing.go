@@ -6,7 +6,7 @@ import "time"
 const closingTime = 2 * time.Second
 
 // closeWithin closes a client and waits for that, but not for ever: a broker that
-// stands still keeps a client's requests open, and a program that was told to end
+// does not answer keeps a client's requests open, and a program that was told to end
 // must not wait for it. What is left ends with the broker's answer, the client's
 // own timeouts, or the process.
 func closeWithin(closing func()) {

@@ -16,7 +16,7 @@ const (
 	heldEvery = 3 * time.Second
 )
 
-// Held watches for transactions that nobody ends. Whoever may write to a topic
+// Held watches for transactions that are never ended. Every client that may write to a topic
 // can leave one open, and nothing behind it can be read until it ends, which
 // looks like a topic without news. The zero value is ready to use, and safe for
 // concurrent use.
@@ -39,14 +39,14 @@ func (h *Held) Ready() error {
 	return h.err
 }
 
-// Watch looks at topics now and then until ctx ends.
+// Watch checks topics regularly until ctx ends.
 func (h *Held) Watch(ctx context.Context, c Config, topics func() []string) {
 	if c.Virtual() {
 		return // whatever is written there is written by this process
 	}
 	client, err := c.newClient()
 	if err != nil {
-		return // whoever reads says so
+		return // readers report that
 	}
 	defer closeWithin(client.Close)
 	admin := kadm.NewClient(client)

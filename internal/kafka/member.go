@@ -24,7 +24,7 @@ type MemberConfig struct {
 	// Assigned is called with the partitions that the member gets, each with the group's
 	// committed offset, or -1 when there is none. The offsets are stable: no
 	// transaction of an earlier owner is open on them any more. Revoked is called with
-	// the partitions that it has to give up, and the group waits for Revoked to
+	// the partitions that are revoked, and the group waits for Revoked to
 	// return: their next owner starts only then. Both are required and called by
 	// the member's own goroutine, one at a time.
 	Assigned func(map[TopicPartition]int64)
@@ -53,7 +53,7 @@ type Member struct {
 
 	mu    sync.Mutex
 	id    string                  // of the membership that the partitions are owned under
-	owned map[TopicPartition]bool // assigned and not given up since
+	owned map[TopicPartition]bool // assigned and not revoked since
 }
 
 // NewMember joins the group in the background.
@@ -208,7 +208,7 @@ func (m *Member) Commit(ctx context.Context, next map[TopicPartition]int64) erro
 
 // Leave gives the partitions up at once and closes. A static member, whose
 // place the group would keep until the session ends, is taken out by name and
-// member id, so that nobody who has taken its place is meant.
+// member id, so that no member that has taken its place is meant.
 func (m *Member) Leave(ctx context.Context) error {
 	defer closeWithin(m.client.CloseAllowingRebalance)
 	memberID, _, joined := m.Generation()

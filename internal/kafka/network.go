@@ -22,7 +22,7 @@ type Network interface {
 }
 
 // networks are those of this process, by the address of a broker in them. They
-// stand for what DNS and the kernel know of the real one: whoever has a broker's
+// stand for what DNS and the kernel know of the real one: a client that has a broker's
 // address can reach it.
 var networks sync.Map // string to Network
 
@@ -65,7 +65,7 @@ const (
 	refresh = 58*time.Minute + 27*time.Second + 182818284*time.Nanosecond
 )
 
-// Upkeep is how often to do what nobody asks for, such as looking after topics:
+// Upkeep is how often to do regular work, such as checking topics:
 // usually every so often, in virtual time almost never.
 func (c Config) Upkeep(usually time.Duration) time.Duration {
 	if c.Virtual() {
@@ -75,7 +75,7 @@ func (c Config) Upkeep(usually time.Duration) time.Duration {
 }
 
 // session is how long a group waits for a silent member. In virtual time none is
-// lost, and its signs of life wait until something happens.
+// lost, and its heartbeats wait until something happens.
 func (c Config) session(usually time.Duration) time.Duration {
 	if c.Virtual() {
 		return longestSession

@@ -85,7 +85,7 @@ func (p *Producer) Send(ctx context.Context, records ...*Record) error {
 }
 
 // Go writes one record and calls done, from the producer's own goroutine, when
-// it is durable or given up.
+// it is durable or has failed.
 func (p *Producer) Go(ctx context.Context, record *Record, done func(error)) {
 	p.client.Produce(ctx, record, func(_ *kgo.Record, err error) {
 		if errors.Is(err, kerr.UnknownTopicID) {
@@ -111,5 +111,5 @@ func (p *Producer) Ping(ctx context.Context) error {
 	return nil
 }
 
-// Close gives up what is still being written.
+// Close fails what is still being written.
 func (p *Producer) Close() { closeWithin(p.client.Close) }

@@ -72,7 +72,7 @@ type Transactor struct {
 
 // TransactorConfig tunes transactors.
 type TransactorConfig struct {
-	Timeout  time.Duration // after which the broker aborts a transaction that nobody ends; default 10 s
+	Timeout  time.Duration // after which the broker aborts an open transaction; default 10 s
 	Outcomes *Outcomes     // notified of how transactions end; nil for none
 }
 
@@ -214,7 +214,7 @@ func (t *Transactor) produce(ctx context.Context, records []*Record) error {
 }
 
 // produceError is the first record that was not written, and every topic that
-// refused one for good.
+// refused one permanently.
 type produceError struct {
 	err     error
 	refused map[string]error

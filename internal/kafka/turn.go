@@ -13,7 +13,7 @@ import (
 
 // InTurn lets decide look and writes what it returns, so that of all who do so
 // under one transactional id none writes without having seen what the others
-// wrote. Taking the id over ends whoever had it: their transaction is committed
+// wrote. Taking the id over ends the writer that had it: their transaction is committed
 // before decide looks, or never. Who was ended looks again, without the id first,
 // since most then have nothing left to write; so decide may be called several
 // times. Its error is returned as it is; nil records mean that it has nothing to
@@ -61,7 +61,7 @@ func turn(ctx context.Context, c Config, id string, decide func(context.Context)
 }
 
 // commitAs writes the records if the id is still held under this very epoch. The
-// client library may take an id over again by itself, and whoever had it in
+// client library may take an id over again by itself, and the writer that had it in
 // between could then have written.
 func (t *Transactor) commitAs(ctx context.Context, records []*Record, producer int64, epoch int16) error {
 	if err := t.client.BeginTransaction(); err != nil {
@@ -83,7 +83,7 @@ func (t *Transactor) commitAs(ctx context.Context, records []*Record, producer i
 	return nil
 }
 
-// again says whether a turn was ended by the next one, or nobody knows how it
+// again says whether a turn was ended by the next one, or it is not known how it
 // ended: taking the id over again settles that.
 func again(err error) bool {
 	if failed, ok := errors.AsType[*TransactionError](err); ok && failed.Step == "commit" {

@@ -19,7 +19,7 @@ const (
 	// maxBatchRecords is how many records a packed batch may have. Each costs the
 	// client some hundred bytes, and may be nothing at all in the batch.
 	maxBatchRecords = 1 << 17
-	// maxAhead is how much is unpacked before somebody takes it. One fetch can have
+	// maxAhead is how much is unpacked before a reader takes it. One fetch can have
 	// a thousand batches that are each as large as one may be.
 	maxAhead = 32 << 20
 	// recordCost is what the client needs for a record beside its bytes.
@@ -27,10 +27,10 @@ const (
 )
 
 // errLater says that a batch is not unpacked now: enough is. The client keeps
-// what stands before it and asks for it again.
+// what precedes it and asks for it again.
 var errLater = errors.New("enough is unpacked already")
 
-// unpacker bounds what a client unpacks: a batch, and all batches that nobody
+// unpacker bounds what a client unpacks: a batch, and all batches that no reader
 // has taken yet. A batch that cannot be unpacked is no error of the network,
 // whose checks it passed: it is skipped like one that is too large, because it
 // would be the same the next time.
@@ -82,11 +82,11 @@ func (u *unpacker) Decompress(packed []byte, codec kgo.CompressionCodecType) ([]
 	return plain, nil
 }
 
-// taken says that what was unpacked is somebody else's now.
+// taken says that what was unpacked is the reader's now.
 func (u *unpacker) taken() { u.ahead.Store(0) }
 
 // countRecords counts the records of a batch by their lengths. It is not whole
-// when they are not what stands there.
+// when they are not what is there.
 func countRecords(batch []byte) (n int, whole bool) {
 	for len(batch) > 0 {
 		size, head := binary.Varint(batch)
@@ -100,8 +100,8 @@ func countRecords(batch []byte) (n int, whole bool) {
 }
 
 // skip goes on behind a batch that cannot be unpacked within the bounds, and
-// returns a record that stands for it: at the batch's last offset, without a key,
-// and with a value that no decoder takes. So whoever reads counts it and passes
+// returns a record in place of it: at the batch's last offset, without a key,
+// and with a value that no decoder takes. So a reader counts it and passes
 // over it like any other record that cannot be read, and comes to the end of the
 // log.
 func skip(client *kgo.Client, large *kgo.ErrDecompressTooLarge) *Record {
@@ -115,7 +115,7 @@ func skip(client *kgo.Client, large *kgo.ErrDecompressTooLarge) *Record {
 	}
 }
 
-// skippedBatch begins the value of a record that stands for a skipped batch.
+// skippedBatch begins the value of a record in place of a skipped batch.
 const skippedBatch = "batch of offsets "
 
 // readable lists the records of fetches, with one for each batch that was skipped.

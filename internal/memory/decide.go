@@ -27,7 +27,7 @@ func Journal(c *events.Command, _ events.WorkflowState) []events.EventType {
 	}
 }
 
-// instance is one history and where it stands.
+// instance is one history and its snapshot.
 type instance struct {
 	events   []events.Event
 	snapshot events.Snapshot

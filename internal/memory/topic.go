@@ -34,7 +34,7 @@ func newTopic[T any](partitions int32) *topic[T] {
 	return &topic[T]{logs: make([][]T, partitions), groups: make(map[string]*group[T]), grown: make(chan struct{})}
 }
 
-// add appends what entry makes of the offset, and returns it.
+// add appends what entry returns for the offset, and returns it.
 func (t *topic[T]) add(partition int32, entry func(offset int64) T) T {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -72,14 +72,15 @@ const (
 	TooManyFollow Code = "LEAT-A004"
 	ForeignHost   Code = "LEAT-A005"
 
-	LeaseForged   Code = "LEAT-G001"
-	LeaseOver     Code = "LEAT-G002"
-	QueueMissing  Code = "LEAT-G003"
-	TooManyPolls  Code = "LEAT-G004"
-	TokenWrong    Code = "LEAT-G005" //nolint:gosec // no credential: the code of an error
-	QueueServed   Code = "LEAT-G006"
-	GatewayAway   Code = "LEAT-G007"
-	ResultRefused Code = "LEAT-G008"
+	LeaseForged    Code = "LEAT-G001"
+	LeaseOver      Code = "LEAT-G002"
+	QueueMissing   Code = "LEAT-G003"
+	TooManyPolls   Code = "LEAT-G004"
+	TokenWrong     Code = "LEAT-G005" //nolint:gosec // no credential: the code of an error
+	QueueServed    Code = "LEAT-G006"
+	GatewayAway    Code = "LEAT-G007"
+	ResultRefused  Code = "LEAT-G008"
+	LeaseElsewhere Code = "LEAT-G009"
 
 	NodeMissing Code = "LEAT-N001"
 
@@ -92,7 +93,7 @@ const (
 type Kind struct {
 	Exit  int
 	Title string // for the documentation
-	Fix   string // when the place that reports knows nothing better
+	Fix   string // when the place that reports has no better one
 }
 
 //nolint:gochecknoglobals // a table that never changes
@@ -153,6 +154,10 @@ var registry = map[Code]Kind{
 	QueueServed:   {ExitConflict, "The process itself runs the tasks of the queue", "poll another executor --http, or give the tasks another queue"},
 	GatewayAway:   {ExitUnavailable, "The gateway is starting or stopping", "poll again in a moment"},
 	ResultRefused: {ExitError, "The result of a task cannot be recorded", "keep large content elsewhere and return a reference"},
+	LeaseElsewhere: {
+		ExitConflict, "Another gateway process gave out the lease",
+		"send heartbeats and reports to the gateway that was polled (behind a load balancer: sticky sessions); if that one has restarted, drop the work: the task is issued again",
+	},
 
 	TimedOut:    {ExitUnavailable, "Timed out", "raise --timeout, and check that the workers run"},
 	Interrupted: {ExitInterrupted, "Stopped by the user", ""},

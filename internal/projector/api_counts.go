@@ -7,6 +7,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/leat-io/leat/internal/projector/views"
 	"github.com/leat-io/leat/internal/store"
 	"github.com/leat-io/leat/pkg/events"
 )
@@ -23,7 +24,7 @@ type countsInput struct {
 
 type countsOutput struct {
 	Body struct {
-		Counts
+		views.Counts
 		Partial bool      `json:"partial,omitempty" doc:"There are more instances than where is checked on: only some of them are counted."`
 		AsOf    time.Time `json:"as_of,omitzero" doc:"When the newest record that is counted was written."`
 	}
@@ -58,10 +59,10 @@ func (p *Projector) counts(_ context.Context, in *countsInput) (*countsOutput, e
 	out.Body.AsOf = p.asOf(in.Type)
 	err = p.read(func(db *store.DB) (err error) {
 		if len(conditions) > 0 {
-			out.Body.Counts, out.Body.Partial, err = countWhere(db, in.Type, conditions, maxCounted)
+			out.Body.Counts, out.Body.Partial, err = views.CountWhere(db, in.Type, conditions, views.MaxCounted)
 			return err
 		}
-		out.Body.Counts, err = countsOf(db, in.Type)
+		out.Body.Counts, err = views.CountsOf(db, in.Type)
 		return err
 	})
 	return out, err

@@ -6,6 +6,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/leat-io/leat/internal/projector/views"
 	"github.com/leat-io/leat/internal/store"
 	"github.com/leat-io/leat/pkg/events"
 )
@@ -20,9 +21,9 @@ type historyInput struct {
 type historyOutput struct {
 	Sequence int64 `header:"Leat-Sequence"`
 	Body     struct {
-		Items    []Fact `json:"items"`
-		Next     int64  `json:"next" doc:"from of the next page, 0 when this one ends with the newest event."`
-		Sequence int64  `json:"sequence_number" doc:"Of the newest event in the view."`
+		Items    []views.Fact `json:"items"`
+		Next     int64        `json:"next" doc:"from of the next page, 0 when this one ends with the newest event."`
+		Sequence int64        `json:"sequence_number" doc:"Of the newest event in the view."`
 	}
 }
 
@@ -40,15 +41,15 @@ func (p *Projector) history(ctx context.Context, in *historyInput) (*historyOutp
 		return nil, err
 	}
 	out := &historyOutput{}
-	err = p.await(ctx, r, in.Freshness, func(db *store.DB, id events.UUID, found *instance) (head, known int64, err error) {
+	err = p.await(ctx, r, in.Freshness, func(db *store.DB, id events.UUID, found *views.Instance) (head, known int64, err error) {
 		if found != nil {
-			known = found.sequence // a caller may have seen it, and expects to read how it came to it
+			known = found.Sequence // a caller may have seen it, and expects to read how it came to it
 		}
-		if head, err = headOf(db, r.workflowType, id); err != nil {
+		if head, err = views.HeadOf(db, r.workflowType, id); err != nil {
 			return 0, 0, err
 		}
 		out.Sequence, out.Body.Sequence = head, head
-		out.Body.Items, err = historyOf(db, r.workflowType, id, in.From, in.Limit)
+		out.Body.Items, err = views.HistoryOf(db, r.workflowType, id, in.From, in.Limit)
 		return head, known, err
 	})
 	if err != nil {
@@ -58,7 +59,7 @@ func (p *Projector) history(ctx context.Context, in *historyInput) (*historyOutp
 		return nil, missing(r)
 	}
 	if out.Body.Items == nil {
-		out.Body.Items = []Fact{}
+		out.Body.Items = []views.Fact{}
 	} else if last := out.Body.Items[len(out.Body.Items)-1].SequenceNumber; last < out.Sequence {
 		out.Body.Next = last + 1
 	}

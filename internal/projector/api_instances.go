@@ -7,6 +7,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/leat-io/leat/internal/projector/views"
 	"github.com/leat-io/leat/internal/store"
 	"github.com/leat-io/leat/pkg/events"
 )
@@ -40,7 +41,7 @@ type listOutput struct {
 type getInput struct {
 	InstancePath
 	MinSequence int64  `query:"min_sequence" minimum:"0" doc:"Answer only with this sequence or a newer one: read your writes."`
-	Wait        string `query:"wait" doc:"Without min_sequence: wait for the instance to be finished, for at most this long; the answer is where it stands then, finished or not, and 404 if it is not there. With min_sequence: how long to wait for that, 10s when absent. A duration such as 500ms or 30s, at most 60s."`
+	Wait        string `query:"wait" doc:"Without min_sequence: wait for the instance to be finished, for at most this long; the answer is its state then, finished or not, and 404 if there is none. With min_sequence: how long to wait for that, 10s when absent. A duration such as 500ms or 30s, at most 60s."`
 }
 
 type getOutput struct {
@@ -60,7 +61,7 @@ func (p *Projector) routeInstances(api huma.API) {
 }
 
 func (p *Projector) list(_ context.Context, in *listInput) (*listOutput, error) {
-	filter := Filter{
+	filter := views.Filter{
 		Type: in.Type, Workflow: events.WorkflowState(in.Workflow), State: in.State, KeyPrefix: in.Key,
 		Oldest: in.Order == "oldest", Limit: in.Limit, Cursor: in.Cursor,
 	}
@@ -76,8 +77,8 @@ func (p *Projector) list(_ context.Context, in *listInput) (*listOutput, error) 
 	out := &listOutput{}
 	out.Body.Items = make([]*events.Snapshot, 0)
 	err = p.read(func(db *store.DB) error {
-		page, next, err := listInstances(db, filter)
-		if errors.Is(err, errCursor) {
+		page, next, err := views.List(db, filter)
+		if errors.Is(err, views.ErrCursor) {
 			return badRequest("The page cannot be found", err)
 		}
 		if err != nil {
@@ -85,7 +86,7 @@ func (p *Projector) list(_ context.Context, in *listInput) (*listOutput, error) 
 		}
 		out.Body.NextCursor = next
 		for _, i := range page {
-			s, err := i.snapshot()
+			s, err := i.Snapshot()
 			if err != nil {
 				return err
 			}
@@ -108,18 +109,18 @@ func (p *Projector) get(ctx context.Context, in *getInput) (*getOutput, error) {
 	if found == nil {
 		return nil, missing(r)
 	}
-	s, err := found.snapshot()
-	return &getOutput{Sequence: found.sequence, Body: s}, p.judge(err)
+	s, err := found.Snapshot()
+	return &getOutput{Sequence: found.Sequence, Body: s}, p.judge(err)
 }
 
 // find gives the instance as in asks for it, nil when it is not there.
-func (p *Projector) find(ctx context.Context, r ref, in *getInput) (found *instance, err error) {
+func (p *Projector) find(ctx context.Context, r ref, in *getInput) (found *views.Instance, err error) {
 	if in.MinSequence == 0 && in.Wait != "" {
 		return p.finished(ctx, r, in.Wait)
 	}
-	err = p.await(ctx, r, Freshness{in.MinSequence, in.Wait}, func(_ *store.DB, _ events.UUID, i *instance) (sequence, known int64, err error) {
+	err = p.await(ctx, r, Freshness{in.MinSequence, in.Wait}, func(_ *store.DB, _ events.UUID, i *views.Instance) (sequence, known int64, err error) {
 		if found = i; found != nil {
-			sequence = found.sequence
+			sequence = found.Sequence
 		}
 		return sequence, 0, nil
 	})

@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/leat-io/leat/internal/problem"
-	"github.com/leat-io/leat/internal/store"
+	"github.com/leat-io/leat/internal/projector/views"
 	"github.com/leat-io/leat/pkg/events"
 	"github.com/leat-io/leat/pkg/fsm"
 )
@@ -17,7 +17,7 @@ const maxConditions = 10
 
 // conditions reads the conditions of a query on one type. The definitions say
 // of what kind the data is, and which of it can be searched.
-func (p *Projector) conditions(workflowType string, texts []string) ([]where, error) {
+func (p *Projector) conditions(workflowType string, texts []string) ([]views.Where, error) {
 	if len(texts) == 0 {
 		return nil, nil
 	}
@@ -35,7 +35,7 @@ func (p *Projector) conditions(workflowType string, texts []string) ([]where, er
 		return nil, bad(fmt.Errorf("there are %d conditions, at most %d", len(texts), maxConditions), "")
 	}
 	kinds := p.searchKinds(workflowType)
-	list := make([]where, 0, len(texts))
+	list := make([]views.Where, 0, len(texts))
 	for _, text := range texts {
 		c, err := events.ParseCondition(text)
 		if err != nil {
@@ -48,7 +48,7 @@ func (p *Projector) conditions(workflowType string, texts []string) ([]where, er
 		if err := c.Check(kind); err != nil {
 			return nil, bad(err, "")
 		}
-		list = append(list, where{c, kind})
+		list = append(list, views.Where{Condition: c, Kind: kind})
 	}
 	return list, nil
 }
@@ -86,23 +86,4 @@ func searchFix(name string, kinds map[string]events.Kind) string {
 	default:
 		return "these can be searched: " + strings.Join(names, ", ")
 	}
-}
-
-// maxCounted bounds the instances that one count with conditions looks at.
-const maxCounted = 500_000
-
-// countWhere counts the instances of a type that satisfy the conditions. Partial
-// says that there are more than it may look at.
-func countWhere(db *store.DB, workflowType string, conditions []where, most int) (c Counts, partial bool, err error) {
-	c = Counts{Workflow: map[events.WorkflowState]int64{}, State: map[string]int64{}}
-	l := lister{db: db, filter: Filter{Type: workflowType, Where: conditions, Oldest: true, Limit: -1}, left: most}
-	l.visit = func(i *instance) {
-		c.Instances++
-		c.Workflow[i.workflow]++
-		for _, state := range i.states {
-			c.State[state]++
-		}
-	}
-	err = l.scan(workflowType, nil)
-	return c, l.next != nil, err
 }

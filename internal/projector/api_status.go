@@ -57,10 +57,10 @@ func (p *Projector) status(ctx context.Context, _ *struct{}) (*statusOutput, err
 	out.Body.Partitions = make([]PartitionStatus, 0, len(at))
 	for partition, position := range at {
 		s := PartitionStatus{
-			Topic: partition.Topic, Partition: partition.Partition, Next: position.next, End: -1, Newest: position.newest,
+			Topic: partition.Topic, Partition: partition.Partition, Next: position.Next, End: -1, Newest: position.Newest,
 		}
 		if end, ok := ends[partition]; ok {
-			s.End, s.Lag = end, max(0, end-position.next)
+			s.End, s.Lag = end, max(0, end-position.Next)
 			out.Body.Lag += s.Lag
 		}
 		out.Body.Partitions = append(out.Body.Partitions, s)

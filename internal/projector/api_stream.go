@@ -14,13 +14,14 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"github.com/leat-io/leat/internal/problem"
+	"github.com/leat-io/leat/internal/projector/views"
 	"github.com/leat-io/leat/internal/store"
 	"github.com/leat-io/leat/pkg/events"
 )
 
 const (
 	streamPage   = 100              // events in memory for one follower
-	streamWrite  = 10 * time.Second // a follower that takes nothing for so long is given up
+	streamWrite  = 10 * time.Second // a follower that takes nothing for so long is disconnected
 	streamQuiet  = 15 * time.Second // a comment is sent at least so often
 	streamFormat = "text/event-stream"
 )
@@ -55,18 +56,18 @@ func (p *Projector) stream(_ context.Context, in *streamInput) (*huma.StreamResp
 	if last, err := strconv.ParseInt(in.Last, 10, 64); err == nil && last >= 0 && last < math.MaxInt64 {
 		from = last + 1
 	}
-	var of name
+	var of views.Name
 	if err := p.read(func(db *store.DB) error {
 		id, i, err := r.resolve(db)
 		if err != nil {
 			return err
 		}
-		if head, err := headOf(db, r.workflowType, id); err != nil {
+		if head, err := views.HeadOf(db, r.workflowType, id); err != nil {
 			return err
 		} else if i == nil && head == 0 {
 			return cmp.Or(r.notForgotten(db, id), missing(r))
 		}
-		of = name{r.workflowType, id}
+		of = views.Name{Type: r.workflowType, ID: id}
 		return nil
 	}); err != nil {
 		return nil, err
@@ -80,10 +81,9 @@ func (p *Projector) stream(_ context.Context, in *streamInput) (*huma.StreamResp
 // follow sends what the view holds and then what comes, until the follower or
 // the projector goes, or the instance is finished. The view is the follower's
 // queue: it holds one page in memory and reads on at its own pace.
-func (p *Projector) follow(ctx context.Context, writer http.ResponseWriter, of name, from int64) {
+func (p *Projector) follow(ctx context.Context, writer http.ResponseWriter, of views.Name, from int64) {
 	if !p.enter() {
-		newProblem(http.StatusServiceUnavailable, problem.TooManyFollow, "Too many live streams are open",
-			fmt.Sprintf("this projector serves %d", p.config.MaxFollowers), "poll the history instead, or ask another projector").Write(writer)
+		tooManyStreams(p.config.MaxFollowers).Write(writer)
 		return
 	}
 	defer p.leave()
@@ -139,7 +139,7 @@ type follower struct {
 	*Projector
 	writer  http.ResponseWriter
 	control *http.ResponseController
-	of      name
+	of      views.Name
 	next    int64 // sequence to send next
 }
 
@@ -181,14 +181,14 @@ func (f *follower) catchUp(ctx context.Context) error {
 
 // page reads what comes next. finished means that nothing will come behind it:
 // the newest snapshot says so, and the history has got as far.
-func (f *follower) page() (facts []Fact, finished bool, err error) {
+func (f *follower) page() (facts []views.Fact, finished bool, err error) {
 	err = f.read(func(db *store.DB) error {
-		i, err := getInstance(db, f.of.workflowType, f.of.id)
+		i, err := views.Get(db, f.of.Type, f.of.ID)
 		if err != nil {
 			return err
 		}
-		finished = i != nil && i.workflow.Finished() && i.sequence < f.next
-		facts, err = historyOf(db, f.of.workflowType, f.of.id, f.next, streamPage)
+		finished = i != nil && i.Workflow.Finished() && i.Sequence < f.next
+		facts, err = views.HistoryOf(db, f.of.Type, f.of.ID, f.next, streamPage)
 		return err
 	})
 	return facts, finished, err

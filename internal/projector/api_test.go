@@ -13,6 +13,8 @@ import (
 	"testing/synctest"
 
 	"github.com/leat-io/leat/internal/kafka"
+	"github.com/leat-io/leat/internal/projector/logtest"
+	"github.com/leat-io/leat/internal/projector/views"
 	"github.com/leat-io/leat/internal/shard"
 	"github.com/leat-io/leat/pkg/events"
 )
@@ -22,7 +24,7 @@ type still struct {
 	*Projector
 	t      *testing.T
 	worker *worker
-	logs   map[string]*log
+	logs   map[string]*logtest.Log
 }
 
 func newStill(t *testing.T, edit func(*Config)) *still {
@@ -36,7 +38,7 @@ func newStill(t *testing.T, edit func(*Config)) *still {
 		t.Fatal(err)
 	}
 	p.live.db = memory(t)
-	return &still{Projector: p, t: t, worker: &worker{Projector: p, folder: &folder{db: p.live.db}}, logs: map[string]*log{}}
+	return &still{Projector: p, t: t, worker: &worker{Projector: p, folder: &views.Folder{DB: p.live.db}}, logs: map[string]*logtest.Log{}}
 }
 
 // say folds records as Process does.
@@ -47,25 +49,25 @@ func (s *still) say(records ...any) {
 		var topic string
 		switch r := r.(type) {
 		case *events.Snapshot:
-			topic = names.State(r.WorkflowType)
-			s.logOf(topic, r.WorkflowType, true).snapshot(r)
+			topic = logtest.Names.State(r.WorkflowType)
+			s.logOf(topic, r.WorkflowType, true).Snapshot(r)
 		case *events.Event:
-			topic = names.Events(r.WorkflowType)
-			s.logOf(topic, r.WorkflowType, false).event(r)
+			topic = logtest.Names.Events(r.WorkflowType)
+			s.logOf(topic, r.WorkflowType, false).Event(r)
 		}
 		l := s.logs[topic]
-		b.Records = append(b.Records, l.records[len(l.records)-1])
+		b.Records = append(b.Records, l.Records[len(l.Records)-1])
 	}
 	if err := s.worker.Process(s.t.Context(), b); err != nil {
 		s.t.Fatal(err)
 	}
 }
 
-func (s *still) logOf(topic, workflowType string, state bool) *log {
+func (s *still) logOf(topic, workflowType string, state bool) *logtest.Log {
 	if s.logs[topic] == nil {
-		s.logs[topic] = &log{topic: topic}
+		s.logs[topic] = &logtest.Log{Topic: topic}
 		s.mu.Lock()
-		s.sources[topic] = source{workflowType: workflowType, state: state}
+		s.sources[topic] = views.Source{Type: workflowType, State: state}
 		s.mu.Unlock()
 	}
 	return s.logs[topic]
@@ -103,15 +105,15 @@ func keyed(key string) func(*events.Snapshot) {
 
 func TestGetByIDAndByKey(t *testing.T) {
 	s := newStill(t, nil)
-	derived, own, uuidKey := events.InstanceIDForKey("order", "a/b 1"), idFor(1), idFor(2).String()
+	derived, own, uuidKey := events.InstanceIDForKey("order", "a/b 1"), logtest.ID(1), logtest.ID(2).String()
 	s.say(
-		snapshotOf("order", derived, 3, keyed("a/b 1")),
-		snapshotOf("order", own, 7, keyed("mine")),
-		snapshotOf("order", idFor(3), 9, keyed(uuidKey)),
-		snapshotOf("order", idFor(2), 11, nil), // whose id is the key of another
-		snapshotOf("order", events.InstanceIDForKey("order", ".."), 13, keyed("..")),
-		snapshotOf("order", events.InstanceIDForKey("order", "/"), 15, keyed("/")),
-		snapshotOf("order", events.InstanceIDForKey("order", "."), 17, keyed(".")),
+		logtest.Snapshot("order", derived, 3, keyed("a/b 1")),
+		logtest.Snapshot("order", own, 7, keyed("mine")),
+		logtest.Snapshot("order", logtest.ID(3), 9, keyed(uuidKey)),
+		logtest.Snapshot("order", logtest.ID(2), 11, nil), // whose id is the key of another
+		logtest.Snapshot("order", events.InstanceIDForKey("order", ".."), 13, keyed("..")),
+		logtest.Snapshot("order", events.InstanceIDForKey("order", "/"), 15, keyed("/")),
+		logtest.Snapshot("order", events.InstanceIDForKey("order", "."), 17, keyed(".")),
 	)
 	for path, want := range map[string]int64{
 		derived.String(): 3, "a%2Fb%201": 3, own.String(): 7, "mine": 7, uuidKey: 9,
@@ -126,7 +128,7 @@ func TestGetByIDAndByKey(t *testing.T) {
 
 func TestProblems(t *testing.T) {
 	s := newStill(t, nil)
-	s.say(snapshotOf("order", idFor(1), 1, nil), eventOf("order", idFor(1), 1))
+	s.say(logtest.Snapshot("order", logtest.ID(1), 1, nil), logtest.Event("order", logtest.ID(1), 1))
 	for _, tt := range []struct {
 		method, path, body string
 		status             int
@@ -151,8 +153,8 @@ func TestProblems(t *testing.T) {
 		{"POST", "/api/v1/instances/order", `{"key":"a\u001b[2J"}`, 422, "LEAT-W005"},
 		{"POST", "/api/v1/instances/order", `{"key":"a\u0000"}`, 422, "LEAT-W005"},
 		{"POST", "/api/v1/instances/order", `{"key":"\ud800"}`, 422, "LEAT-A003"},
-		{"POST", "/api/v1/instances/order", `{"key":"id:` + idFor(1).String() + `"}`, 422, "LEAT-W005"},
-		{"POST", "/api/v1/instances/order", `{"key":"a","instance_id":"` + idFor(1).String() + `"}`, 422, "LEAT-W005"},
+		{"POST", "/api/v1/instances/order", `{"key":"id:` + logtest.ID(1).String() + `"}`, 422, "LEAT-W005"},
+		{"POST", "/api/v1/instances/order", `{"key":"a","instance_id":"` + logtest.ID(1).String() + `"}`, 422, "LEAT-W005"},
 		{"POST", "/api/v1/instances/order", `{"input":"` + strings.Repeat("x", events.MaxPayloadLength) + `"}`, 422, "LEAT-W005"},
 		{"POST", "/api/v1/instances/order", `{"input":"` + strings.Repeat("x", maxBody) + `"}`, 413, "LEAT-A003"},
 		{"POST", "/api/v1/instances/order/x/signals", `{}`, 422, "LEAT-A003"},
@@ -220,7 +222,7 @@ type page struct {
 func TestListPagesStayPutWhileInstancesBegin(t *testing.T) {
 	s := newStill(t, nil)
 	begin := func(n int) {
-		s.say(snapshotOf("order", idFor(n), 1, func(s *events.Snapshot) { s.CreatedAt = began.AddDate(0, 0, n) }))
+		s.say(logtest.Snapshot("order", logtest.ID(n), 1, func(s *events.Snapshot) { s.CreatedAt = logtest.Began.AddDate(0, 0, n) }))
 	}
 	for n := range 7 {
 		begin(n)
@@ -237,8 +239,8 @@ func TestListPagesStayPutWhileInstancesBegin(t *testing.T) {
 		begin(n)
 	}
 	for n := range 7 {
-		if seen[idFor(n)] != 1 {
-			t.Errorf("instance %d was listed %d times", n, seen[idFor(n)])
+		if seen[logtest.ID(n)] != 1 {
+			t.Errorf("instance %d was listed %d times", n, seen[logtest.ID(n)])
 		}
 	}
 }
@@ -246,7 +248,7 @@ func TestListPagesStayPutWhileInstancesBegin(t *testing.T) {
 func TestListOverTypes(t *testing.T) {
 	s := newStill(t, nil)
 	for n := range 5 {
-		s.say(snapshotOf([]string{"order", "quake"}[n%2], idFor(n), 1, nil))
+		s.say(logtest.Snapshot([]string{"order", "quake"}[n%2], logtest.ID(n), 1, nil))
 	}
 	var types []string
 	for next := ""; ; {
@@ -265,8 +267,8 @@ func TestListOverTypes(t *testing.T) {
 
 func TestCounts(t *testing.T) {
 	s := newStill(t, nil)
-	s.say(snapshotOf("order", idFor(1), 1, nil), snapshotOf("order", idFor(2), 1, nil), eventOf("order", idFor(1), 1))
-	s.say(snapshotOf("order", idFor(1), 2, func(s *events.Snapshot) {
+	s.say(logtest.Snapshot("order", logtest.ID(1), 1, nil), logtest.Snapshot("order", logtest.ID(2), 1, nil), logtest.Event("order", logtest.ID(1), 1))
+	s.say(logtest.Snapshot("order", logtest.ID(1), 2, func(s *events.Snapshot) {
 		s.State, s.Chart.Active = events.WorkflowCompleted, []string{"filed"}
 	}))
 	w := s.ask("GET", "/api/v1/types/order/counts", "")
@@ -279,16 +281,16 @@ func TestCounts(t *testing.T) {
 func TestHistoryPages(t *testing.T) {
 	s := newStill(t, nil)
 	for n := range int64(5) {
-		s.say(eventOf("order", idFor(1), n+1))
+		s.say(logtest.Event("order", logtest.ID(1), n+1))
 	}
 	type history struct {
-		Items    []Fact `json:"items"`
-		Next     int64  `json:"next"`
-		Sequence int64  `json:"sequence_number"`
+		Items    []views.Fact `json:"items"`
+		Next     int64        `json:"next"`
+		Sequence int64        `json:"sequence_number"`
 	}
 	var got []int64
 	for next := int64(1); next > 0; {
-		h, header := get[history](s, fmt.Sprintf("/api/v1/instances/order/%s/history?limit=2&from=%d", idFor(1), next))
+		h, header := get[history](s, fmt.Sprintf("/api/v1/instances/order/%s/history?limit=2&from=%d", logtest.ID(1), next))
 		for _, e := range h.Items {
 			got = append(got, e.SequenceNumber)
 			if e.Offset != e.SequenceNumber-1 || e.EventType != events.EventStateTransitioned {
@@ -308,8 +310,8 @@ func TestHistoryPages(t *testing.T) {
 func TestReadYourWrites(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStill(t, nil)
-		s.say(snapshotOf("order", idFor(1), 1, keyed("mine")))
-		for n, id := range []string{idFor(1).String(), "mine"} {
+		s.say(logtest.Snapshot("order", logtest.ID(1), 1, keyed("mine")))
+		for n, id := range []string{logtest.ID(1).String(), "mine"} {
 			want := int64(n + 2)
 			answered := make(chan *httptest.ResponseRecorder)
 			go func() {
@@ -321,7 +323,7 @@ func TestReadYourWrites(t *testing.T) {
 				t.Fatalf("answered too early: %d %s", w.Code, w.Body)
 			default:
 			}
-			s.say(snapshotOf("order", idFor(1), want, keyed("mine")))
+			s.say(logtest.Snapshot("order", logtest.ID(1), want, keyed("mine")))
 			if w := <-answered; w.Code != http.StatusOK || w.Header().Get("Leat-Sequence") != strconv.FormatInt(want, 10) {
 				t.Fatalf("%d %s", w.Code, w.Body)
 			}
@@ -342,7 +344,7 @@ func TestHistoryIsAsNewAsTheInstance(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStill(t, nil)
 		const path = "/api/v1/instances/order/mine/history"
-		s.say(snapshotOf("order", idFor(1), 2, keyed("mine")))
+		s.say(logtest.Snapshot("order", logtest.ID(1), 2, keyed("mine")))
 		answered := make(chan *httptest.ResponseRecorder)
 		go func() { answered <- s.ask("GET", path, "") }()
 		for sequence := range int64(2) {
@@ -352,17 +354,17 @@ func TestHistoryIsAsNewAsTheInstance(t *testing.T) {
 				t.Fatalf("answered too early: %d %s", w.Code, w.Body)
 			default:
 			}
-			s.say(eventOf("order", idFor(1), sequence+1))
+			s.say(logtest.Event("order", logtest.ID(1), sequence+1))
 		}
 		if w := <-answered; w.Code != http.StatusOK || w.Header().Get("Leat-Sequence") != "2" {
 			t.Errorf("%d %s", w.Code, w.Body)
 		}
 		// A history that does not come is shown as far as it goes.
-		s.say(snapshotOf("order", idFor(1), 3, keyed("mine")))
+		s.say(logtest.Snapshot("order", logtest.ID(1), 3, keyed("mine")))
 		if w := s.ask("GET", path, ""); w.Code != http.StatusOK || w.Header().Get("Leat-Sequence") != "2" {
 			t.Errorf("%d %s", w.Code, w.Body)
 		}
-		s.say(snapshotOf("order", idFor(2), 1, keyed("other")))
+		s.say(logtest.Snapshot("order", logtest.ID(2), 1, keyed("other")))
 		if w := s.ask("GET", "/api/v1/instances/order/other/history", ""); w.Code != http.StatusGatewayTimeout {
 			t.Errorf("%d %s", w.Code, w.Body)
 		}
@@ -401,8 +403,8 @@ func (s *still) stream(ctx context.Context, path string, header ...string) (line
 func TestStreamFollowsToTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStill(t, nil)
-		s.say(eventOf("order", idFor(1), 1), eventOf("order", idFor(1), 2))
-		path := "/api/v1/instances/order/" + idFor(1).String() + "/history/stream"
+		s.say(logtest.Event("order", logtest.ID(1), 1), logtest.Event("order", logtest.ID(1), 2))
+		path := "/api/v1/instances/order/" + logtest.ID(1).String() + "/history/stream"
 		lines, done := s.stream(t.Context(), path, "Last-Event-ID", "1")
 		expect := func(want string) {
 			t.Helper()
@@ -413,12 +415,12 @@ func TestStreamFollowsToTheEnd(t *testing.T) {
 		expect("id: 2")
 		expect(`data: {"event_id":`)
 		synctest.Wait()
-		s.say(eventOf("order", idFor(1), 3))
+		s.say(logtest.Event("order", logtest.ID(1), 3))
 		expect("id: 3")
 		expect("data: ")
-		s.say(snapshotOf("order", idFor(1), 4, func(s *events.Snapshot) { s.State = events.WorkflowCompleted }))
+		s.say(logtest.Snapshot("order", logtest.ID(1), 4, func(s *events.Snapshot) { s.State = events.WorkflowCompleted }))
 		synctest.Wait() // the state is finished, the history is not there yet
-		s.say(eventOf("order", idFor(1), 4))
+		s.say(logtest.Event("order", logtest.ID(1), 4))
 		expect("id: 4")
 		expect("data: ")
 		expect("event: end")
@@ -434,8 +436,8 @@ func TestStreamsAreBounded(t *testing.T) {
 			c.MaxFollowers = 1
 			c.Metrics.Followers = func(change int) { open += change }
 		})
-		s.say(snapshotOf("order", idFor(1), 1, nil))
-		path := "/api/v1/instances/order/" + idFor(1).String() + "/history/stream"
+		s.say(logtest.Snapshot("order", logtest.ID(1), 1, nil))
+		path := "/api/v1/instances/order/" + logtest.ID(1).String() + "/history/stream"
 		ctx, cancel := context.WithCancel(t.Context())
 		_, done := s.stream(ctx, path)
 		synctest.Wait()
@@ -471,7 +473,7 @@ func TestOpenAPIDescribesEveryRoute(t *testing.T) {
 			t.Errorf("route %s", path)
 		}
 	}
-	if routes != 14 {
+	if routes != 15 {
 		t.Errorf("%d routes", routes)
 	}
 	if !strings.Contains(s.ask("GET", "/openapi.json", "").Body.String(), "Stable name of the kind of problem") {

@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"github.com/leat-io/leat/internal/problem"
+	"github.com/leat-io/leat/internal/projector/views"
 	"github.com/leat-io/leat/internal/store"
 	"github.com/leat-io/leat/pkg/events"
 )
@@ -14,7 +15,7 @@ import (
 // is there then: an instance that still runs, or nil when there is none. An
 // instance that is not there may have been started a moment ago, so that it is
 // waited for too.
-func (p *Projector) finished(ctx context.Context, r ref, wait string) (found *instance, err error) {
+func (p *Projector) finished(ctx context.Context, r ref, wait string) (found *views.Instance, err error) {
 	timeout, err := waitOf(wait)
 	if err != nil {
 		return nil, err
@@ -24,9 +25,9 @@ func (p *Projector) finished(ctx context.Context, r ref, wait string) (found *in
 			fmt.Sprintf("this projector serves %d", p.config.MaxWaits), "ask without wait, or ask another projector")
 	}
 	defer p.endWait()
-	_, err = p.lookUntil(ctx, r, timeout, func(_ *store.DB, _ events.UUID, i *instance) (bool, error) {
+	_, err = p.lookUntil(ctx, r, timeout, func(_ *store.DB, _ events.UUID, i *views.Instance) (bool, error) {
 		found = i
-		return i != nil && i.workflow.Finished(), nil
+		return i != nil && i.Workflow.Finished(), nil
 	})
 	return found, err
 }

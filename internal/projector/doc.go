@@ -9,12 +9,10 @@
 //
 // # Organization
 //
-// projector.go is what boot makes and runs, worker.go the partitions' life
-// under internal/shard, fold.go one batch. A view is one file: instances.go
-// (snapshots by id), index.go (lists and business keys), counts.go,
-// history.go. keys.go is the layout of the store that they share. query.go and
-// hub.go wait for what a caller has written (read your writes), and the
-// api_*.go files are the routes, one noun each.
+// projector.go is what boot makes and runs, worker.go the partitions' life under
+// internal/shard; the views are a room of their own, views. query.go and hub.go
+// wait for what a caller has written (read your writes), and the api_*.go files
+// are the routes, one noun each.
 //
 // The package decides nothing about workflows and writes to no topic but the
 // commands topics, on behalf of HTTP callers.

@@ -4,26 +4,27 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/leat-io/leat/internal/projector/views"
 	"github.com/leat-io/leat/pkg/events"
 )
 
 // hub wakes those who wait for news of an instance. It carries no news itself:
 // who is woken reads the views, so that nothing is lost, no queue grows, and a
-// slow reader holds up nobody but itself.
+// slow reader holds up only itself.
 type hub struct {
 	mu      sync.Mutex
-	waiting map[name]map[*waiter]bool
+	waiting map[views.Name]map[*waiter]bool
 }
 
 // waiter is one who waits, for one or more instances.
 type waiter struct {
 	hub   *hub
-	names []name
+	names []views.Name
 	news  chan struct{} // holds one wake-up; more would say no more
 }
 
 // watch begins to wait. Close the waiter when done.
-func (h *hub) watch(names ...name) *waiter {
+func (h *hub) watch(names ...views.Name) *waiter {
 	w := &waiter{hub: h, names: names, news: make(chan struct{}, 1)}
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -33,9 +34,9 @@ func (h *hub) watch(names ...name) *waiter {
 	return w
 }
 
-func (h *hub) add(n name, w *waiter) {
+func (h *hub) add(n views.Name, w *waiter) {
 	if h.waiting == nil {
-		h.waiting = make(map[name]map[*waiter]bool)
+		h.waiting = make(map[views.Name]map[*waiter]bool)
 	}
 	if h.waiting[n] == nil {
 		h.waiting[n] = make(map[*waiter]bool)
@@ -44,7 +45,7 @@ func (h *hub) add(n name, w *waiter) {
 }
 
 // also waits for n too.
-func (w *waiter) also(n name) {
+func (w *waiter) also(n views.Name) {
 	if slices.Contains(w.names, n) {
 		return
 	}
@@ -67,24 +68,24 @@ func (w *waiter) close() {
 
 // publish wakes those who wait for one of the instances, by its id or by the id
 // that its business key would derive.
-func (h *hub) publish(changed []touched) {
+func (h *hub) publish(changed []views.Touched) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if len(h.waiting) == 0 {
 		return
 	}
 	for _, c := range changed {
-		h.wake(c.name)
-		if c.key == "" {
+		h.wake(c.Name)
+		if c.Key == "" {
 			continue
 		}
-		if derived := events.InstanceIDForKey(c.workflowType, c.key); derived != c.id {
-			h.wake(name{c.workflowType, derived})
+		if derived := events.InstanceIDForKey(c.Type, c.Key); derived != c.ID {
+			h.wake(views.Name{Type: c.Type, ID: derived})
 		}
 	}
 }
 
-func (h *hub) wake(n name) {
+func (h *hub) wake(n views.Name) {
 	for w := range h.waiting[n] {
 		select {
 		case w.news <- struct{}{}:

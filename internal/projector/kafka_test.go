@@ -15,6 +15,8 @@ import (
 	"github.com/leat-io/leat/internal/avro"
 	"github.com/leat-io/leat/internal/devkafka"
 	"github.com/leat-io/leat/internal/kafka"
+	"github.com/leat-io/leat/internal/projector/logtest"
+	"github.com/leat-io/leat/internal/projector/views"
 	"github.com/leat-io/leat/internal/store"
 	"github.com/leat-io/leat/pkg/events"
 	"github.com/leat-io/leat/pkg/topics"
@@ -50,16 +52,16 @@ const partitions = 3
 // deploy makes the topics of a type and its definition.
 func (c *cluster) deploy(workflowType string) {
 	c.t.Helper()
-	admin := must(kafka.NewAdmin(c.kafka))
+	admin := logtest.Must(kafka.NewAdmin(c.kafka))
 	defer admin.Close()
-	if err := admin.Provision(c.t.Context(), 1, append(names.Shared(), names.Type(workflowType, partitions)...)...); err != nil {
+	if err := admin.Provision(c.t.Context(), 1, append(logtest.Names.Shared(), logtest.Names.Type(workflowType, partitions)...)...); err != nil {
 		c.t.Fatal(err)
 	}
-	deployer := must(kafka.NewProducer(c.kafka))
+	deployer := logtest.Must(kafka.NewProducer(c.kafka))
 	defer deployer.Close()
-	if err := deployer.Send(c.t.Context(), kafka.NewRecord(names.Definitions(), []byte(workflowType+"@1"),
-		must(avro.EncodeDefinition(&events.DefinitionRecord{
-			WorkflowType: workflowType, Version: 1, Partitions: partitions, DeployedAt: began,
+	if err := deployer.Send(c.t.Context(), kafka.NewRecord(logtest.Names.Definitions(), []byte(workflowType+"@1"),
+		logtest.Must(avro.EncodeDefinition(&events.DefinitionRecord{
+			WorkflowType: workflowType, Version: 1, Partitions: partitions, DeployedAt: logtest.Began,
 			Source: fmt.Sprintf("leat: v1\ntype: %s\nversion: 1\ninitial: open\nstates:\n  open: {on: {pay: paid}}\n  paid: {type: final}\n", workflowType),
 		})))); err != nil {
 		c.t.Fatal(err)
@@ -84,14 +86,14 @@ func (c *cluster) commit(commit bool, records ...*kgo.Record) {
 
 // step is what a router writes of one decision.
 func step(workflowType string, id events.UUID, sequence int64, edit func(*events.Snapshot)) []*kgo.Record {
-	s := snapshotOf(workflowType, id, sequence, edit)
+	s := logtest.Snapshot(workflowType, id, sequence, edit)
 	key := []byte(id.String())
 	p := topics.Partition(key, partitions)
 	return []*kgo.Record{
-		{Topic: names.Events(workflowType), Partition: p, Key: key, Value: must(avro.EncodeEvent(eventOf(workflowType, id, sequence)))},
-		{Topic: names.State(workflowType), Partition: p, Key: key, Value: must(avro.EncodeSnapshot(s))},
-		{Topic: names.State(workflowType), Partition: p, Key: []byte(events.CheckpointKey), Value: must(avro.EncodeCheckpoint(
-			&events.Checkpoint{Partition: p, NextOffset: sequence, Source: "router", Timestamp: began}))},
+		{Topic: logtest.Names.Events(workflowType), Partition: p, Key: key, Value: logtest.Must(avro.EncodeEvent(logtest.Event(workflowType, id, sequence)))},
+		{Topic: logtest.Names.State(workflowType), Partition: p, Key: key, Value: logtest.Must(avro.EncodeSnapshot(s))},
+		{Topic: logtest.Names.State(workflowType), Partition: p, Key: []byte(events.CheckpointKey), Value: logtest.Must(avro.EncodeCheckpoint(
+			&events.Checkpoint{Partition: p, NextOffset: sequence, Source: "router", Timestamp: logtest.Began}))},
 	}
 }
 
@@ -168,34 +170,34 @@ func TestProjectorFollowsRestartsAndRebuilds(t *testing.T) {
 	c := startCluster(t)
 	c.deploy("order")
 	for n := range 10 {
-		c.commit(true, step("order", idFor(n), 1, nil)...)
+		c.commit(true, step("order", logtest.ID(n), 1, nil)...)
 	}
-	c.commit(false, step("order", idFor(0), 2, nil)...) // aborted: never happened
+	c.commit(false, step("order", logtest.ID(0), 2, nil)...) // aborted: never happened
 
 	dir := t.TempDir()
 	p := c.project(dir, nil)
 	for n := range 10 {
-		p.fresh("order", idFor(n), 1) // Ready means that it is there
+		p.fresh("order", logtest.ID(n), 1) // Ready means that it is there
 	}
-	if w := p.ask("GET", fmt.Sprintf("/api/v1/instances/order/%s", idFor(0)), ""); w.Header().Get("Leat-Sequence") != "1" {
+	if w := p.ask("GET", fmt.Sprintf("/api/v1/instances/order/%s", logtest.ID(0)), ""); w.Header().Get("Leat-Sequence") != "1" {
 		t.Fatalf("an aborted event is seen: %s", w.Body)
 	}
 
 	// Garbage from elsewhere holds nothing up.
-	c.commit(true, &kgo.Record{Topic: names.State("order"), Key: []byte("x"), Value: []byte("{}")},
-		&kgo.Record{Topic: names.Events("order"), Key: []byte("x"), Value: []byte("{}")})
+	c.commit(true, &kgo.Record{Topic: logtest.Names.State("order"), Key: []byte("x"), Value: []byte("{}")},
+		&kgo.Record{Topic: logtest.Names.Events("order"), Key: []byte("x"), Value: []byte("{}")})
 	for n := range 10 {
-		c.commit(true, step("order", idFor(n), 2, keyed(fmt.Sprint("key-", n)))...)
+		c.commit(true, step("order", logtest.ID(n), 2, keyed(fmt.Sprint("key-", n)))...)
 	}
 	for n := range 10 {
-		p.fresh("order", idFor(n), 2)
+		p.fresh("order", logtest.ID(n), 2)
 	}
 	p.until("counting what was skipped", func() bool { return p.skipped.Load() == 2 })
 
 	// A type that is deployed later is followed without a restart.
 	c.deploy("quake")
-	c.commit(true, step("quake", idFor(1), 1, nil)...)
-	p.fresh("quake", idFor(1), 1)
+	c.commit(true, step("quake", logtest.ID(1), 1, nil)...)
+	p.fresh("quake", logtest.ID(1), 1)
 
 	live := p.content()
 	p.stop()
@@ -213,21 +215,22 @@ func TestProjectorFollowsRestartsAndRebuilds(t *testing.T) {
 func TestStoreAheadOfTheLogIsRebuilt(t *testing.T) {
 	c := startCluster(t)
 	c.deploy("order")
-	c.commit(true, step("order", idFor(1), 1, nil)...)
+	c.commit(true, step("order", logtest.ID(1), 1, nil)...)
 	dir := t.TempDir()
 	p := c.project(dir, nil)
 	want := p.content()
 	p.stop()
 
-	admin := must(kafka.NewAdmin(c.kafka))
-	cluster := must(admin.Ping(t.Context()))
+	admin := logtest.Must(kafka.NewAdmin(c.kafka))
+	cluster := logtest.Must(admin.Ping(t.Context()))
 	admin.Close()
-	db := must(store.Open(store.Options{Dir: dir, Layout: layout, Identity: cluster}))
-	foldAll(t, db, func() []*kafka.Record {
-		l := &log{topic: names.State("order"), records: make([]*kafka.Record, 1000)}
-		l.snapshot(snapshotOf("order", idFor(2), 9, nil)) // at offset 1000, which the log does not have
-		return l.records[1000:]
-	}())
+	db := logtest.Must(store.Open(store.Options{Dir: dir, Layout: views.Layout, Identity: cluster}))
+	source := views.Source{Type: "order", State: true}
+	l := &logtest.Log{Topic: logtest.Names.State("order"), Records: make([]*kafka.Record, 1000)}
+	l.Snapshot(logtest.Snapshot("order", logtest.ID(2), 9, nil)) // at offset 1000, which the log does not have
+	record := l.Records[1000]
+	at := map[kafka.TopicPartition]views.Position{{Topic: l.Topic}: views.Position{}.Behind(record)}
+	logtest.Must((&views.Folder{DB: db}).Fold([]views.Change{logtest.Must(views.Decode(source, record))}, at))
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -266,10 +269,10 @@ func TestCommands(t *testing.T) {
 		t.Errorf("signal went to %s, want %s", signal.InstanceID, want)
 	}
 
-	reader := must(kafka.NewReader(c.kafka))
+	reader := logtest.Must(kafka.NewReader(c.kafka))
 	defer reader.Close()
 	var found []string
-	if err := reader.ReadAll(t.Context(), names.Commands("order"), func(r *kafka.Record) error {
+	if err := reader.ReadAll(t.Context(), logtest.Names.Commands("order"), func(r *kafka.Record) error {
 		command, err := avro.ParseCommand(r.Value)
 		if err != nil {
 			return err
@@ -292,7 +295,7 @@ func TestCommands(t *testing.T) {
 func TestStatus(t *testing.T) {
 	c := startCluster(t)
 	c.deploy("order")
-	c.commit(true, step("order", idFor(1), 1, nil)...)
+	c.commit(true, step("order", logtest.ID(1), 1, nil)...)
 	p := c.project("", nil)
 	var s struct {
 		Ready      bool              `json:"ready"`

@@ -5,15 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"net/http"
 	"os"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/leat-io/leat/internal/follow"
 	"github.com/leat-io/leat/internal/kafka"
 	"github.com/leat-io/leat/internal/nodes"
+	"github.com/leat-io/leat/internal/projector/views"
 	"github.com/leat-io/leat/internal/registry"
 	"github.com/leat-io/leat/internal/shard"
 	"github.com/leat-io/leat/internal/store"
@@ -58,10 +59,11 @@ type Projector struct {
 	registry *registry.Registry
 	nodes    *nodes.Nodes
 	agent    *nodes.Agent
+	outcomes *follow.Topics // of the types whose ends somebody listens to
 	hub      hub
 	handler  http.Handler
 	skipped  atomic.Int64
-	stopping chan struct{} // closed when Run ends: nobody waits any longer
+	stopping chan struct{} // closed when Run ends: requests stop waiting
 	changed  chan struct{} // definitions came in
 
 	// live is what Run has open. It is held for reading while it is used.
@@ -75,11 +77,12 @@ type Projector struct {
 	mu        sync.Mutex   // guards what follows
 	started   bool         // the types that were there at the start are known
 	shard     *shard.Shard // nil before there is one
-	sources   map[string]source
-	positions map[shard.Partition]position
+	sources   map[string]views.Source
+	positions map[shard.Partition]views.Position
 	pending   map[shard.Partition]bool // still to be read up to the end seen at start
 	followers int
 	waits     int
+	feeds     map[string]*feed // of the types whose ends somebody listens to
 	ends      ends
 }
 
@@ -102,10 +105,12 @@ func New(c Config) (*Projector, error) {
 		registry:  registry.New(registry.Config{Kafka: c.Kafka, Names: c.Names, Logger: c.Logger}),
 		stopping:  make(chan struct{}),
 		changed:   make(chan struct{}, 1),
-		sources:   make(map[string]source),
-		positions: make(map[shard.Partition]position),
+		sources:   make(map[string]views.Source),
+		positions: make(map[shard.Partition]views.Position),
 		pending:   make(map[shard.Partition]bool),
+		feeds:     make(map[string]*feed),
 	}
+	p.outcomes = follow.New(follow.Config{Kafka: c.Kafka, Reader: p.reading, Logger: c.Logger})
 	p.registry.Subscribe(func() {
 		select {
 		case p.changed <- struct{}{}:
@@ -177,6 +182,7 @@ func (p *Projector) Run(outer context.Context) (err error) {
 	var following sync.WaitGroup
 	defer following.Wait()
 	defer cancel(nil)
+	defer p.outcomes.Close()
 	defer close(p.stopping)
 	if err := p.open(ctx); err != nil || p.live.db == nil {
 		return err
@@ -224,7 +230,7 @@ func (p *Projector) open(ctx context.Context) error {
 		p.config.Logger.LogAttrs(ctx, slog.LevelWarn, "cannot reach kafka, trying again", slog.Any("error", err))
 		kafka.Pause(ctx, retryEvery)
 	}
-	db, err := store.Open(store.Options{Dir: p.config.Dir, Layout: layout, Identity: cluster, Logger: p.config.Logger})
+	db, err := store.Open(store.Options{Dir: p.config.Dir, Layout: views.Layout, Identity: cluster, Logger: p.config.Logger})
 	if err != nil {
 		return err
 	}
@@ -243,12 +249,23 @@ func (p *Projector) open(ctx context.Context) error {
 	return nil
 }
 
+// reading is what asks Kafka about offsets while Run has it open.
+func (p *Projector) reading() (*kafka.Reader, error) {
+	p.live.RLock()
+	defer p.live.RUnlock()
+	if p.live.reader == nil {
+		return nil, p.away()
+	}
+	return p.live.reader, nil
+}
+
 // close waits for the queries under way.
 func (p *Projector) close() error {
 	p.live.Lock()
 	defer p.live.Unlock()
 	p.live.producer.Close()
 	p.live.reader.Close()
+	p.live.reader = nil
 	db := p.live.db
 	p.live.db = nil
 	return db.Close()
@@ -260,7 +277,7 @@ func (p *Projector) serve(ctx context.Context) error {
 	for ctx.Err() == nil {
 		p.reset()
 		w := &worker{
-			Projector: p, folder: &folder{db: p.live.db}, reader: p.live.reader, opener: make(chan struct{}, openersAtOnce),
+			Projector: p, folder: &views.Folder{DB: p.live.db}, reader: p.live.reader, opener: make(chan struct{}, openersAtOnce),
 		}
 		err := w.run(ctx)
 		var again *againError
@@ -272,7 +289,7 @@ func (p *Projector) serve(ctx context.Context) error {
 			if p.config.Metrics.Rebuilt != nil {
 				p.config.Metrics.Rebuilt()
 			}
-			if err := w.folder.wipe(); err != nil {
+			if err := w.folder.Wipe(); err != nil {
 				return err
 			}
 		case errors.As(err, &again):
@@ -383,8 +400,8 @@ func (w *worker) addType(ctx context.Context, admin *kafka.Admin, served *shard.
 		}
 	}
 	w.mu.Lock()
-	w.sources[state] = source{workflowType: workflowType, state: true}
-	w.sources[history] = source{workflowType: workflowType}
+	w.sources[state] = views.Source{Type: workflowType, State: true}
+	w.sources[history] = views.Source{Type: workflowType}
 	if !w.started {
 		for _, partition := range all {
 			w.pending[partition] = true
@@ -392,41 +409,4 @@ func (w *worker) addType(ctx context.Context, admin *kafka.Admin, served *shard.
 	}
 	w.mu.Unlock()
 	return true, served.AddTopics(state, history)
-}
-
-func (p *Projector) sourceOf(topic string) (source, bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	s, ok := p.sources[topic]
-	return s, ok
-}
-
-func (p *Projector) position(of shard.Partition) position {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.positions[of]
-}
-
-func (p *Projector) moveTo(at map[shard.Partition]position) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	maps.Copy(p.positions, at)
-}
-
-func (p *Projector) opened(partition shard.Partition) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	delete(p.pending, partition)
-}
-
-// asOf is the time of the newest record of a type that is in the views.
-func (p *Projector) asOf(workflowType string) (newest time.Time) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for partition, at := range p.positions {
-		if p.sources[partition.Topic].workflowType == workflowType && at.newest.After(newest) {
-			newest = at.newest
-		}
-	}
-	return newest.UTC()
 }

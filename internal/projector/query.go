@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/leat-io/leat/internal/problem"
+	"github.com/leat-io/leat/internal/projector/views"
 	"github.com/leat-io/leat/internal/store"
 	"github.com/leat-io/leat/pkg/events"
 )
@@ -26,34 +27,34 @@ type ref struct {
 // one that the name would have. A text that looks like a UUID is a key. It is
 // read as an id, as it once was, only where the view has no instance of the key
 // and one of the id.
-func (r ref) resolve(db *store.DB) (id events.UUID, i *instance, err error) {
+func (r ref) resolve(db *store.DB) (id events.UUID, i *views.Instance, err error) {
 	named := events.ParseRef(r.text)
 	if !named.ID.IsNil() {
-		i, err = getInstance(db, r.workflowType, named.ID)
+		i, err = views.Get(db, r.workflowType, named.ID)
 		return named.ID, i, err
 	}
-	id, i, err = instanceByKey(db, r.workflowType, named.Key)
+	id, i, err = views.ByKey(db, r.workflowType, named.Key)
 	bare, parseErr := events.ParseUUID(r.text)
 	if i != nil || err != nil || parseErr != nil {
 		return id, i, err
 	}
-	if head, _, err := storedHead(db, r.workflowType, id); head > 0 || err != nil {
+	if head, _, err := views.StoredHead(db, r.workflowType, id); head > 0 || err != nil {
 		return id, nil, err
 	}
-	if i, err = getInstance(db, r.workflowType, bare); i != nil || err != nil {
+	if i, err = views.Get(db, r.workflowType, bare); i != nil || err != nil {
 		return bare, i, err
 	}
-	if head, _, err := storedHead(db, r.workflowType, bare); head > 0 || err != nil {
+	if head, _, err := views.StoredHead(db, r.workflowType, bare); head > 0 || err != nil {
 		return bare, nil, err
 	}
 	return id, nil, nil
 }
 
 // names lists what has to be watched to see the instance appear.
-func (r ref) names() []name {
-	names := []name{{r.workflowType, events.ParseRef(r.text).InstanceID(r.workflowType)}}
+func (r ref) names() []views.Name {
+	names := []views.Name{{Type: r.workflowType, ID: events.ParseRef(r.text).InstanceID(r.workflowType)}}
 	if id, err := events.ParseUUID(r.text); err == nil {
-		names = append(names, name{r.workflowType, id})
+		names = append(names, views.Name{Type: r.workflowType, ID: id})
 	}
 	return names
 }
@@ -84,7 +85,7 @@ func waitOf(text string) (time.Duration, error) {
 
 // look reads an answer about an instance, found by resolve: the sequence that it
 // reflects, and the one that another view is known to have reached.
-type look func(db *store.DB, id events.UUID, found *instance) (sequence, known int64, err error)
+type look func(db *store.DB, id events.UUID, found *views.Instance) (sequence, known int64, err error)
 
 // await looks until the answer is as new as f asks for and as the other view is.
 // It answers 504 when that takes too long, but is content with what there is when
@@ -95,7 +96,7 @@ func (p *Projector) await(ctx context.Context, r ref, f Freshness, at look) erro
 		return err
 	}
 	var sequence, wanted int64
-	inTime, err := p.lookUntil(ctx, r, timeout, func(db *store.DB, id events.UUID, found *instance) (bool, error) {
+	inTime, err := p.lookUntil(ctx, r, timeout, func(db *store.DB, id events.UUID, found *views.Instance) (bool, error) {
 		var known int64
 		var err error
 		sequence, known, err = at(db, id, found)
@@ -108,9 +109,9 @@ func (p *Projector) await(ctx context.Context, r ref, f Freshness, at look) erro
 	return tooLate(r, wanted, timeout, sequence)
 }
 
-// lookUntil looks at r until that is enough, at first and whenever there is news of
+// lookUntil reads r until that is enough, at first and whenever there is news of
 // r, and reports whether it was in time. An instance that is forgotten is an error.
-func (p *Projector) lookUntil(ctx context.Context, r ref, timeout time.Duration, enough func(*store.DB, events.UUID, *instance) (bool, error)) (inTime bool, err error) {
+func (p *Projector) lookUntil(ctx context.Context, r ref, timeout time.Duration, enough func(*store.DB, events.UUID, *views.Instance) (bool, error)) (inTime bool, err error) {
 	w := p.hub.watch(r.names()...)
 	defer w.close()
 	timer := time.NewTimer(timeout)
@@ -121,7 +122,7 @@ func (p *Projector) lookUntil(ctx context.Context, r ref, timeout time.Duration,
 			if err != nil {
 				return err
 			}
-			w.also(name{r.workflowType, id}) // a key may stand for another id than the one it derives
+			w.also(views.Name{Type: r.workflowType, ID: id}) // a key may stand for another id than the one it derives
 			if inTime, err = enough(db, id, found); err != nil || found != nil {
 				return err
 			}
@@ -153,7 +154,7 @@ func tooLate(r ref, wanted int64, waited time.Duration, sequence int64) error {
 // notForgotten is a problem for an instance that was there once and whose
 // retention is over.
 func (r ref) notForgotten(db *store.DB, id events.UUID) error {
-	if _, forgotten, err := storedHead(db, r.workflowType, id); err != nil || !forgotten {
+	if _, forgotten, err := views.StoredHead(db, r.workflowType, id); err != nil || !forgotten {
 		return err
 	}
 	return newProblem(http.StatusNotFound, problem.InstanceForgotten,

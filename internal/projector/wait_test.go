@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/leat-io/leat/internal/projector/logtest"
 	"github.com/leat-io/leat/pkg/events"
 )
 
@@ -23,7 +24,7 @@ func TestAnInstanceIsWaitedFor(t *testing.T) {
 		began := time.Now()
 		go func() { answered <- s.ask("GET", "/api/v1/instances/order/mine?wait=30s", "") }()
 		synctest.Wait()
-		s.say(snapshotOf("order", idFor(1), 1, keyed("mine")))
+		s.say(logtest.Snapshot("order", logtest.ID(1), 1, keyed("mine")))
 		synctest.Wait()
 		select {
 		case w := <-answered:
@@ -31,7 +32,7 @@ func TestAnInstanceIsWaitedFor(t *testing.T) {
 		default:
 		}
 		time.Sleep(5 * time.Second) // the bubble's time
-		s.say(snapshotOf("order", idFor(1), 2, finishedMine))
+		s.say(logtest.Snapshot("order", logtest.ID(1), 2, finishedMine))
 		if w := <-answered; w.Code != http.StatusOK || !strings.Contains(w.Body.String(), `"state":"completed"`) {
 			t.Fatalf("%d %s", w.Code, w.Body)
 		}
@@ -43,7 +44,7 @@ func TestAnInstanceIsWaitedFor(t *testing.T) {
 		if w := s.ask("GET", "/api/v1/instances/order/mine?wait=30s", ""); w.Code != http.StatusOK || time.Since(began) != 0 {
 			t.Errorf("%d %s after %s", w.Code, w.Body, time.Since(began))
 		}
-		s.say(snapshotOf("order", idFor(2), 1, keyed("slow")))
+		s.say(logtest.Snapshot("order", logtest.ID(2), 1, keyed("slow")))
 		if w := s.ask("GET", "/api/v1/instances/order/slow?wait=30s", ""); w.Code != http.StatusOK || time.Since(began) != 30*time.Second ||
 			!strings.Contains(w.Body.String(), `"state":"running"`) {
 			t.Errorf("%d %s after %s", w.Code, w.Body, time.Since(began))
@@ -65,7 +66,7 @@ func TestAnInstanceIsWaitedFor(t *testing.T) {
 func TestWaitsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStill(t, func(c *Config) { c.MaxWaits = 1 })
-		s.say(snapshotOf("order", idFor(1), 1, keyed("mine")))
+		s.say(logtest.Snapshot("order", logtest.ID(1), 1, keyed("mine")))
 		wait := func(ctx context.Context) *httptest.ResponseRecorder {
 			w := httptest.NewRecorder()
 			s.Handler().ServeHTTP(w, httptest.NewRequestWithContext(ctx, "GET", "/api/v1/instances/order/mine?wait=60s", nil))

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 
 	"github.com/leat-io/leat/internal/kafka"
+	"github.com/leat-io/leat/internal/projector/views"
 	"github.com/leat-io/leat/internal/shard"
 )
 
@@ -16,7 +18,7 @@ import (
 // end of Run, or to the discovery that the store has to be rebuilt.
 type worker struct {
 	*Projector
-	folder *folder
+	folder *views.Folder
 	reader *kafka.Reader
 	opener chan struct{} // a place for every restore that may run at once
 	stop   context.CancelCauseFunc
@@ -51,31 +53,31 @@ func (w *worker) Open(ctx context.Context, p shard.Partition, _ int64) (next int
 	if err != nil {
 		return 0, err
 	}
-	at, stored, err := positionOf(w.folder.db, p)
+	at, stored, err := views.PositionOf(w.folder.DB, p)
 	if err != nil {
 		return 0, err
 	}
 	switch {
-	case stored && at.next > bounds.End:
-		err := fmt.Errorf("%w: %s ends at offset %d, the store has folded up to %d", errAhead, p, bounds.End, at.next)
+	case stored && at.Next > bounds.End:
+		err := fmt.Errorf("%w: %s ends at offset %d, the store has folded up to %d", errAhead, p, bounds.End, at.Next)
 		w.stop(err)
 		return 0, err
-	case stored && at.next < bounds.Start:
-		w.config.Logger.LogAttrs(ctx, slog.LevelWarn, "log begins behind what is folded: records are missing from the views",
+	case stored && at.Next < bounds.Start:
+		w.config.Logger.LogAttrs(ctx, slog.LevelWarn, "log begins after the last record that was folded: records are missing from the views",
 			slog.String("topic", p.Topic), slog.Int("partition", int(p.Partition)),
-			slog.Int64("folded_to", at.next), slog.Int64("log_start", bounds.Start))
+			slog.Int64("folded_to", at.Next), slog.Int64("log_start", bounds.Start))
 	}
 	if bounds.Start > 0 {
 		w.cut.Store(p, true)
 	}
-	at.next = max(at.next, bounds.Start)
+	at.Next = max(at.Next, bounds.Start)
 	restore := restore{worker: w, from: from, partition: p, at: at}
-	if at.next < bounds.End {
-		if err := w.reader.ReadTo(ctx, p, at.next, bounds.End, restore.add); err != nil {
+	if at.Next < bounds.End {
+		if err := w.reader.ReadTo(ctx, p, at.Next, bounds.End, restore.add); err != nil {
 			return 0, err
 		}
 	}
-	restore.at.next = bounds.End
+	restore.at.Next = bounds.End
 	if err := restore.flush(); err != nil {
 		return 0, err
 	}
@@ -86,15 +88,15 @@ func (w *worker) Open(ctx context.Context, p shard.Partition, _ int64) (next int
 // restore folds one partition batch by batch.
 type restore struct {
 	*worker
-	from      source
+	from      views.Source
 	partition shard.Partition
-	at        position
-	changes   []change
+	at        views.Position
+	changes   []views.Change
 }
 
 func (r *restore) add(record *kafka.Record) error {
 	r.changes = r.take(r.changes, r.from, record)
-	r.at = r.at.behind(record)
+	r.at = r.at.Behind(record)
 	if len(r.changes) < recordsAtOnce {
 		return nil
 	}
@@ -102,24 +104,15 @@ func (r *restore) add(record *kafka.Record) error {
 }
 
 func (r *restore) flush() error {
-	err := r.fold(r.changes, map[shard.Partition]position{r.partition: r.at})
+	err := r.fold(r.changes, map[shard.Partition]views.Position{r.partition: r.at})
 	r.changes = r.changes[:0]
 	return err
 }
 
-// behind is the position after record.
-func (p position) behind(record *kafka.Record) position {
-	p.next = record.Offset + 1
-	if record.Timestamp.After(p.newest) {
-		p.newest = record.Timestamp
-	}
-	return p
-}
-
 // Process folds a batch of any partitions.
 func (w *worker) Process(_ context.Context, b *shard.Batch) error {
-	changes := make([]change, 0, len(b.Records))
-	at := make(map[shard.Partition]position)
+	changes := make([]views.Change, 0, len(b.Records))
+	at := make(map[shard.Partition]views.Position)
 	for _, record := range b.Records {
 		from, ok := w.sourceOf(record.Topic)
 		if !ok {
@@ -131,20 +124,20 @@ func (w *worker) Process(_ context.Context, b *shard.Batch) error {
 			before = w.position(p)
 		}
 		changes = w.take(changes, from, record)
-		at[p] = before.behind(record)
+		at[p] = before.Behind(record)
 	}
 	return w.fold(changes, at)
 }
 
 // take decodes a record. One that is not a router's is counted, logged and left
 // out: it must not stop the partition.
-func (w *worker) take(changes []change, from source, record *kafka.Record) []change {
-	c, err := decode(from, record)
+func (w *worker) take(changes []views.Change, from views.Source, record *kafka.Record) []views.Change {
+	c, err := views.Decode(from, record)
 	switch {
 	case err == nil:
-		_, c.cut = w.cut.Load(shard.Partition{Topic: record.Topic, Partition: record.Partition})
+		_, c.Cut = w.cut.Load(shard.Partition{Topic: record.Topic, Partition: record.Partition})
 		return append(changes, c)
-	case errors.Is(err, errNothing):
+	case errors.Is(err, views.ErrNothing):
 	default:
 		w.skip(record.Topic, record.Partition, record.Offset, err)
 	}
@@ -161,21 +154,22 @@ func (w *worker) skip(topic string, partition int32, offset int64, why error) {
 		slog.Int64("offset", offset), slog.Any("error", why))
 }
 
-func (w *worker) fold(changes []change, at map[shard.Partition]position) error {
+func (w *worker) fold(changes []views.Change, at map[shard.Partition]views.Position) error {
 	began := w.config.Clock()
-	result, err := w.folder.fold(changes, at)
+	result, err := w.folder.Fold(changes, at)
 	if err != nil {
 		return err
 	}
-	for i := range result.foreign {
-		c := &result.foreign[i]
-		w.skip(w.config.Names.Events(c.workflowType), c.partition, c.offset,
-			fmt.Errorf("sequence %d of instance %s does not follow the last one", c.sequence, c.id))
+	for i := range result.Foreign {
+		c := &result.Foreign[i]
+		w.skip(w.config.Names.Events(c.Type), c.Partition, c.Offset,
+			fmt.Errorf("sequence %d of instance %s does not follow the last one", c.Sequence, c.ID))
 	}
 	w.moveTo(at)
-	w.hub.publish(result.touched)
+	w.hub.publish(result.Touched)
+	w.tell(result.Ended)
 	if w.config.Metrics.Folded != nil {
-		w.config.Metrics.Folded(len(changes)-len(result.foreign), result.stale, w.config.Clock().Sub(began))
+		w.config.Metrics.Folded(len(changes)-len(result.Foreign), result.Stale, w.config.Clock().Sub(began))
 	}
 	return nil
 }
@@ -185,3 +179,40 @@ func (w *worker) Close(shard.Partition) {}
 
 // NextWake says that nothing is ever due.
 func (w *worker) NextWake() time.Time { return time.Time{} }
+
+func (p *Projector) sourceOf(topic string) (views.Source, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s, ok := p.sources[topic]
+	return s, ok
+}
+
+func (p *Projector) position(of shard.Partition) views.Position {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.positions[of]
+}
+
+func (p *Projector) moveTo(at map[shard.Partition]views.Position) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	maps.Copy(p.positions, at)
+}
+
+func (p *Projector) opened(partition shard.Partition) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.pending, partition)
+}
+
+// asOf is the time of the newest record of a type that is in the views.
+func (p *Projector) asOf(workflowType string) (newest time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for partition, at := range p.positions {
+		if p.sources[partition.Topic].Type == workflowType && at.Newest.After(newest) {
+			newest = at.Newest
+		}
+	}
+	return newest.UTC()
+}

@@ -12,7 +12,7 @@ import (
 	"github.com/leat-io/leat/pkg/events"
 )
 
-// A topic that was deleted and made again is empty, and whoever starts next would
+// A topic that was deleted and made again is empty, and the next process to start would
 // know of nothing. Those who have read it before write back what they know: in
 // the turn of deployers and of those who write schedules, so that nothing newer
 // is written over.

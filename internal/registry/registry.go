@@ -79,7 +79,7 @@ func (r *Registry) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		err := r.follow(ctx)
 		if ctx.Err() != nil {
-			return nil // whatever the reading ended with, it was told to end
+			return nil // whatever the reading ended with, it was stopped
 		}
 		if _, ok := errors.AsType[*kafka.TopicError](err); ok {
 			return err
@@ -147,7 +147,7 @@ func (r *Registry) readToEnd(ctx context.Context) (end int64, err error) {
 	from := max(r.next, bounds.Start)
 	r.mu.Unlock()
 	if emptied {
-		r.config.Logger.LogAttrs(ctx, slog.LevelError, "the topic of definitions was deleted and made again, what is known here is written back",
+		r.config.Logger.LogAttrs(ctx, slog.LevelError, "the topic of definitions was deleted and created again, writing back what is known here",
 			slog.String("topic", r.partition().Topic))
 		if err := r.writeBack(ctx); err != nil {
 			return 0, err
@@ -203,7 +203,7 @@ func (r *Registry) apply(ctx context.Context, record *kafka.Record) {
 	if first, known := t.versions[deployed.Version]; known {
 		if first.record.Source != deployed.Source {
 			// Everyone reads the same log from its start, so for everyone the first counts.
-			r.config.Logger.LogAttrs(ctx, slog.LevelError, "a deployed version was written again with other content, the first one stays",
+			r.config.Logger.LogAttrs(ctx, slog.LevelError, "a deployed version was written again with other content, the first one counts",
 				slog.String("key", string(record.Key)), slog.Int64("offset", record.Offset), slog.String("by", deployed.DeployedBy))
 		}
 		return // a deployed version never changes

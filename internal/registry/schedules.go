@@ -47,7 +47,7 @@ func (s *Schedules) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		err := s.follow(ctx)
 		if ctx.Err() != nil {
-			return nil //nolint:nilerr // whatever the reading ended with, it was told to end
+			return nil //nolint:nilerr // whatever the reading ended with, it was stopped
 		}
 		if _, ok := errors.AsType[*kafka.TopicError](err); ok {
 			return err
@@ -112,7 +112,7 @@ func (s *Schedules) Sync(ctx context.Context) error {
 	}
 	s.mu.Unlock()
 	if emptied {
-		s.config.Logger.LogAttrs(ctx, slog.LevelError, "the topic of schedules was deleted and made again, what is known here is written back",
+		s.config.Logger.LogAttrs(ctx, slog.LevelError, "the topic of schedules was deleted and created again, writing back what is known here",
 			slog.String("topic", s.partition().Topic))
 		if err := s.writeBack(ctx); err != nil {
 			return err
@@ -164,7 +164,7 @@ func (s *Schedules) apply(ctx context.Context, records ...*kafka.Record) (change
 		compiled, err := compileSchedule(id, record.Value)
 		if err != nil {
 			s.unread[id] = true
-			s.config.Logger.LogAttrs(ctx, slog.LevelError, "schedule cannot be used, it rests", slog.String("schedule", id),
+			s.config.Logger.LogAttrs(ctx, slog.LevelError, "schedule cannot be used, it starts nothing", slog.String("schedule", id),
 				slog.Int64("offset", record.Offset), slog.Any("error", err))
 			continue
 		}

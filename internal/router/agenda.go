@@ -66,7 +66,7 @@ func (a *agenda) refresh(p shard.Partition, workflowType string, partitions int3
 			progress = schedule.Progress{ScheduleID: s.ScheduleID}
 		}
 		delete(known, s.ScheduleID)
-		// It wakes at once: whether its instances have ended, nobody has watched.
+		// It wakes at once: the ends of its instances were not watched.
 		part.byID[s.ScheduleID] = &planned{schedule: s, progress: progress, wake: now}
 	}
 	for id := range known {

@@ -108,7 +108,7 @@ func (b *book) record(p shard.Partition, id events.UUID) ([]byte, error) {
 }
 
 // put replaces a snapshot (old may be nil) and moves the timers along. record is
-// next as it stands in the state topic.
+// next as it is in the state topic.
 func (b *book) put(batch *store.Batch, p shard.Partition, old, next *events.Snapshot, record []byte) {
 	batch.Set(instanceKey(p, next.InstanceID), record)
 	b.putTree(batch, p, old, next)
@@ -178,7 +178,7 @@ func (b *book) setPosition(batch *store.Batch, p shard.Partition, at position) {
 	batch.Set(partitionKey(tagPosition, p), binary.BigEndian.AppendUint64(value, uint64(at.state))) //nolint:gosec // see above
 }
 
-// position is where p stands; ok is false when nothing is known of it.
+// position is that of p; ok is false when it is not known.
 func (b *book) position(p shard.Partition) (at position, ok bool, err error) {
 	value, ok, err := b.db.Get(partitionKey(tagPosition, p))
 	if err != nil || !ok {
@@ -228,7 +228,7 @@ func (b *book) nextTimer(p shard.Partition, from time.Time, skip func(timerRef) 
 	return due, err
 }
 
-// dueKey stands in front of every timer that is due at an instant or later.
+// dueKey sorts before every timer that is due at an instant or later.
 func dueKey(p shard.Partition, at time.Time) []byte {
 	prefix := partitionKey(tagTimer, p)
 	if at.IsZero() {
@@ -307,7 +307,7 @@ func (c *cache) put(i instance, s cached) {
 	c.hot[i] = s
 }
 
-// clear forgets everything, as when partitions are given up.
+// clear forgets everything, as when partitions are revoked.
 func (c *cache) clear() {
 	c.hot, c.warm = make(map[instance]cached), make(map[instance]cached)
 }

@@ -64,7 +64,7 @@ func (r *Router) keepTopics(ctx context.Context, l *lane) error {
 		}
 		if ctx.Err() == nil && err.Error() != failed {
 			failed = err.Error() // said once, as long as it stays the same
-			r.config.Logger.LogAttrs(ctx, slog.LevelError, "topics are not as they should be", slog.Any("error", err))
+			r.config.Logger.LogAttrs(ctx, slog.LevelError, "topics do not have the settings that they need", slog.Any("error", err))
 		}
 	}
 }
@@ -140,7 +140,7 @@ func (p *progress) stands(now time.Time) error {
 	}
 	cause := p.cause
 	if cause != nil && now.Sub(p.last) >= noProgress {
-		return nil // nobody tries any more: what failed is another router's now
+		return nil // no retry is pending: what failed is another router's now
 	}
 	if cause == nil {
 		cause = errors.New("a decision or a transaction takes that long")
@@ -182,7 +182,7 @@ func (r *Router) mend(ctx context.Context, l *lane) error {
 		}
 		if err != nil && ctx.Err() == nil && err.Error() != failed {
 			failed = err.Error() // said once, as long as it stays the same
-			r.config.Logger.LogAttrs(ctx, slog.LevelWarn, "cannot look for transactions that kafka forgot to end", slog.Any("error", err))
+			r.config.Logger.LogAttrs(ctx, slog.LevelWarn, "cannot check for transactions that kafka left open", slog.Any("error", err))
 		}
 	}
 }

@@ -39,7 +39,7 @@ type lane struct {
 	trees    trees
 	agenda   *agenda
 	missing  missing
-	gone     map[string]int  // how often in a row a topic was told to be gone, though it is there
+	gone     map[string]int  // how often in a row a topic was reported missing, though it exists
 	renewed  map[string]bool // topics that were made again while it ran; guarded by mu
 	admin    *kafka.Admin    // nil in tests without a broker
 	refusals refusals
@@ -61,7 +61,7 @@ type lane struct {
 
 	rests    rests             // of large instances
 	held     map[dueTimer]bool // timers that cannot be decided now; of the run loop
-	deployed atomic.Bool       // definitions have come in since held was looked at
+	deployed atomic.Bool       // definitions have come in since held was checked
 }
 
 func newLane(c Config, r *registry.Registry, specs *registry.Schedules, b *book) *lane {
@@ -81,7 +81,7 @@ const (
 )
 
 // What one transaction decides: the rest of a batch is for the next, so that
-// nobody waits long for what others ask for. One decision is always made.
+// no command waits long for others. One decision is always made.
 const (
 	decideFor   = 50 * time.Millisecond
 	decideBytes = 4 << 20
@@ -276,7 +276,7 @@ func (l *lane) transactionalID(i int) string {
 }
 
 // takeOver ends whatever the slot has open, by itself or by an earlier run, so
-// that nobody who reads the log has to wait until the broker gives it up. What
+// that no reader of the log has to wait until the broker aborts it. What
 // fails now is done before the next transaction.
 func (l *lane) takeOver(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
@@ -323,8 +323,8 @@ func (l *lane) NextWake() time.Time {
 	return next
 }
 
-// Close forgets the timers of a partition that was given up. Its snapshots stay
-// in the book: they are right up to the position that stands beside them.
+// Close forgets the timers of a partition that was revoked. Its snapshots stay
+// in the book: they are right up to the position that is kept with them.
 func (l *lane) Close(p shard.Partition) {
 	l.mu.Lock()
 	delete(l.timer, p)

@@ -16,7 +16,7 @@ type Metrics struct {
 	Committed    func(commands, timers, records int, took time.Duration) // one transaction
 	Aborted      func(stale bool)                                        // stale: the group had moved on
 	Outcome      func(events.OutcomeStatus)
-	Forged       func() // a report did not bring the token of its attempt
+	Forged       func() // a report did not carry the token of its attempt
 	DeadLettered func()
 	Incident     func(code string)        // an instance was parked
 	Rested       func(time.Duration)      // a large instance lets others go first

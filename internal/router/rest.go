@@ -65,7 +65,7 @@ func (r *rests) wake() (at time.Time) {
 	return at
 }
 
-// forget drops a partition that was given up.
+// forget drops a partition that was revoked.
 func (r *rests) forget(p shard.Partition) {
 	delete(r.active, p)
 	maps.DeleteFunc(r.large, func(at instance, _ rest) bool { return at.partition == p })

@@ -21,7 +21,7 @@ const (
 	restoreBytes = 8 << 20
 )
 
-// Open brings the book up to date with the state topic, and says which command
+// Open updates the book from the state topic, and returns which command
 // is to be decided next. The checkpoint in the log is the truth; the group's
 // committed offset has to agree with it.
 func (l *lane) Open(ctx context.Context, p shard.Partition, committed int64) (next int64, err error) {
@@ -76,7 +76,7 @@ func (l *lane) beginAnew(ctx context.Context, p shard.Partition, at position) (p
 	return at, -1, batch.Commit()
 }
 
-// checkPosition compares the three that know where the input stands. A
+// checkPosition compares the three that know the position of the input. A
 // disagreement is an alarm and never a silent choice.
 func (l *lane) checkPosition(ctx context.Context, p shard.Partition, at position, committed int64, commands kafka.Range) error {
 	switch {
@@ -122,7 +122,7 @@ func (l *lane) restore(ctx context.Context, reader *kafka.Reader, p, states shar
 		l.markLost(p)
 		return at, 0, nil
 	case known && (at.state > bounds.End || at.state < bounds.Start):
-		l.config.Logger.LogAttrs(ctx, slog.LevelWarn, "local store does not fit the log, reading the log anew",
+		l.config.Logger.LogAttrs(ctx, slog.LevelWarn, "local store does not match the log, reading the log again",
 			slog.String("topic", states.Topic), slog.Int("partition", int(states.Partition)),
 			slog.Int64("position", at.state), slog.Int64("start", bounds.Start), slog.Int64("end", bounds.End))
 		known = false
@@ -158,7 +158,7 @@ type restorer struct {
 	count        int
 	committed    int64 // of the group: it stands in for a checkpoint that cannot be read
 	end          int64 // of the commands
-	// unreadable is told of a record that means nothing and is left out; nil drops it.
+	// unreadable is called with a record that cannot be read and is left out; nil drops it.
 	unreadable func(record *kafka.Record, reason error)
 }
 

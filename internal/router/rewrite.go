@@ -17,7 +17,7 @@ import (
 // are the only copies of what was in it. A router writes those of its partitions
 // back, before anything else of them is decided: a checkpoint in an otherwise
 // empty topic would have the next router begin with nothing, in silence. How:
-// whoever finds the topic gone or empty marks the partition, and the next
+// the first to find the topic gone or empty marks the partition, and the next
 // transaction of the lane is the book of it, with its checkpoint last.
 
 // rewriteBytes bounds one transaction of a book that is written back.
@@ -61,7 +61,7 @@ func (l *lane) forgetLost(p shard.Partition) {
 }
 
 // keepsBook says that the log of states is empty and the book is not, and that
-// nobody has decided anything since the book was written: it is the only copy.
+// nothing was decided since the book was written: it is the only copy.
 func (l *lane) keepsBook(p shard.Partition, at position, log kafka.Range, committed int64) bool {
 	if at.state == 0 || log.End > 0 && !l.isLost(p) {
 		return false
@@ -107,7 +107,7 @@ func (l *lane) rewrite(ctx context.Context, b *shard.Batch, p shard.Partition) e
 	if err := batch.Commit(); err != nil {
 		return err
 	}
-	l.config.Logger.LogAttrs(ctx, slog.LevelError, "a topic of states was empty, what is known here is written back",
+	l.config.Logger.LogAttrs(ctx, slog.LevelError, "a state topic was empty, writing it back from the local store",
 		slog.String("topic", states[0].Topic), slog.Int("partition", int(p.Partition)), slog.Int("records", len(states)))
 	return nil
 }
@@ -173,7 +173,7 @@ func parts(all []*kafka.Record) func(func([]*kafka.Record) bool) {
 }
 
 // lostBehind says that a transaction's states stand in front of those that are
-// known: the topic was made again by somebody else.
+// known: another process made the topic again.
 func lostBehind(t *transaction, p shard.Partition) (bool, error) {
 	at, known, err := t.lane.book.position(p)
 	if err != nil || !known {

@@ -176,7 +176,7 @@ func (r *Router) awaitBroker(ctx context.Context) (cluster string, err error) {
 		if ctx.Err() != nil {
 			return "", ctx.Err()
 		}
-		r.config.Logger.LogAttrs(ctx, slog.LevelWarn, "kafka is away, trying again", slog.Any("brokers", r.config.Kafka.Brokers), slog.Any("error", err))
+		r.config.Logger.LogAttrs(ctx, slog.LevelWarn, "kafka does not answer, trying again", slog.Any("brokers", r.config.Kafka.Brokers), slog.Any("error", err))
 		kafka.Pause(ctx, brokerRetry)
 	}
 }

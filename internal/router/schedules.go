@@ -243,7 +243,7 @@ func (t *transaction) interrupt(ctx context.Context, at scheduleAt, d *driven, a
 	return t.forgetEnded(at.partition, d)
 }
 
-// own decides a command of the router's own making, for which nobody waits: its
+// own decides a command of the router's own making, for which no client waits: its
 // outcome is returned and not written. An error is about the store or the
 // definitions.
 func (t *transaction) own(ctx context.Context, at instance, c *events.Command) (*events.Outcome, *entry, error) {

@@ -49,11 +49,11 @@ type entry struct {
 	spent    time.Duration // on its decisions
 	size     int           // of old as a record: about what cur will take
 	room     int           // how large cur may be as a record
-	asked    bool          // somebody asked where it is
+	asked    bool          // a describe asked where it is
 	told     int           // bytes of the answers to those, if each is large
 
 	record   []byte           // an instance as it is in the state topic, or goes there; made when it is asked for, or when all is decided
-	recorded *events.Snapshot // what record is of: not of cur any more, when that is another
+	recorded *events.Snapshot // what record is of: no longer of cur, when that is another
 }
 
 // seedLength is that of the secret from which the tokens of a transaction derive.
@@ -120,9 +120,9 @@ func (t *transaction) command(ctx context.Context, r *kafka.Record) error {
 }
 
 // giveUp keeps a command in the dead letter topic, of which nothing else could
-// be kept, and tells whoever waits for it. Its neighbours and later ones go on.
+// be kept, and answers the client that waits for it. Its neighbours and later ones go on.
 func (t *transaction) giveUp(ctx context.Context, r *kafka.Record, in decide.Input, e *entry, why error) error {
-	if !decide.OfOperator(in.Command) { // a person is told, and asks for something else
+	if !decide.OfOperator(in.Command) { // the operator gets the reason, and sends another command
 		t.deadLetter(r, why)
 	}
 	d := decide.GiveUp(in, e.cur, why)
@@ -131,7 +131,7 @@ func (t *transaction) giveUp(ctx context.Context, r *kafka.Record, in decide.Inp
 	}
 	p := shard.Partition{Topic: r.Topic, Partition: r.Partition}
 	if err := t.add(instance{p, in.Command.InstanceID}, e, d, maxRecord); err != nil {
-		t.lane.config.Logger.LogAttrs(ctx, slog.LevelError, "no answer can be written to a command that was given up",
+		t.lane.config.Logger.LogAttrs(ctx, slog.LevelError, "the outcome of a command that cannot be decided cannot be written",
 			slog.String("topic", r.Topic), slog.Int64("offset", r.Offset), slog.Any("error", err))
 	}
 	return nil
@@ -146,7 +146,7 @@ func (t *transaction) tellOperator(r *kafka.Record, c *events.Command, o *events
 	}
 }
 
-// logDecided tells, for debugging, what became of a command and where it stands.
+// logDecided logs, for debugging, what a command led to and its place.
 func (t *transaction) logDecided(ctx context.Context, r *kafka.Record, c *events.Command, d decide.Decision) {
 	logger := t.lane.config.Logger
 	if !logger.Enabled(ctx, slog.LevelDebug) {

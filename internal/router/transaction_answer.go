@@ -64,7 +64,7 @@ func (e *entry) weight() int {
 }
 
 // putOutcome adds an outcome. What makes it too large for its topic is left out,
-// and it says so: whoever waits for it must not wait for ever.
+// and it says so: a client that waits for it must not wait for ever.
 func (t *transaction) putOutcome(o *events.Outcome) error {
 	for {
 		r, err := t.outcome(o)

@@ -31,7 +31,7 @@ type request struct {
 	at    instance
 	entry *entry
 	in    decide.Input
-	own   bool // the router asks by itself: nobody waits for the outcome, and it is not written
+	own   bool // the router's own: no client waits for the outcome, and it is not written
 }
 
 // input is an input as this transaction decides all of them.
@@ -224,7 +224,7 @@ func (t *transaction) settle(ctx context.Context, in decide.Input, d *decide.Dec
 		case c.Command == events.CommandStart:
 			kept = append(kept, decide.NoChild(in, &c))
 		default:
-			t.lane.config.Logger.LogAttrs(ctx, slog.LevelWarn, "nobody can be told: the type is not deployed",
+			t.lane.config.Logger.LogAttrs(ctx, slog.LevelWarn, "the sender cannot be notified: its type is not deployed",
 				slog.String("command", string(c.Command)), slog.String("type", c.WorkflowType), slog.String("instance", c.InstanceID.String()))
 		}
 	}

@@ -145,7 +145,7 @@ func (t *transaction) putAnswer(r *kafka.Record, err error) error {
 }
 
 func (t *transaction) unanswered(r *kafka.Record, why error) error {
-	t.lane.config.Logger.LogAttrs(context.Background(), slog.LevelError, "nobody can be told of a decision",
+	t.lane.config.Logger.LogAttrs(context.Background(), slog.LevelError, "the outcome of a decision cannot be written",
 		slog.String("topic", r.Topic), slog.String("key", string(r.Key)), slog.Any("error", why))
 	return nil
 }
@@ -246,7 +246,7 @@ func (l *lane) askEventEnd(ctx context.Context, reader *kafka.Reader, p shard.Pa
 	at := kafka.TopicPartition{Topic: l.config.Names.Events(workflowType), Partition: p.Partition}
 	end, err := reader.End(ctx, at)
 	if err != nil {
-		l.config.Logger.LogAttrs(ctx, slog.LevelDebug, "it is not known where the events end", slog.Any("partition", at), slog.Any("error", err))
+		l.config.Logger.LogAttrs(ctx, slog.LevelDebug, "cannot find the end of the event topic", slog.Any("partition", at), slog.Any("error", err))
 		end = 0
 	}
 	l.noteEventEnd(p, end)

@@ -22,7 +22,7 @@ import (
 // nothing else. How: a transaction that failed says which topic refused. One
 // that is gone is made again, when it is ours. Any other is marked for a while,
 // and the batch is decided again: [transaction.put] answers unwritableError for
-// what goes there, so that only those decisions are given up.
+// what goes there, so that only those decisions are refused.
 const (
 	// unwritableFor is how long a topic is not tried again. Each try costs every
 	// instance of the lane one aborted transaction.

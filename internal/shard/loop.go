@@ -87,7 +87,7 @@ func (s *Shard) isBlocked() func(Partition) bool {
 }
 
 // waits names the partitions of which nothing is taken now: those that are
-// blocked, and those that rest, unless somebody waits behind the one for whose
+// blocked, and those that rest, unless another waits behind the one for whose
 // sake they do. The turn is held.
 func (s *Shard) waits(blocked func(Partition) bool) func(Partition) bool {
 	now := s.config.Clock()
@@ -191,7 +191,7 @@ func (s *Shard) process(ctx context.Context, records []*kafka.Record) error {
 // position. The turn is held.
 func (s *Shard) again(records []*kafka.Record) { s.queue.putBack(s.wanted(records)) }
 
-// wanted leaves those records out whose partitions were given up since they were
+// wanted leaves those records out whose partitions were revoked since they were
 // read: in another life of the partition, which may begin before them, they
 // would be taken for what comes next.
 func (s *Shard) wanted(records []*kafka.Record) []*kafka.Record {

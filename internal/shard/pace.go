@@ -25,7 +25,7 @@ const (
 type pace struct {
 	each   time.Duration // that one record took lately
 	paused map[Partition]bool
-	put    map[Partition]bool // aside: nothing of them is read or kept, their position stands
+	put    map[Partition]bool // aside: nothing of them is read or kept, their position does not move
 }
 
 func (p *pace) processed(records int, took time.Duration) {
@@ -34,7 +34,7 @@ func (p *pace) processed(records int, took time.Duration) {
 	}
 }
 
-// forget forgets a partition that was given up.
+// forget forgets a partition that was revoked.
 func (p *pace) forget(id Partition) {
 	delete(p.paused, id)
 	delete(p.put, id)

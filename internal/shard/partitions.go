@@ -46,7 +46,7 @@ func (s *Shard) begin(id Partition, committed int64) {
 	})
 }
 
-// open calls the worker until it succeeds or p is given up.
+// open calls the worker until it succeeds or p is revoked.
 func (s *Shard) open(ctx context.Context, p *part) {
 	began := time.Now()
 	for wait := firstBackoff; ctx.Err() == nil; wait = min(2*wait, lastBackoff) {

@@ -77,7 +77,7 @@ func (q *queue) take(limit int, skip func(Partition) bool) (batch []*kafka.Recor
 	return batch
 }
 
-// lookAhead is how many records oneKey looks at.
+// lookAhead is how many records oneKey reads.
 const lookAhead = 512
 
 // oneKey reports whether the next records of p all have the same key, as far as

@@ -40,7 +40,7 @@ func (r *reading) ready(now time.Time) error {
 }
 
 // Ready says why records of the partitions that are served do not come: they
-// cannot be read, or a transaction that nobody ends stands before them.
+// cannot be read, or an open transaction that does not end precedes them.
 func (s *Shard) Ready() error {
 	if err := s.reading.ready(s.config.Clock()); err != nil {
 		return err

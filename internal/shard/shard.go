@@ -103,7 +103,7 @@ type part struct {
 	next      int64              // next offset to read, once serving
 	serving   bool               // opened, and its records are wanted
 	ready     bool               // the opener has ended
-	ended     bool               // given up
+	ended     bool               // revoked
 	cancel    context.CancelFunc // makes the opener end
 	idle      chan struct{}      // closed when no opener runs for it
 }
@@ -198,7 +198,7 @@ func (s *Shard) Member() *kafka.Member {
 	return s.member
 }
 
-// Wake makes the run loop look at the worker's NextWake again.
+// Wake makes the run loop read the worker's NextWake again.
 func (s *Shard) Wake() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

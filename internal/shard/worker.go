@@ -1,6 +1,6 @@
 // Package shard is the one partition runtime that router, projector and
 // executor share: partitions are assigned, opened, read in ordered batches and
-// closed. It knows nothing about workflows; a [Worker] does.
+// closed. It is independent of workflows; a [Worker] is not.
 package shard
 
 import (
@@ -22,7 +22,7 @@ type Worker interface {
 	// group's stable committed offset, -1 when there is none or no group. Open may
 	// take long (a restore); other partitions are processed meanwhile. An error is
 	// logged and Open is tried again with back-off while p is assigned. ctx ends
-	// when p is given up.
+	// when p is revoked.
 	Open(ctx context.Context, p Partition, committed int64) (next int64, err error)
 
 	// Process handles a batch, or the beginning of it: of each partition as many

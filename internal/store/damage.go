@@ -21,7 +21,7 @@ var ErrFailed = errors.New("local store cannot be used any longer")
 var errShortMeta = errors.New("the record that describes the store is cut")
 
 // damagedMark is a file in a directory whose content was found to be damaged
-// while it was in use: whoever opens it next moves it aside.
+// while it was in use: the next process to open it moves it aside.
 const damagedMark = "LEAT-DAMAGED"
 
 // openOnDisk opens a directory. One that is damaged is moved aside and made
@@ -86,7 +86,7 @@ func release(lock *pebble.Lock) error {
 }
 
 // usable is the error of a store that failed. What it holds then may be less than
-// what it was told, so that nobody may decide from it.
+// what was written, so that no decision may be based on it.
 func (db *DB) usable() error {
 	select {
 	case <-db.failed:

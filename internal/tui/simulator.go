@@ -11,14 +11,14 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
-	"github.com/leat-io/leat/internal/definition"
+	"github.com/leat-io/leat/internal/simulate"
 	"github.com/leat-io/leat/pkg/events"
 	"github.com/leat-io/leat/pkg/fsm"
 )
 
 // Simulate lets a person walk through a definition. It returns what was done, as
 // the items that `leat def simulate --events` takes.
-func Simulate(ctx context.Context, in io.Reader, out io.Writer, m *fsm.Machine, input json.RawMessage) ([]definition.Item, error) {
+func Simulate(ctx context.Context, in io.Reader, out io.Writer, m *fsm.Machine, input json.RawMessage) ([]simulate.Item, error) {
 	screen, err := newSimulator(m, input)
 	if err != nil {
 		return nil, err
@@ -35,8 +35,8 @@ func Simulate(ctx context.Context, in io.Reader, out io.Writer, m *fsm.Machine, 
 
 // moment is the simulation after one item.
 type moment struct {
-	sim  *definition.Simulation
-	item definition.Item // that led here; zero for the start
+	sim  *simulate.Simulation
+	item simulate.Item // that led here; zero for the start
 	line []byte
 }
 
@@ -45,8 +45,8 @@ type choice struct {
 	label string
 	hint  string
 	dim   bool
-	item  definition.Item // to be done, perhaps with data
-	ask   question        // what is still missing
+	item  simulate.Item // to be done, perhaps with data
+	ask   question      // what is still missing
 }
 
 // question is what a prompt asks for.
@@ -68,13 +68,13 @@ type simulator struct {
 	height  int
 
 	asking  question
-	pending definition.Item
+	pending simulate.Item
 	typed   string
 	said    string // the last thing that could not be done
 }
 
 func newSimulator(m *fsm.Machine, input json.RawMessage) (*simulator, error) {
-	sim := definition.NewSimulation(m)
+	sim := simulate.New(m)
 	line, err := sim.Begin(input)
 	if parked := (*fsm.Incident)(nil); err != nil && !errors.As(err, &parked) {
 		return nil, err
@@ -88,8 +88,8 @@ func newSimulator(m *fsm.Machine, input json.RawMessage) (*simulator, error) {
 
 func (s *simulator) now() *moment { return &s.past[len(s.past)-1] }
 
-func (s *simulator) items() []definition.Item {
-	items := make([]definition.Item, 0, len(s.past))
+func (s *simulator) items() []simulate.Item {
+	items := make([]simulate.Item, 0, len(s.past))
 	for _, m := range s.past[1:] {
 		items = append(items, m.item)
 	}
@@ -225,7 +225,7 @@ func (s *simulator) answer() {
 
 // do lets one thing happen. What leads to an incident is shown and counts: the
 // instance would be parked there.
-func (s *simulator) do(item definition.Item) {
+func (s *simulator) do(item simulate.Item) {
 	sim := s.now().sim.Clone()
 	line, err := sim.Try(item)
 	if err != nil {
@@ -241,7 +241,7 @@ func (s *simulator) choices() []choice {
 	look := s.now().sim.Look()
 	var out []choice
 	for _, h := range look.Handlers {
-		c := choice{label: h.Event, dim: !h.Reacts, item: definition.Item{Event: h.Event}}
+		c := choice{label: h.Event, dim: !h.Reacts, item: simulate.Item{Event: h.Event}}
 		if h.Pattern {
 			c.ask = askEvent
 		}
@@ -253,13 +253,13 @@ func (s *simulator) choices() []choice {
 	for _, t := range look.Tasks {
 		if t.State == events.TaskScheduled || t.State == events.TaskRunning {
 			out = append(out,
-				choice{label: "complete " + t.ID, hint: t.Name, item: definition.Item{Task: t.ID}},
-				choice{label: "fail " + t.ID, hint: t.Name, item: definition.Item{Task: t.ID}, ask: askCode})
+				choice{label: "complete " + t.ID, hint: t.Name, item: simulate.Item{Task: t.ID}},
+				choice{label: "fail " + t.ID, hint: t.Name, item: simulate.Item{Task: t.ID}, ask: askCode})
 		}
 	}
 	if len(look.Timers) > 0 {
 		next := look.Timers[0]
-		out = append(out, choice{label: "wait for " + next.Name, hint: "in " + next.In.String(), item: definition.Item{Advance: durationText(next.In)}})
+		out = append(out, choice{label: "wait for " + next.Name, hint: "in " + next.In.String(), item: simulate.Item{Advance: durationText(next.In)}})
 	}
 	out = append(out,
 		choice{label: "move the clock…", ask: askDuration},

@@ -105,7 +105,7 @@ func section(out *strings.Builder, name string, lines []string) {
 	}
 }
 
-// happened is the line of a simulation in words.
+// happened is the line of a simulation for people.
 func happened(line []byte) []string {
 	var l struct {
 		Event    *string           `json:"event"`

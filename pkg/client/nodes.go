@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/leat-io/leat/internal/apicall"
 	"github.com/leat-io/leat/internal/kafka"
 	"github.com/leat-io/leat/internal/nodes"
 	"github.com/leat-io/leat/pkg/spi/node"
@@ -21,7 +22,7 @@ func (c *Client) Nodes(ctx context.Context) ([]node.Node, error) {
 	defer cancel()
 	if c.config.API != "" {
 		var found struct{ Items []node.Node }
-		err := c.call(ctx, http.MethodGet, "/api/v1/nodes", nil, nil, nil, &found)
+		err := c.call(ctx, apicall.Request{Method: http.MethodGet, Path: "/api/v1/nodes"}, &found)
 		for i := range found.Items {
 			found.Items[i].Silent = max(0, time.Since(found.Items[i].LastBeat))
 		}

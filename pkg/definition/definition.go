@@ -4,7 +4,7 @@
 //	machine, findings, err := definition.Parse("order.yaml", source)
 //	chart, effects, err := machine.Step(events.Chart{}, fsm.Input{Kind: fsm.InputStart, …})
 //
-// It is for tools that look at definitions and for those who bring an engine of
+// It is for tools that read definitions and for programs with an engine of
 // their own. To run workflows, deploy the definition with pkg/client; to test one,
 // use pkg/leattest.
 package definition
@@ -28,7 +28,7 @@ type Finding struct {
 func (f Finding) String() string { return definition.Finding(f).String() }
 
 // Parse reads a definition, checks it, and compiles it with its CEL expressions.
-// name stands in messages only. The findings are all that is worth saying, warnings
+// name appears in messages only. The findings are all that is worth saying, warnings
 // too, in the order of the source. With an error among them there is no machine,
 // and the error lists those. A machine is safe for concurrent use.
 func Parse(name string, source []byte) (*fsm.Machine, []Finding, error) {

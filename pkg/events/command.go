@@ -138,6 +138,11 @@ func (c *Command) checkReport() error {
 	if c.Result == nil {
 		return fieldErrorf("result", "is missing: a %s says which attempt of which task it is about", c.Command)
 	}
+	if c.Command == CommandResult && c.Result.PutDown() {
+		if err := checkContinuation("payload", c.Payload); err != nil {
+			return err
+		}
+	}
 	return inField("result", c.Result.Validate(c.Command))
 }
 
@@ -184,7 +189,7 @@ func (o *Outcome) Validate() error {
 	)
 }
 
-// checkInstance holds together what is said of the instance.
+// checkInstance checks that key and id name the same instance.
 func (o *Outcome) checkInstance() error {
 	switch {
 	case o.InstanceSequence < 0:

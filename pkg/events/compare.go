@@ -30,7 +30,7 @@ const (
 type Condition struct {
 	Name  string
 	Op    Comparison
-	Value string // as text; the kind of the data says what it stands for
+	Value string // as text; its meaning follows from the kind of the data
 }
 
 // ParseCondition reads "name op value". The value may be quoted, 'so' or "so".

@@ -226,7 +226,7 @@ func decodeField(v reflect.Value, key string, value ContextValue) error {
 		return nil
 	case durationType:
 		if ms := value.Int(); ms < 0 || ms > math.MaxInt64/int64(time.Millisecond) {
-			return fieldErrorf(key, "%d is no number of milliseconds", ms)
+			return fieldErrorf(key, "%d is not a number of milliseconds", ms)
 		}
 		v.SetInt(value.Int() * int64(time.Millisecond))
 		return nil

@@ -129,7 +129,7 @@ func TestDataDecode(t *testing.T) {
 		"attempt":        {events.Long(math.MaxInt64), "attempt: 9223372036854775807 does not fit int32"},
 		"task":           {events.Boolean(true), "task: is of kind boolean and not string"},
 		"retry_at":       {events.String("noon"), `retry_at: "noon" is not a time of RFC 3339`},
-		"retry_after_ms": {events.Long(-1), "retry_after_ms: -1 is no number of milliseconds"},
+		"retry_after_ms": {events.Long(-1), "retry_after_ms: -1 is not a number of milliseconds"},
 	} {
 		bad := good()
 		bad[key] = c.value

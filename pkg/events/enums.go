@@ -32,7 +32,7 @@ func WorkflowStates() []WorkflowState {
 	}
 }
 
-// Finished reports whether nothing can happen to the instance any more.
+// Finished reports whether the instance has reached a final workflow state.
 func (s WorkflowState) Finished() bool {
 	switch s {
 	case WorkflowCompleted, WorkflowFailed, WorkflowCancelled, WorkflowTimeout, WorkflowCompensated:
@@ -68,7 +68,7 @@ func TaskStates() []TaskState {
 	}
 }
 
-// Finished reports whether the task has ended for good.
+// Finished reports whether the task has ended.
 func (s TaskState) Finished() bool {
 	switch s {
 	case TaskCompleted, TaskFailed, TaskCancelled, TaskTimeout, TaskSkipped:
@@ -117,7 +117,7 @@ type ExecutionSemantics string
 const (
 	Await         ExecutionSemantics = "await"           // the state is left when the result is in
 	FireAndForget ExecutionSemantics = "fire_and_forget" // the result is recorded and decides nothing
-	AsyncAwait    ExecutionSemantics = "async_await"     // the instance goes on and may look at the result later
+	AsyncAwait    ExecutionSemantics = "async_await"     // the instance goes on and may read the result later
 )
 
 // ExecutionSemanticsSet lists the closed set.

@@ -117,7 +117,7 @@ func workflowKinds() []EventKind {
 }
 
 // ByOperator is who asked for what the event records, and why. It is empty when
-// nobody did: the definition led to it.
+// there is none: the definition led to it.
 type ByOperator struct {
 	Reason      string `data:"reason,omitempty"`       // the reason that an operator's command gives
 	RequestedBy string `data:"requested_by,omitempty"` // the source of an operator's command

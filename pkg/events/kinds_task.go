@@ -18,7 +18,7 @@ func taskKinds() []EventKind {
 		{EventTaskScheduled, "An attempt of a task was issued.", TaskScheduledData{}, "The input of the task."},
 		{EventTaskStarted, "An attempt was claimed.", TaskStartedData{}, ""},
 		{EventTaskCompleted, "A task completed.", TaskCompletedData{}, "The result, when it is not empty."},
-		{EventTaskFailed, "A task failed for good.", TaskFailedData{}, ""},
+		{EventTaskFailed, "A task failed permanently.", TaskFailedData{}, ""},
 		{EventTaskRetry, "An attempt failed, and another one is due.", TaskRetryData{}, ""},
 		{EventTaskCancelled, "A task was cancelled: its state was left, or the instance ended.", TaskCancelledData{}, ""},
 		{EventTaskSkipped, "A task was not issued, because a task that it needs did not end as it must.", TaskSkippedData{}, ""},
@@ -50,7 +50,9 @@ type ChildData struct {
 // TaskStartedData is the data of task.started.
 type TaskStartedData struct {
 	AttemptData
-	NodeID string `data:"node_id,omitempty"` // worker that claimed it
+	NodeID     string `data:"node_id,omitempty"`    // worker that claimed it
+	Repeatable bool   `data:"repeatable,omitempty"` // true when the claim says that the attempt may be made again, although it is to run at most once
+	TakenOver  bool   `data:"taken_over,omitempty"` // true when another worker had claimed it, and lost it before it began
 }
 
 // TaskCompletedData is the data of task.completed.
@@ -115,7 +117,7 @@ func chartKinds() []EventKind {
 		},
 		{EventCompensationStarted, "The instance began to undo its completed tasks.", CompensationStartedData{}, ""},
 		{EventCompensationCompleted, "All that was to be undone is undone.", nil, ""},
-		{EventCompensationFailed, "A task that undoes another failed for good: the instance waits for an operator.", CompensationFailedData{}, ""},
+		{EventCompensationFailed, "A compensation failed permanently: the instance waits for an operator.", CompensationFailedData{}, ""},
 		{EventResourceAllocated, "A task that waited for a resource limit got its slot.", ResourceAllocatedData{}, ""},
 		{EventResourceReleased, "Reserved: no router writes it. A slot is free when its task has ended.", nil, ""},
 		{EventErrorOccurred, "An input could not be decided: the instance waits with an incident.", ErrorOccurredData{}, "The payload of the input, unless it was the start, whose payload `workflow.created` has."},

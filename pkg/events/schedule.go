@@ -28,7 +28,7 @@ func OverlapPolicies() []OverlapPolicy {
 }
 
 // ScheduleRecord is a schedule, on the compacted topic workflow.schedules under
-// its id: which instances start by themselves, and when. A tombstone deletes it.
+// its id: which instances it starts, and when. A tombstone deletes it.
 // The router that owns the schedule's partition of the type drives it.
 type ScheduleRecord struct {
 	ScheduleID   string `json:"schedule_id"`

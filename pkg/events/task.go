@@ -37,6 +37,10 @@ type Task struct {
 	// HeartbeatDetails is the newest that an earlier attempt has told in its
 	// heartbeats: where this one can go on. nil for none.
 	HeartbeatDetails json.RawMessage `json:"heartbeat_details,omitempty"`
+	// Continuation is what the attempt gave when it was put down, and with which it
+	// goes on now. nil for an attempt that begins.
+	Continuation json.RawMessage `json:"continuation,omitempty"`
+	Answers      []Answer        `json:"answers,omitempty"` // to the questions with which it was put down, in their order
 	// Token is the secret of this attempt: claim, heartbeat and result carry it.
 	// An attempt that was issued before there were tokens has none.
 	Token string `json:"-" wire:"token"` // so that no log shows it
@@ -47,7 +51,7 @@ type Timeouts struct {
 	ScheduleToStart time.Duration `json:"schedule_to_start"` // from issue to claim, of one attempt
 	StartToClose    time.Duration `json:"start_to_close"`    // from claim to result, of one attempt
 	ScheduleToClose time.Duration `json:"schedule_to_close"` // from first issue to the end, all attempts
-	Heartbeat       time.Duration `json:"heartbeat"`         // between two signs of life of a claimed attempt
+	Heartbeat       time.Duration `json:"heartbeat"`         // between two heartbeats of a claimed attempt
 }
 
 // Validate checks every field. The error is a [FieldError].
@@ -69,6 +73,7 @@ func (t *Task) Validate() error {
 		checkEnum("delivery_guarantee", t.Delivery, DeliveryGuarantees()),
 		inField("timeouts", t.Timeouts.Validate()),
 		checkDetails(t.HeartbeatDetails),
+		checkContinuation("continuation", t.Continuation),
 		checkLength("token", t.Token, MaxNameLength),
 		checkTime("scheduled_at", t.ScheduledAt),
 		checkID("correlation_id", t.CorrelationID),
@@ -79,7 +84,7 @@ func (t *Task) Validate() error {
 // checkQueue wants what topics.QueueOf gives, and a legal topic name with it.
 func (t *Task) checkQueue() error {
 	if queue, _, _ := strings.Cut(t.TaskName, "."); queue != t.Queue {
-		return fieldErrorf("queue", "%q is not what stands before the first dot of task_name %q", clip(t.Queue), clip(t.TaskName))
+		return fieldErrorf("queue", "%q is not the part of task_name %q before the first dot", clip(t.Queue), clip(t.TaskName))
 	}
 	return CheckQueue("queue", t.Queue)
 }
@@ -108,57 +113,6 @@ func checkAttempt(field string, n int32) error {
 	return nil
 }
 
-// TaskResult is what an executor says of one attempt: that it has claimed it,
-// is still at it, or how it ended.
-type TaskResult struct {
-	TaskID  UUID      `json:"task_id"`
-	Attempt int32     `json:"attempt"`
-	State   TaskState `json:"state,omitempty"` // result: completed or failed; "" in a claim or heartbeat
-	Error   *Error    `json:"error,omitempty"` // result: why it failed
-	NodeID  string    `json:"node_id,omitempty"`
-
-	ExecutionTime time.Duration `json:"execution_time,omitempty"` // how long the handler ran
-
-	// RetryAfter is how long the next attempt has to wait at least, of a failure;
-	// the wait is never longer than the longest of the task's retry policy. 0: as
-	// the policy says.
-	RetryAfter time.Duration `json:"retry_after,omitempty"`
-
-	// HeartbeatDetails is how far the attempt has come, for the next one, of a
-	// heartbeat or a failure. nil changes nothing: the newest that were given count.
-	HeartbeatDetails json.RawMessage `json:"heartbeat_details,omitempty"`
-
-	// Token is that of the task record, which shows that the report comes from
-	// somebody who was given the attempt.
-	Token string `json:"-" wire:"token"` // no history and no view shows it
-}
-
-// Validate checks the report against the command that carries it.
-func (r *TaskResult) Validate(command CommandType) error {
-	if err := firstError(
-		checkID("task_id", r.TaskID),
-		checkAttempt("attempt", r.Attempt),
-		checkLength("node_id", r.NodeID, MaxNameLength),
-		checkLength("token", r.Token, MaxNameLength),
-		checkBound("retry_after_ms", r.RetryAfter),
-		checkDetails(r.HeartbeatDetails),
-	); err != nil {
-		return err
-	}
-	if command != CommandResult {
-		return nil
-	}
-	switch {
-	case r.State != TaskCompleted && r.State != TaskFailed:
-		return fieldErrorf("state", "%q is neither completed nor failed", clip(string(r.State)))
-	case r.State == TaskFailed && r.Error == nil:
-		return fieldErrorf("error", "is missing: a failed attempt says why")
-	case r.Error != nil:
-		return inField("error", r.Error.Validate())
-	}
-	return nil
-}
-
 // Error is a failure as data: what a task reports, what a final state declares,
 // why a command was rejected. Message is for people and
 // never holds a secret.
@@ -179,12 +133,12 @@ func (e *Error) Validate() error {
 // Error makes the data usable as a Go error: "CODE: message".
 func (e *Error) Error() string { return e.Code + ": " + e.Message }
 
-// An attempt belongs to whoever has its token. Only the task
+// An attempt belongs to the holder of its token. Only the task
 // record, or the start of the child workflow that works on it, carries it: the
 // snapshot keeps a hash, so that nothing that shows an instance can give the
 // attempt away.
 
-// tokenLength is how many bytes of a token, and of its hash, are kept: nobody
+// tokenLength is how many bytes of a token, and of its hash, are kept: no one
 // guesses 128 bits.
 const tokenLength = 16
 

@@ -54,10 +54,10 @@ type Config struct {
 	// Concurrency let it. A task that has to wait holds back its own kind alone, as
 	// far as that many others can be read ahead. Run refuses a name without a handler.
 	Limits map[string]Limit
-	// ClaimAfter is how long a task may run before the router is told that it
+	// ClaimAfter is how long a task may run before the router is notified that it
 	// runs here; default 50 ms. A task that ends before needs no claim.
 	ClaimAfter time.Duration
-	// HeartbeatEvery is the longest time between two signs of life of a claimed
+	// HeartbeatEvery is the longest time between two heartbeats of a claimed
 	// task; default a third of the task's heartbeat timeout.
 	HeartbeatEvery time.Duration
 	// DrainTimeout is how long running tasks get to end when Run's context ends,
@@ -153,5 +153,5 @@ func (e *Executor) Run(ctx context.Context) error {
 }
 
 // Ready is nil while the executor takes tasks of all its queues, else it says
-// what it waits for. It asks nobody, so it is cheap enough for a health check.
+// what it waits for. It makes no request, so it is cheap enough for a health check.
 func (e *Executor) Ready() error { return e.inner.Ready() }

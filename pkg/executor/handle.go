@@ -14,11 +14,11 @@ import (
 // Handle makes h run the tasks of a name: "queue.task", or "queue.*" for every
 // task of the queue that has no handler of its own. The task's input is decoded
 // into In as [json.Unmarshal] does it: a field that is missing is zero, one that
-// In does not have is ignored. An input that does not fit fails the task for good,
+// In does not have is ignored. An input that does not fit fails the task permanently,
 // with the code BAD_INPUT and a message that names field and value. What h
 // returns is the result: any value that encoding/json can write, at most 256 KiB
 // of it; nil for nothing. More than that, or what cannot be written, fails the
-// task for good with the code BAD_RESULT.
+// task permanently with the code BAD_RESULT.
 //
 // An error fails the attempt: with the code TASK_FAILED and retried as the
 // definition says, unless it is one of [Fail], [Terminal] or [RetryAfter]. A panic
@@ -61,9 +61,11 @@ func (e *Executor) HandleTask(name string, h Handler) {
 // HandleExec runs a program for each task of a name, in any language: the input
 // on its standard input and the result on its standard output, both JSON, the
 // task's identity in LEAT_TASK_ID, LEAT_IDEMPOTENCY_KEY, LEAT_ATTEMPT,
-// LEAT_INSTANCE_KEY and so on. Exit code 0 is completed, 65 a failure for good,
-// every other a failure that may be retried. argv never goes through a shell. The
-// error says that there is no such program.
+// LEAT_INSTANCE_KEY and so on. Exit code 0 is completed, 65 a final failure, any
+// other a failure that may be retried. A line of JSON on file descriptor 3 is the
+// details of a heartbeat, and LEAT_HEARTBEAT_DETAILS holds those of the earlier
+// attempts. argv never goes through a shell. The error says that there is no such
+// program.
 func (e *Executor) HandleExec(name string, argv []string) error {
 	program, err := executor.Program{Argv: argv}.Handler()
 	if err != nil {

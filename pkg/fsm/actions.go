@@ -10,7 +10,7 @@ import (
 	"github.com/leat-io/leat/pkg/events"
 )
 
-// placed is an error of an expression that knows where it stands.
+// placed is an error of an expression that knows its place.
 type placed struct {
 	pos Pos
 	err error

@@ -93,7 +93,7 @@ type State struct {
 	States  []*State
 	On      []*Transition
 	OnDone  []*Transition
-	OnError []*Transition // of a state with Tasks: a task failed for good
+	OnError []*Transition // of a state with Tasks: a task failed permanently
 	After   []After
 	Always  []*Transition
 	Entry   []Action

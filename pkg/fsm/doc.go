@@ -8,7 +8,7 @@
 // chart and input give the same answer on every machine and on every replay.
 //
 // A [Machine] is compiled from a [Definition] by [Compile]. pkg/definition does
-// both: it reads definitions from YAML and JSON, and brings CEL for [Expressions].
+// both: it reads definitions from YAML and JSON, and provides CEL for [Expressions].
 // The package knows neither. Besides the standard library it imports
 // pkg/events and internal/plain (values of expressions and their JSON).
 //

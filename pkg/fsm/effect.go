@@ -60,6 +60,7 @@ type TaskChanged struct {
 	Error      *events.Error   // To failed, timeout, retrying; skipped: why
 	NodeID     string
 	RetryAt    time.Time // To retrying: when the next attempt is issued
+	Repeatable bool      // To running: the attempt may be made again
 }
 
 // DependencyResolved says that everything which a task of a DAG needs has ended
@@ -128,7 +129,7 @@ type TimerFired struct{ events.Timer }
 // invocations named, in this order. The instance is compensating until Ended.
 type CompensationStarted struct{ Invocations []string }
 
-// CompensationFailed says that a compensating task has failed for good.
+// CompensationFailed says that a compensating task has failed permanently.
 // Compensation waits until an operator retries or skips it.
 type CompensationFailed struct {
 	TaskID     events.UUID
@@ -195,7 +196,7 @@ func (Ignored) effect()             {}
 
 // Incident is a decision that cannot be made: an expression failed and no
 // active state handles error.execution, or a macrostep does not end. Nothing of
-// the step counts; the instance waits for a person.
+// the step counts; the instance waits for an operator.
 type Incident struct { //nolint:errname // it is a thing that people list and resolve; being an error is how it travels
 	Code      string // EXPRESSION, MICROSTEPS or TOO_MUCH_WORK
 	Message   string
@@ -244,19 +245,19 @@ type Instance struct {
 type Input struct {
 	Kind     InputKind
 	Instance Instance
-	Now      time.Time // of the decision; while a timer fires the clock stands at its Due
+	Now      time.Time // of the decision; while a timer fires it is the timer's Due
 	Name     string    // InputEvent: the signal's name
 	// Data is the start payload, the signal's data or the task's result; nil is null.
 	Data    json.RawMessage
 	Task    *events.TaskResult // InputClaim, InputHeartbeat, InputResult
 	TimerID int64              // InputTimer
 	Stop    Stop               // InputStop
-	Skip    bool               // InputRetry: a task that undoes and has failed is given up
+	Skip    bool               // InputRetry: a failed compensation is abandoned
 	// Seed gives every attempt that is issued its token ([events.ClaimToken]):
 	// random bytes, new for each decision or group of them. Without it attempts
 	// have none, as where a history is decided again.
 	Seed []byte
 	// Work, when it is set, has what the step cost added to it, in units of
-	// [MaxWork]: whoever decides many steps in a row bounds them together by it.
+	// [MaxWork]: a caller that decides many steps in a row bounds them together by it.
 	Work *int
 }

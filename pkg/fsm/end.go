@@ -61,7 +61,7 @@ func (s *step) keepDone(outcome events.WorkflowState) {
 	})
 }
 
-// end is the last effect: state is where the instance stands then, and outcome
+// end is the last effect: state is that of the instance from then on, and outcome
 // how it ended before what it did was undone.
 func (s *step) end(state events.WorkflowState, outcome *ending) {
 	s.emit(Ended{State: state, Outcome: outcome.state, Output: outcome.output, Error: outcome.err})
@@ -217,7 +217,7 @@ func (s *step) finishStopped() {
 	}
 	for _, e := range s.internal {
 		if e.cause != nil {
-			s.emit(Logged{Message: "an exit action was given up: " + e.cause.Error()})
+			s.emit(Logged{Message: "an exit action failed and was skipped: " + e.cause.Error()})
 		}
 	}
 	s.internal = nil
@@ -254,7 +254,7 @@ func (s *step) expire() {
 }
 
 // isUndoing reports whether a status is of work that is still to be undone:
-// nobody has begun, it is under way, or it has failed and waits for a person.
+// it has not begun, it is under way, or it has failed and waits for an operator.
 func isUndoing(t *events.TaskStatus) bool {
 	return strings.HasPrefix(t.Invocation, compensatePrefix) &&
 		(!t.State.Finished() || t.State == events.TaskFailed || t.State == events.TaskTimeout)
@@ -292,7 +292,7 @@ func (s *step) undoStart() {
 	}
 }
 
-// undone goes on behind an undoing task that has ended. One that failed for good
+// undone continues after a compensation that has ended. One that failed permanently
 // stays: a person decides.
 func (s *step) undone(at int) {
 	t := &s.chart.Tasks[at]

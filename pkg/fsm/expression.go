@@ -11,8 +11,8 @@ import (
 	"github.com/leat-io/leat/pkg/events"
 )
 
-// Expressions compiles the expressions of one definition. pkg/definition brings
-// CEL; a test may bring its own.
+// Expressions compiles the expressions of one definition. pkg/definition provides
+// CEL; a test may provide its own.
 type Expressions interface {
 	// Compile checks source and what type it yields, and returns a program that
 	// is safe for concurrent use. The error may be an *[ExprError].
@@ -150,7 +150,7 @@ var nullJSON = json.RawMessage("null")
 // errStopped ends what is left of a step that is an incident already.
 var errStopped = errors.New("the step is over")
 
-// eval runs an expression; the error knows where it stands.
+// eval runs an expression; the error knows its place.
 func (s *step) eval(e *expr) (any, error) {
 	if !s.spend(expressionWork+len(e.source)/4, e.pos) || s.incident != nil {
 		return nil, errStopped

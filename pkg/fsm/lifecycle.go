@@ -89,7 +89,7 @@ func mustMove(from, to events.TaskState) {
 }
 
 // retryWaiting gives tasks another attempt now: those that wait for one, and
-// those that undo and have failed for good.
+// failed compensations.
 func (s *step) retryWaiting() Effect {
 	found, given := false, false
 	for i := 0; i < len(s.chart.Tasks); i++ {
@@ -125,7 +125,7 @@ func (s *step) retryWaiting() Effect {
 	return nil
 }
 
-// skipUndo gives up a task that undoes and has failed.
+// skipUndo abandons a failed compensation.
 func (s *step) skipUndo(at int) {
 	t := &s.chart.Tasks[at]
 	from := t.State
@@ -142,7 +142,7 @@ func (s *step) reenter() Effect {
 	}
 	before := s.chart.Before
 	if before == nil && s.stopped() {
-		before = s.chart.Active // it is where it stood
+		before = s.chart.Active // it is in the states that it was in
 	}
 	for _, id := range before {
 		if _, ok := s.m.index[id]; !ok {

@@ -45,7 +45,7 @@ const (
 	pools
 )
 
-// noPool waits for nobody: a person is not a resource of the engine.
+// noPool never waits: a person is not a resource of the engine.
 const noPool = -1
 
 func compileLimits(declared map[string]int64) limits {
@@ -72,7 +72,7 @@ func compileLimits(declared map[string]int64) limits {
 	return l
 }
 
-// pool is whose slots a task takes. Undoing waits for nobody: what it waits for
+// pool is whose slots a task takes. Compensation never waits: what it waits for
 // may be the very thing that hangs.
 func (s *step) pool(at int, inv *invocation) int {
 	switch {

@@ -94,7 +94,7 @@ func (d descriptor) matches(event string) bool {
 	}
 }
 
-// expr is a compiled expression that knows where it stands.
+// expr is a compiled expression that knows its place.
 type expr struct {
 	program Program
 	pos     Pos

@@ -8,7 +8,7 @@ import (
 	"github.com/leat-io/leat/pkg/events"
 )
 
-// MigrationFinding is something that a mapping makes of running instances.
+// MigrationFinding is a consequence of a mapping for running instances.
 type MigrationFinding struct {
 	Fatal   bool   `json:"fatal"`   // no instance can be moved before it is corrected
 	Subject string `json:"subject"` // the state, variable or invocation that it is about
@@ -174,7 +174,7 @@ func (c *migrationCheck) reaches(i, p, region int) uint8 {
 		at := c.target[i]
 		switch {
 		case at < 0:
-			return 0 // nobody stands there
+			return 0 // no instance is there
 		case c.to.within(at, region) || at == region:
 			return 1 << (inState | inRegion)
 		case c.to.within(at, p):

@@ -98,7 +98,7 @@ type event struct {
 	name    string
 	data    json.RawMessage
 	invoker *invocation // of done.invoke and error.invoke
-	cause   *Incident   // of error.execution: what it becomes when nobody handles it
+	cause   *Incident   // of error.execution: the incident when no state handles it
 
 	value any // data, decoded
 	err   error

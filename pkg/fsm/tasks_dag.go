@@ -190,7 +190,7 @@ func (s *step) abandon(at int, err error) {
 // they begin and in who can go silent.
 
 // bound gives the timeouts of an invocation their defaults, and takes away those
-// that cannot mean anything for its kind: nobody claims a child workflow, and
+// that cannot mean anything for its kind: a child workflow is never claimed, and
 // people have no heartbeat that an engine could hear.
 func (inv *invocation) bound() {
 	t := &inv.timeouts
@@ -240,17 +240,17 @@ func (s *step) token(t *events.TaskStatus, inv *invocation) string {
 	return token
 }
 
-// Forged says that a report of the newest attempt of a task comes from somebody
-// who has not read its task record; nil when it does not.
+// Forged says that a report of the newest attempt of a task comes from a sender
+// that has not read its task record; nil when it does not.
 func Forged(t *events.TaskStatus, r *events.TaskResult) *Ignored {
 	if t.Knows(r.Token) {
 		return nil
 	}
 	return &Ignored{Code: WrongToken, Message: fmt.Sprintf(
-		"the report does not bring the token of attempt %d of task %s: whoever reports sends the `token` of the task record along", t.Attempt, t.TaskID)}
+		"the report does not carry the token of attempt %d of task %s: send the `token` of the task record with every report", t.Attempt, t.TaskID)}
 }
 
-// stranger says that a report comes from somebody else than the node that has
+// stranger says that a report comes from another node than the one that has
 // claimed the attempt; nil when it does not.
 func (s *step) stranger(at int, inv *invocation) Effect {
 	t := &s.chart.Tasks[at]
@@ -260,7 +260,7 @@ func (s *step) stranger(at int, inv *invocation) Effect {
 	return Ignored{Code: inv.taken(), Message: fmt.Sprintf("task %s is claimed by %s", t.TaskID, t.NodeID)}
 }
 
-// refuse says why a result does not count: somebody else has claimed the task,
+// refuse says why a result does not count: another node has claimed the task,
 // or what a person filled in is not what the form asks for. The task stays open
 // then; nil takes the result.
 func (s *step) refuse(at int, inv *invocation) Effect {

@@ -13,7 +13,7 @@ const (
 	// longestCall is how long a handler may run in virtual time: while it does, the
 	// executor says six times a minute that it lives.
 	longestCall = 24 * time.Hour
-	// lookEvery is how often that is looked at.
+	// lookEvery is how often that is checked.
 	lookEvery = time.Hour
 )
 

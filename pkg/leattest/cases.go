@@ -4,7 +4,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/leat-io/leat/internal/definition"
+	"github.com/leat-io/leat/internal/simulate"
 )
 
 // Cases runs the cases of definitions, each as a subtest, as `leat def test` does:
@@ -13,7 +13,7 @@ import (
 func Cases(t *testing.T, files ...string) {
 	t.Helper()
 	for _, file := range files {
-		cases, err := definition.ReadCases(file)
+		cases, err := simulate.ReadCases(file)
 		if err != nil {
 			t.Fatalf("leattest: %v", err)
 		}

@@ -34,7 +34,7 @@ type Env struct {
 	routing  *process
 	handlers map[string]executor.Handler
 	calls    calls
-	working  *process   // runs the handlers; nil while nobody needs them
+	working  *process   // runs the handlers; nil while they are not needed
 	others   []*process // of Run
 	types    []string   // that were deployed here
 }
@@ -42,7 +42,7 @@ type Env struct {
 // Start starts an engine for the test and its subtests, in real time: a broker on
 // a free port of this machine, a router, and an executor with the handlers of
 // [Env.Handle]. It works when Start returns, and is gone when the test has ended.
-// Nothing is kept. Engines know nothing of each other: tests may run in parallel.
+// Nothing is kept. Engines are independent of each other: tests may run in parallel.
 func Start(t testing.TB) *Env {
 	t.Helper()
 	return start(t, nil)
@@ -82,7 +82,10 @@ func start(t testing.TB, network *devkafka.Network) *Env {
 	}
 	e.routing = e.launch("router", e.router.Run)
 	for _, c := range []**client.Client{&e.client, &e.own} {
-		if *c, err = client.New(client.Config{Brokers: e.Brokers(), ClientID: "leattest", Logger: e.logger}); err != nil {
+		if *c, err = client.New(client.Config{
+			Brokers: e.Brokers(), ClientID: "leattest", Logger: e.logger,
+			RouterTimeout: patience, // the router is in this process, which may have much else to do
+		}); err != nil {
 			t.Fatalf("leattest: %v", err)
 		}
 	}
@@ -126,7 +129,7 @@ func (e *Env) settle(ready func() error) {
 	}
 }
 
-// process is something that runs until it is told to end.
+// process is something that runs until it is stopped.
 type process struct {
 	stop  context.CancelFunc
 	ended chan struct{}

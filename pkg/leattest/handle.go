@@ -68,7 +68,7 @@ func handlerOf(h any) (executor.Handler, error) {
 	}, nil
 }
 
-// work runs the handlers, if there are any that nobody runs.
+// work runs the handlers, if there are any that do not run yet.
 func (e *Env) work() {
 	e.t.Helper()
 	if e.working != nil || len(e.handlers) == 0 {
@@ -87,7 +87,7 @@ func (e *Env) work() {
 }
 
 // drain is how long a handler may go on when the test has ended, before its context
-// ends too. Nobody waits for its result.
+// ends too. Its result is not waited for.
 const drain = 100 * time.Millisecond
 
 // register gives w its handlers and makes the topics of their queues, so that it

@@ -42,7 +42,7 @@ func Virtual(t *testing.T, f func(t *testing.T, env *Env)) {
 // to stand still.
 const standstill = 20 * time.Second
 
-// watch says on standard error when virtual time stands still, which a test cannot
+// watch says on standard error when virtual time is stuck, which a test cannot
 // say for itself. It does not end the test: that is what go test -timeout is for.
 func watch(name string, networks <-chan *devkafka.Network) (stop func()) {
 	done, ended := make(chan struct{}), make(chan struct{})

@@ -24,7 +24,7 @@ func (e *Env) WaitFinished(workflowType, key string) client.Instance {
 	return e.wait(workflowType, key, "finished", func(i *client.Instance) bool { return i.State.Finished() })
 }
 
-// wait looks at the instance after each of its events.
+// wait checks the instance after each of its events.
 func (e *Env) wait(workflowType, key, what string, ok func(*client.Instance) bool) client.Instance {
 	e.t.Helper()
 	e.work()

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/leat-io/leat/internal/definition"
+	"github.com/leat-io/leat/internal/simulate"
 	"github.com/leat-io/leat/pkg/fsm"
 )
 
@@ -84,7 +85,7 @@ func run(t *testing.T, dir string, args []string) string {
 			t.Fatalf("%v: %v", args, findings)
 		}
 		var input json.RawMessage
-		var items []definition.Item
+		var items []simulate.Item
 		for i := 2; i+1 < len(args); i += 2 {
 			switch args[i] {
 			case "--input":
@@ -96,7 +97,7 @@ func run(t *testing.T, dir string, args []string) string {
 			}
 		}
 		var out bytes.Buffer
-		if err := definition.Simulate(&out, machine, input, items); err != nil {
+		if err := simulate.Run(&out, machine, input, items); err != nil {
 			t.Logf("%v: %v", args, err)
 		}
 		return out.String()
@@ -144,7 +145,7 @@ func TestDefinitionsAreModels(t *testing.T) {
 		t.Fatalf("%v, %d files", err, len(cases))
 	}
 	var out bytes.Buffer
-	if failed, err := definition.TestCases(&out, cases...); err != nil || failed > 0 {
+	if failed, err := simulate.TestCases(&out, cases...); err != nil || failed > 0 {
 		t.Errorf("%v\n%s", err, out.String())
 	}
 }

@@ -293,7 +293,7 @@ func TestTheBrokerGoesAwayAndComesBack(t *testing.T) {
 			_, r := w.router("r1")
 			_, p := w.projector()
 			w.executor(map[string]executor.Handler{"step.*": succeed(nil)})
-			w.until(func() error { return log.says("kafka is away", broker.addr) })
+			w.until(func() error { return log.says("kafka does not answer", broker.addr) })
 			if r.Ready() == nil || p.Ready() == nil {
 				t.Error("router or projector are ready without a broker")
 			}

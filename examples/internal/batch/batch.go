@@ -28,7 +28,7 @@ type Batch struct {
 	Ends      []End                              // the rows of the table, in this order
 
 	// Others is what other people do while the instances run. It returns when ctx
-	// ends, and does nothing twice. Nil: nobody has to do anything.
+	// ends, and does nothing twice. Nil: there is nothing for people to do.
 	Others func(ctx context.Context, c *client.Client, instances []Instance) error
 }
 
@@ -73,7 +73,7 @@ func (i *Instance) requests(workflowType string) []client.Request {
 	return out
 }
 
-// Failed is a failure for good with a code that the definition can react to.
+// Failed is a permanent failure with a code that the definition can react to.
 func Failed(code, message string) error { return executor.Fail(code, message, false) }
 
 // Busy is a failure that another attempt may not have.

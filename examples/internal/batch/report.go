@@ -15,7 +15,7 @@ import (
 )
 
 // look reads where the instances stand. There may be others of the type, which
-// somebody has started by hand.
+// were started by hand.
 func (b *Batch) look(ctx context.Context, c *client.Client, instances []Instance) (stand, error) {
 	s := stand{ends: map[string]int{}, states: map[events.WorkflowState]int{}}
 	want := make(map[string]string, len(instances))

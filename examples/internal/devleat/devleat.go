@@ -30,7 +30,7 @@ type Dev struct {
 	mu       sync.Mutex
 	stopping bool
 	process  *os.Process
-	ended    chan struct{} // nobody will start it again
+	ended    chan struct{} // it will not be started again
 }
 
 // The addresses of `leat dev`, so that the URL is the same each time. When
@@ -54,7 +54,7 @@ func Start(data string, say func(string, ...any), fail func(error)) (*Dev, error
 	d := &Dev{leat: leat, data: data, say: say, ended: make(chan struct{})}
 	kafka, http := freeOr(UsualKafka), freeOr(UsualHTTP)
 	exited, err := d.launch(kafka, http)
-	if err != nil && (freeOr(kafka) != kafka || freeOr(http) != http) { // somebody was faster
+	if err != nil && (freeOr(kafka) != kafka || freeOr(http) != http) { // another process was faster
 		exited, err = d.launch(anyPort, anyPort)
 	}
 	if err != nil {

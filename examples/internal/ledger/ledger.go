@@ -15,7 +15,7 @@ import (
 // a key is added, by however many processes, and wherever one of them was killed.
 //
 // A task runs at least once, so an effect must be able to tell that it has
-// happened. Here the file itself remembers: whoever adds holds its lock, drops
+// happened. Here the file itself remembers: a writer holds its lock, drops
 // what a killed writer has left half written, looks for the key among the lines,
 // and only then appends. Each line must have the key as "task_key".
 type Ledger struct {
@@ -72,7 +72,7 @@ func (l *Ledger) catchUp() error {
 	if err != nil {
 		return err
 	}
-	if info.Size() < l.end { // somebody emptied it
+	if info.Size() < l.end { // it was emptied
 		l.end = 0
 		clear(l.keys)
 	}
@@ -99,7 +99,7 @@ func (l *Ledger) catchUp() error {
 // Close closes the file.
 func (l *Ledger) Close() error { return l.file.Close() }
 
-// Keys says how often each key stands in a file of a ledger: once, unless
+// Keys counts how often each key is in a file of a ledger: once, unless
 // something is broken. A torn line is an error.
 func Keys(path string) (map[string]int, error) {
 	text, err := os.ReadFile(path)

@@ -96,7 +96,7 @@ func isAway(err error) bool {
 		strings.Contains(err.Error(), "unable to dial") || strings.Contains(err.Error(), "reach kafka")
 }
 
-// Lasting reports that trying again cannot help: somebody must change something.
+// Lasting reports that trying again cannot help: an operator has to change something.
 func Lasting(p *problem.Problem) bool {
 	switch p.Code {
 	case problem.TopicShape, problem.DirectoryLocked, problem.DirectoryNewer, problem.DirectoryBad,

@@ -16,7 +16,7 @@ import (
 // allows less, and a client that has more to say is not one of ours.
 const bodyTime = 10 * time.Second
 
-// front stands before every handler. It refuses names that are not ours and
+// front wraps every handler. It refuses names that are not ours and
 // ends bodies that do not.
 type front struct {
 	next  http.Handler
@@ -29,7 +29,7 @@ func (f front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if r.Body != nil && r.Body != http.NoBody {
-		// Whoever reads the body may set a shorter one. What nobody reads is read by
+		// A handler that reads the body may set a shorter one. An unread body is read by
 		// the server, which must not wait for ever either.
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTime))
 	}
@@ -71,7 +71,7 @@ func knownHosts(addr net.Addr, names []string) func(string) bool {
 			return true
 		case loopback:
 			return false
-		default: // an address is nobody's name, so that no page can have it as its own
+		default: // an address is not a name, so that no page can have it as its own
 			return len(named) == 0 || err == nil
 		}
 	}

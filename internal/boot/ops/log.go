@@ -31,7 +31,7 @@ func NewLogger(w io.Writer, level, format string) (*slog.Logger, error) {
 }
 
 // shownJSON writes lines of JSON with escapes for what a terminal would obey,
-// whoever wrote it; text lines quote such things by themselves.
+// any writer; text lines quote such things already.
 type shownJSON struct{ io.Writer }
 
 func (w shownJSON) Write(line []byte) (int, error) {

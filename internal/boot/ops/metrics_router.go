@@ -15,7 +15,7 @@ func (s *Metrics) Router() router.Metrics {
 		took := m.seconds("leat_router_commit_seconds", "Time of one transaction, from the batch to its end")
 		aborted := m.counter("leat_router_aborts_total", "Transactions that were aborted", "reason")
 		outcomes := m.counter("leat_router_outcomes_total", "Commands that led to no event", "status")
-		forged := m.counter("leat_router_forged_reports_total", "Claims, heartbeats and results that did not bring the token of their attempt")
+		forged := m.counter("leat_router_forged_reports_total", "Claims, heartbeats and results without the token of their attempt")
 		dead := m.counter("leat_router_dead_letters_total", "Records that could not be decided")
 		incidents := m.counter("leat_router_incidents_total", "Instances that were parked and wait for an operator", "code")
 		rested := m.counter("leat_router_rest_seconds_total", "Time for which large instances rested so that others go first")

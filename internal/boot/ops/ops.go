@@ -89,8 +89,8 @@ func (h *Health) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = fmt.Fprintln(w, "ok")
 }
 
-// Handler serves /metrics, /livez, /readyz and /version. /livez asks nobody
-// but the process: a restart does not bring a broker back.
+// Handler serves /metrics, /livez, /readyz and /version. /livez asks only the
+// process: restarting it does not bring a broker back.
 func Handler(health *Health, registry *prometheus.Registry, build BuildInfo) *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{EnableOpenMetrics: true}))

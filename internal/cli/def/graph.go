@@ -7,7 +7,6 @@ import (
 
 	"github.com/leat-io/leat/internal/cli/input"
 	"github.com/leat-io/leat/internal/cli/output"
-	"github.com/leat-io/leat/internal/definition"
 	"github.com/leat-io/leat/internal/draw"
 	"github.com/leat-io/leat/pkg/fsm"
 )
@@ -22,7 +21,7 @@ func (a *app) graphCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			draw := map[string]func(io.Writer, *fsm.Machine) error{"mermaid": definition.Mermaid, "dot": definition.Dot, "svg": draw.SVG}[a.Print.Format]
+			draw := map[string]func(io.Writer, *fsm.Machine) error{"mermaid": draw.Mermaid, "dot": draw.Dot, "svg": draw.SVG}[a.Print.Format]
 			return draw(a.Out, machine)
 		},
 	}

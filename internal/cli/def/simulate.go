@@ -7,8 +7,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/leat-io/leat/internal/cli/input"
-	"github.com/leat-io/leat/internal/definition"
 	"github.com/leat-io/leat/internal/problem"
+	"github.com/leat-io/leat/internal/simulate"
 )
 
 func (a *app) simulateCommand() *cobra.Command {
@@ -44,7 +44,7 @@ func (a *app) simulate(path, happens, start string) error {
 	if err != nil {
 		return err
 	}
-	var items []definition.Item
+	var items []simulate.Item
 	if happens != "" {
 		text, err := input.Text(a.In, happens)
 		if err != nil {
@@ -54,7 +54,7 @@ func (a *app) simulate(path, happens, start string) error {
 			return problem.New(problem.BadJSON, happens+" is not a list of events", err.Error(), "leat def simulate --help shows the form")
 		}
 	}
-	if err := definition.Simulate(a.Out, machine, payload, items); err != nil {
+	if err := simulate.Run(a.Out, machine, payload, items); err != nil {
 		return problem.New(problem.DefinitionInvalid, "the simulation cannot go on", err.Error(), "correct the item in "+cmp.Or(happens, "--events")+", or the definition")
 	}
 	return nil

@@ -5,8 +5,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/leat-io/leat/internal/definition"
 	"github.com/leat-io/leat/internal/problem"
+	"github.com/leat-io/leat/internal/simulate"
 )
 
 func (a *app) testCommand() *cobra.Command {
@@ -15,7 +15,7 @@ func (a *app) testCommand() *cobra.Command {
 		Long:    "Run test cases of definitions, without a broker: the input, and the states that are expected after each event.\nA line is printed for each case that fails.",
 		Example: "  leat def test order_cases.json\n  leat def test examples/*/cases.json",
 		RunE: func(_ *cobra.Command, args []string) error {
-			failed, err := definition.TestCases(a.Out, args...)
+			failed, err := simulate.TestCases(a.Out, args...)
 			if err != nil {
 				return problem.Wrap(problem.NoSuchFile, "the cases cannot be run", err)
 			}

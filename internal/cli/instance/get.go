@@ -15,7 +15,7 @@ func (a *app) getCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "get TYPE KEY|ID", Short: "Show the state of a workflow", Args: cobra.ExactArgs(2),
 		Long: "Show the state of a workflow. A projector is asked, or with --brokers alone the router that decides for the workflow.\n" +
-			"--scan asks nobody: it reads the state topic from its beginning, which takes longer the more workflows there are.",
+			"--scan needs neither: it reads the state topic from its beginning, which takes longer the more workflows there are.",
 		Example: "  leat get order order-42\n  leat get order order-42 -o json\n  leat get order order-42 --min-sequence 7   # wait until event 7 is in the view\n" +
 			"  leat get order order-42 --brokers localhost:9092 --scan   # no projector and no router runs",
 		ValidArgsFunction: a.CompleteInstance,
@@ -38,7 +38,7 @@ func (a *app) getCommand() *cobra.Command {
 	return cmd
 }
 
-// sayEvery is how often a person is told how far something is.
+// sayEvery is how often progress is shown.
 const sayEvery = time.Second
 
 // progress tells the person how far something is that takes long.

@@ -96,5 +96,5 @@ func (a *app) endTask(ctx context.Context, c *client.Client, r client.TaskReques
 }
 
 func taskGone(why string) error {
-	return problem.New(problem.CommandConflict, "The task is not open any more", why, "leat task list shows what is open")
+	return problem.New(problem.CommandConflict, "The task is no longer open", why, "leat task list shows what is open")
 }

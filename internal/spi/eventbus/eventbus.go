@@ -29,7 +29,7 @@ var (
 
 // Message is what a bus carries.
 //
-// Its slices are shared: nobody changes them once the message is published.
+// Its slices are shared: they must not be changed once the message is published.
 type Message struct {
 	Topic   string
 	Key     []byte // decides the partition, as topics.Partition says; messages of one key stay in order
