@@ -83,6 +83,7 @@ var layers = map[string]layer{
 	"internal/projector/views":   {inside: words + " internal/endings internal/kafka internal/store internal/avro"}, // a fold and its questions
 	"internal/projector/logtest": {inside: words + " internal/kafka internal/avro"},
 	"internal/executor":          {inside: rules + " pkg/spi/node internal/nodes internal/kafka internal/avro internal/shard internal/problem", outside: "golang.org/x/time/rate"},
+	"internal/executor/seat":     {inside: "pkg/events pkg/spi/node pkg/topics internal/kafka internal/nodes"}, // the place of a process among the nodes
 	"internal/gateway":           {inside: words + " internal/executor internal/kafka internal/problem internal/rest", outside: "github.com/danielgtaylor/huma/v2"},
 	"internal/console":           {},
 

@@ -15,6 +15,7 @@ import (
 	"github.com/leat-io/leat/internal/console"
 	"github.com/leat-io/leat/internal/devkafka"
 	"github.com/leat-io/leat/internal/executor"
+	"github.com/leat-io/leat/internal/executor/seat"
 	"github.com/leat-io/leat/internal/gateway"
 	"github.com/leat-io/leat/internal/httpcall"
 	"github.com/leat-io/leat/internal/kafka"
@@ -211,19 +212,19 @@ func (d *Dev) startWorkers(o DevOptions) (err error) {
 }
 
 // newSeat is the one node that runs tasks here.
-func (d *Dev) newSeat(o DevOptions, config kafka.Config, metrics *ops.Metrics) (*executor.Seat, error) {
+func (d *Dev) newSeat(o DevOptions, config kafka.Config, metrics *ops.Metrics) (*seat.Seat, error) {
 	capacity, err := capacities(o.Capacity)
 	if err != nil {
 		return nil, err
 	}
-	return newSeat(executor.SeatConfig{
+	return newSeat(seat.Config{
 		Kafka: config, NodeID: "dev", Capabilities: o.Capabilities, Capacity: capacity, Version: ops.Build().Version, Endpoint: d.URL,
 		Logger: o.Logger.With("part", "executor"), Metrics: metrics.Nodes(),
 	})
 }
 
 // newExecutor serves what --exec names and what comes with every executor.
-func (d *Dev) newExecutor(o DevOptions, config kafka.Config, metrics *ops.Metrics, seat *executor.Seat) (*executor.Executor, error) {
+func (d *Dev) newExecutor(o DevOptions, config kafka.Config, metrics *ops.Metrics, seat *seat.Seat) (*executor.Executor, error) {
 	e, err := executor.New(executor.Config{Kafka: config, NodeID: seat.NodeID(), Seat: seat, Logger: o.Logger.With("part", "executor"), Metrics: metrics.Executor()})
 	if err != nil {
 		return nil, err
@@ -243,7 +244,7 @@ const devDrain = 3 * time.Second
 
 // newGateway hands the tasks of all other queues to workers. Without an address
 // of its own it gives way to a second `leat dev`.
-func (d *Dev) newGateway(o DevOptions, config kafka.Config, metrics *ops.Metrics, seat *executor.Seat) (*gateway.Gateway, *listen.Server, error) {
+func (d *Dev) newGateway(o DevOptions, config kafka.Config, metrics *ops.Metrics, seat *seat.Seat) (*gateway.Gateway, *listen.Server, error) {
 	w, err := gateway.New(gateway.Config{
 		Kafka: config, NodeID: seat.NodeID(), Seat: seat, Token: o.Token, Served: d.Queues, DrainTimeout: devDrain, Logger: o.Logger.With("part", "gateway"),
 		Tasks: metrics.LentTasks(), Metrics: metrics.Gateway(),

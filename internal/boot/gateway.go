@@ -4,7 +4,7 @@ import (
 	"context"
 
 	"github.com/leat-io/leat/internal/boot/listen"
-	"github.com/leat-io/leat/internal/executor"
+	"github.com/leat-io/leat/internal/executor/seat"
 	"github.com/leat-io/leat/internal/gateway"
 	"github.com/leat-io/leat/internal/problem"
 )
@@ -26,7 +26,7 @@ func checkGateway(addr, token string) error {
 
 // serveGateway puts a gateway on its address. The address is served until the
 // gateway has stopped: who has a task can report it while it drains.
-func (p *process) serveGateway(addr, token string, served []string, seat *executor.Seat) (worker, error) {
+func (p *process) serveGateway(addr, token string, served []string, seat *seat.Seat) (worker, error) {
 	if err := checkGateway(addr, token); err != nil {
 		return nil, err
 	}

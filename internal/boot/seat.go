@@ -7,24 +7,24 @@ import (
 	"strings"
 
 	"github.com/leat-io/leat/internal/boot/ops"
-	"github.com/leat-io/leat/internal/executor"
+	"github.com/leat-io/leat/internal/executor/seat"
 	"github.com/leat-io/leat/internal/problem"
 )
 
 // seat is the place that an executor has among the nodes.
-func (p *process) seat() (*executor.Seat, error) {
+func (p *process) seat() (*seat.Seat, error) {
 	capacity, err := capacities(p.settings.List("capacity"))
 	if err != nil {
 		return nil, err
 	}
-	return newSeat(executor.SeatConfig{
+	return newSeat(seat.Config{
 		Kafka: p.kafka, Names: p.settings.Names(), NodeID: p.settings.Text("node-id"), Capabilities: p.settings.List("capability"), Capacity: capacity,
 		Version: ops.Build().Version, Endpoint: p.servers[0].URL(), Logger: p.logger, Metrics: p.metrics.Nodes(),
 	})
 }
 
 // newSeat gives a node without an id the name of its process.
-func newSeat(c executor.SeatConfig) (*executor.Seat, error) {
+func newSeat(c seat.Config) (*seat.Seat, error) {
 	if c.NodeID == "" {
 		host, err := os.Hostname()
 		if err != nil {
@@ -32,11 +32,11 @@ func newSeat(c executor.SeatConfig) (*executor.Seat, error) {
 		}
 		c.NodeID = fmt.Sprintf("%s-%d", host, os.Getpid())
 	}
-	seat, err := executor.NewSeat(c)
+	place, err := seat.New(c)
 	if err != nil {
 		return nil, problem.New(problem.BadSetting, "the node cannot be described", err.Error(), "--capability gpu --capacity gpu=1,memory_mb=8192")
 	}
-	return seat, nil
+	return place, nil
 }
 
 // capacities reads name=amount.

@@ -36,6 +36,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/leat-io/leat/internal/executor/seat"
 	"github.com/leat-io/leat/internal/kafka"
 	"github.com/leat-io/leat/pkg/events"
 	"github.com/leat-io/leat/pkg/topics"
@@ -64,7 +65,7 @@ type Config struct {
 	// Seat is the place of this process among the nodes, when other executors of it
 	// share that; whoever makes it runs it. nil: the executor has one of its own, with
 	// Capabilities and Capacity.
-	Seat         *Seat
+	Seat         *seat.Seat
 	Capabilities []string         // what tasks may require of the node, such as gpu
 	Capacity     map[string]int64 // how much of each resource the node has
 	// Admit is asked before every attempt, in front of what [Runner.Admit] says, as
@@ -152,8 +153,8 @@ type Executor struct {
 	handling context.Context //nolint:containedctx // the parent of every handler's context: it ends when draining takes too long
 	abandon  context.CancelCauseFunc
 	attempts sync.WaitGroup
-	lending  *lending // nil: its handlers run the tasks
-	seat     *Seat    // set by New
+	lending  *lending   // nil: its handlers run the tasks
+	seat     *seat.Seat // set by New
 
 	mu      sync.Mutex // guards what follows, and the intakes' partitions
 	queue   queue
@@ -181,7 +182,7 @@ func New(c Config) (*Executor, error) {
 	e.handling, e.abandon = context.WithCancelCause(context.Background())
 	if e.seat = c.Seat; e.seat == nil {
 		var err error
-		if e.seat, err = NewSeat(SeatConfig{
+		if e.seat, err = seat.New(seat.Config{
 			Kafka: c.Kafka, Names: c.Names, NodeID: c.NodeID, Capabilities: c.Capabilities, Capacity: c.Capacity, Logger: c.Logger,
 		}); err != nil {
 			return nil, err
@@ -263,9 +264,9 @@ func (e *Executor) Run(ctx context.Context) error {
 // sit takes the executor's place among the nodes, and stops the executor when another
 // process takes it away. The place is given up when ctx ends, or the func is called.
 func (e *Executor) sit(ctx context.Context, stop func()) (unseat func() error) {
-	e.seat.join(e)
+	e.seat.Join(e.Queues(), e.config.Concurrency)
 	if e.config.Seat != nil {
-		return func() error { e.seat.leave(e); return nil }
+		return func() error { e.seat.Leave(e.Queues(), e.config.Concurrency); return nil }
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	ended := make(chan error, 1)

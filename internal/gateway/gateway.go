@@ -26,6 +26,7 @@ import (
 	"time"
 
 	"github.com/leat-io/leat/internal/executor"
+	"github.com/leat-io/leat/internal/executor/seat"
 	"github.com/leat-io/leat/internal/kafka"
 	"github.com/leat-io/leat/pkg/topics"
 )
@@ -35,7 +36,7 @@ type Config struct {
 	Kafka        kafka.Config
 	Names        topics.Names
 	NodeID       string        // who runs the tasks; default host name and process id
-	Seat         *executor.Seat // place among the nodes; nil: each queue that is polled has one of its own
+	Seat         *seat.Seat    // place among the nodes; nil: each queue that is polled has one of its own
 	Group        string        // prefix of the consumer groups; default that of executors
 	DrainTimeout time.Duration // how long leases may go on when Run's ctx ends; default 20 s
 	Token        string        // bearer token of all requests; "" asks for none

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,7 +17,6 @@ import (
 	"github.com/leat-io/leat/internal/registry"
 	"github.com/leat-io/leat/internal/shard"
 	"github.com/leat-io/leat/internal/store"
-	"github.com/leat-io/leat/pkg/events"
 	"github.com/leat-io/leat/pkg/topics"
 )
 
@@ -117,19 +115,7 @@ func New(c Config) (*Projector, error) {
 		default:
 		}
 	})
-	if c.NodeID == "" {
-		host, err := os.Hostname()
-		if err != nil {
-			host = "unknown"
-		}
-		c.NodeID = fmt.Sprintf("projector-%s-%d", host, os.Getpid())
-	}
-	p.nodes = nodes.New(nodes.Config{Kafka: c.Kafka, Names: c.Names, Logger: c.Logger})
-	var err error
-	p.agent, err = nodes.NewAgent(p.nodes, events.NodeRecord{
-		NodeID: nodes.Name(c.NodeID), Types: []events.NodeType{events.NodeReducer}, Version: c.Version, Endpoint: c.Endpoint,
-	}, nil)
-	if err != nil {
+	if err := p.newNode(); err != nil {
 		return nil, err
 	}
 	handler, err := newHandler(p)
@@ -198,12 +184,7 @@ func (p *Projector) Run(outer context.Context) (err error) {
 			cancel(fmt.Errorf("follow definitions: %w", err))
 		}
 	})
-	following.Go(func() {
-		// Of two projectors under one id both go on: what they keep is their own.
-		if err := nodes.Run(ctx, p.nodes, p.agent); err != nil {
-			p.config.Logger.LogAttrs(ctx, slog.LevelError, "projector is no node any more", slog.Any("error", err))
-		}
-	})
+	following.Go(func() { p.beNode(ctx) })
 	if p.registry.WaitReady(ctx) == nil {
 		if err := p.serve(ctx); err != nil {
 			return err

@@ -1,4 +1,6 @@
-package executor
+// Package seat is the place that the executors of a process have among the nodes of
+// the cluster. It runs no task.
+package seat
 
 import (
 	"context"
@@ -15,9 +17,9 @@ import (
 	"github.com/leat-io/leat/pkg/topics"
 )
 
-// SeatConfig says what the executors of a process can do. Kafka and NodeID are
+// Config says what the executors of a process can do. Kafka and NodeID are
 // required.
-type SeatConfig struct {
+type Config struct {
 	Kafka        kafka.Config
 	Names        topics.Names
 	NodeID       string
@@ -33,7 +35,7 @@ type SeatConfig struct {
 // cluster: one record for all of them, since they share what the machine has. Run
 // keeps it; the executors of the process are given it by their Config.
 type Seat struct {
-	config SeatConfig
+	config Config
 	nodes  *nodes.Nodes
 	agent  *nodes.Agent
 
@@ -42,8 +44,8 @@ type Seat struct {
 	used  map[string]int64
 }
 
-// NewSeat makes one. The error says which capability or capacity is wrong.
-func NewSeat(c SeatConfig) (*Seat, error) {
+// New makes one. The error says which capability or capacity is wrong.
+func New(c Config) (*Seat, error) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -88,15 +90,16 @@ func (s *Seat) load() node.Load {
 	return node.Load{Used: maps.Clone(s.used)}
 }
 
-// join adds an executor to those of the process.
-func (s *Seat) join(e *Executor) { s.seat(e, 1) }
+// Join adds an executor to those of the process: whose tasks it runs, and how many
+// at once.
+func (s *Seat) Join(queues []string, slots int) { s.change(queues, slots, true) }
 
-// leave takes it out again.
-func (s *Seat) leave(e *Executor) { s.seat(e, -1) }
+// Leave takes it out again.
+func (s *Seat) Leave(queues []string, slots int) { s.change(queues, -slots, false) }
 
-func (s *Seat) seat(e *Executor, by int64) {
+func (s *Seat) change(queues []string, by int, serves bool) {
 	s.mu.Lock()
-	s.slots += by * int64(e.config.Concurrency)
+	s.slots += int64(by)
 	slots := s.slots
 	s.mu.Unlock()
 	s.agent.Change(func(n *events.NodeRecord) {
@@ -105,9 +108,9 @@ func (s *Seat) seat(e *Executor, by int64) {
 			n.Capacity = make(map[string]int64)
 		}
 		n.Capacity[events.ResourceSlots] = slots
-		for _, queue := range e.Queues() {
+		for _, queue := range queues {
 			n.Queues = slices.DeleteFunc(slices.Clone(n.Queues), func(q string) bool { return q == queue })
-			if by > 0 {
+			if serves {
 				n.Queues = append(n.Queues, queue)
 			}
 		}
@@ -115,8 +118,8 @@ func (s *Seat) seat(e *Executor, by int64) {
 	})
 }
 
-// takes notes that a slot is taken, or given back.
-func (s *Seat) takes(slots int64) {
+// Take notes that slots are taken, or given back.
+func (s *Seat) Take(slots int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.used[events.ResourceSlots] += slots; s.used[events.ResourceSlots] == 0 {
