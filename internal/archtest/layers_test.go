@@ -51,6 +51,17 @@ var layers = map[string]layer{
 	"internal/mcp":        {inside: words + " internal/egress internal/process", outside: "github.com/modelcontextprotocol/go-sdk"},
 	"internal/mcp/schema": {outside: "github.com/santhosh-tekuri/jsonschema/v6"}, // schemas that strangers wrote
 
+	// MCP servers: which there are, how they are, and which gets a call.
+	"internal/mcp/catalog":   {pure: true, inside: "pkg/events"},
+	"internal/mcp/health":    {pure: true, inside: "pkg/events"},
+	"internal/mcp/register":  {pure: true, inside: "pkg/events internal/mcp/catalog", outside: "go.yaml.in/yaml/v3"}, // files that describe a server
+	"internal/mcp/routing":   {pure: true},
+	"internal/mcp/directory": {inside: words + " internal/avro internal/kafka internal/mcp/catalog"},
+	"internal/mcp/fleet": {
+		inside:  words + " internal/kafka internal/mcp/catalog internal/mcp/directory internal/mcp/health internal/mcp/routing internal/mcp/wire",
+		outside: "golang.org/x/time/rate",
+	},
+
 	// Contracts that two implementations keep, and the suite that both run.
 	"internal/spi/eventbus": {pure: true},
 	"internal/spi/workflow": {pure: true, inside: "pkg/events"},
@@ -124,6 +135,11 @@ var layers = map[string]layer{
 	},
 	"internal/cli/node": {
 		inside:  "pkg/client pkg/events pkg/spi/node internal/problem internal/cli/output internal/cli/session",
+		outside: "github.com/spf13/cobra",
+	},
+	"internal/cli/mcp": {
+		inside: "pkg/client pkg/events internal/boot/ops internal/mcp/catalog internal/mcp/directory internal/mcp/register internal/problem" +
+			" internal/cli/input internal/cli/output internal/cli/session",
 		outside: "github.com/spf13/cobra",
 	},
 	"internal/cli/schedule": {
