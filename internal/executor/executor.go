@@ -14,8 +14,8 @@
 // # Organization
 //
 // executor.go is the life of an executor, slots.go says what runs when, intake.go
-// is one queue's [shard.Worker], attempt.go runs one task, context.go is what its
-// handler can ask, report.go writes commands, limits.go, handover.go and queue.go
+// is one queue's [shard.Worker], attempt.go runs one task, cancel.go ends
+// those that are over, report.go writes commands, limits.go, handover.go and queue.go
 // have the data structures, failure.go says what an error means, runner.go what a handler
 // can say besides, exec.go runs programs.
 // An executor that lends its tasks (lease.go is what borrowers see, lend.go the
@@ -153,7 +153,8 @@ type Executor struct {
 	bounds  map[string]*bound // by queue or task; the map itself never changes
 	alarm   *time.Timer       // starts queued tasks when a rate lets them; nil until one has to wait
 	running map[*job]bool     // those that have a slot
-	changed chan struct{}     // closed and replaced when a slot, the queue or an offset changes
+	cancels cancels
+	changed chan struct{} // closed and replaced when a slot, the queue or an offset changes
 	intakes []*intake
 	state   error // why it is not ready, nil when it is
 }
@@ -238,6 +239,10 @@ func (e *Executor) Run(ctx context.Context) error {
 	reporting, stopReports := context.WithCancel(context.Background())
 	defer stopReports()
 	e.report = &reporter{config: e.config, producer: producer, life: reporting}
+	var watching sync.WaitGroup
+	watching.Go(func() { e.watchCancels(reporting) })
+	defer watching.Wait()
+	defer stopReports()
 	err = e.serve(ctx)
 	return errors.Join(err, e.drain(stopReports))
 }
