@@ -46,9 +46,21 @@ var layers = map[string]layer{
 	"internal/cel":        {inside: rules, outside: "cel.dev/cel-go"},
 	"internal/definition": {inside: rules + " schemas internal/cel", outside: "go.yaml.in/yaml/v3 github.com/santhosh-tekuri/jsonschema/v6"},
 	"internal/devkafka":   {outside: "github.com/twmb/franz-go/pkg/kfake github.com/twmb/franz-go/pkg/kmsg"},
-	"internal/httpcall":   {inside: words, outside: "code.dny.dev/ssrf"}, // the calls of definitions
-	"internal/mcp":        {inside: words + " internal/process", outside: "github.com/modelcontextprotocol/go-sdk"},
+	"internal/egress":     {outside: "code.dny.dev/ssrf"},       // where requests may go
+	"internal/httpcall":   {inside: words + " internal/egress"}, // the calls of definitions
+	"internal/mcp":        {inside: words + " internal/egress internal/process", outside: "github.com/modelcontextprotocol/go-sdk"},
 	"internal/mcp/schema": {outside: "github.com/santhosh-tekuri/jsonschema/v6"}, // schemas that strangers wrote
+
+	// MCP servers: which there are, how they are, and which gets a call.
+	"internal/mcp/catalog":   {pure: true, inside: "pkg/events"},
+	"internal/mcp/health":    {pure: true, inside: "pkg/events"},
+	"internal/mcp/register":  {pure: true, inside: "pkg/events internal/mcp/catalog", outside: "go.yaml.in/yaml/v3"}, // files that describe a server
+	"internal/mcp/routing":   {pure: true},
+	"internal/mcp/directory": {inside: words + " internal/avro internal/kafka internal/mcp/catalog"},
+	"internal/mcp/fleet": {
+		inside:  words + " internal/kafka internal/mcp/catalog internal/mcp/directory internal/mcp/health internal/mcp/routing internal/mcp/wire",
+		outside: "golang.org/x/time/rate",
+	},
 
 	// Contracts that two implementations keep, and the suite that both run.
 	"internal/spi/eventbus": {pure: true},
@@ -113,6 +125,11 @@ var layers = map[string]layer{
 	},
 	"internal/cli/instance": {
 		inside: "pkg/client pkg/events pkg/fsm internal/definition internal/facts internal/problem internal/decide" +
+			" internal/cli/input internal/cli/output internal/cli/session",
+		outside: "github.com/spf13/cobra",
+	},
+	"internal/cli/mcp": {
+		inside: "pkg/client pkg/events internal/boot/ops internal/mcp/catalog internal/mcp/directory internal/mcp/register internal/problem" +
 			" internal/cli/input internal/cli/output internal/cli/session",
 		outside: "github.com/spf13/cobra",
 	},
