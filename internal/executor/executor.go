@@ -139,9 +139,9 @@ func (c Config) validate() error {
 // Executor runs tasks. Handle before Run; Run once.
 type Executor struct {
 	config   Config
-	handlers map[string]Handler // by task name, or "queue.*"
-	runners  map[string]Runner  // those of the handlers that have one
-	builtin  map[string]bool    // queues of HandleBuiltin
+	handlers map[string]Handler                                                // by task name, or "queue.*"
+	before   map[string]func(context.Context, *events.Task) (Admission, error) // who is asked first, by the names of handlers
+	builtin  map[string]bool                                                   // queues of HandleBuiltin
 	report   *reporter
 	handling context.Context //nolint:containedctx // the parent of every handler's context: it ends when draining takes too long
 	abandon  context.CancelCauseFunc
@@ -166,7 +166,7 @@ func New(c Config) (*Executor, error) {
 		return nil, err
 	}
 	e := &Executor{
-		config: c, handlers: make(map[string]Handler), runners: make(map[string]Runner), builtin: make(map[string]bool),
+		config: c, handlers: make(map[string]Handler), before: make(map[string]func(context.Context, *events.Task) (Admission, error)), builtin: make(map[string]bool),
 		changed: make(chan struct{}), bounds: make(map[string]*bound), running: make(map[*job]bool), state: errors.New("executor is not running"),
 	}
 	for name, l := range c.Limits {

@@ -39,6 +39,16 @@ type Admission struct {
 	Done func()
 }
 
+// Before makes admit be asked before every attempt of the tasks of a name, which
+// has a handler, as [Runner.Admit] is.
+func (e *Executor) Before(name string, admit func(context.Context, *events.Task) (Admission, error)) error {
+	if e.handlers[name] == nil {
+		return fmt.Errorf("before %q: there is no handler of that name", name)
+	}
+	e.before[name] = admit
+	return nil
+}
+
 // HandleRunner is [Executor.Handle] for a [Runner].
 func (e *Executor) HandleRunner(name string, r Runner) error {
 	if r == nil {
@@ -47,8 +57,7 @@ func (e *Executor) HandleRunner(name string, r Runner) error {
 	if err := e.Handle(name, r.Run); err != nil {
 		return err
 	}
-	e.runners[name] = r
-	return nil
+	return e.Before(name, r.Admit)
 }
 
 // HandleBuiltinRunner is [Executor.HandleBuiltin] for a [Runner].
@@ -56,15 +65,14 @@ func (e *Executor) HandleBuiltinRunner(name string, r Runner) error {
 	if err := e.HandleBuiltin(name, r.Run); err != nil || !e.builtin[topics.QueueOf(name)] {
 		return err
 	}
-	e.runners[name] = r
-	return nil
+	return e.Before(name, r.Admit)
 }
 
-func (e *Executor) runner(task *events.Task) Runner {
+func (e *Executor) admitter(task *events.Task) func(context.Context, *events.Task) (Admission, error) {
 	if e.handlers[task.TaskName] != nil {
-		return e.runners[task.TaskName]
+		return e.before[task.TaskName]
 	}
-	return e.runners[task.Queue+".*"]
+	return e.before[task.Queue+".*"]
 }
 
 // What a handler returns instead of a failure. All are errors, so that they travel
@@ -170,8 +178,8 @@ func (e *Executor) admit(j *job) (n ending, ok bool) {
 	if e.config.Admit != nil {
 		asked = append(asked, e.config.Admit)
 	}
-	if r := e.runner(&j.task); r != nil && j.lease == nil {
-		asked = append(asked, r.Admit)
+	if admit := e.admitter(&j.task); admit != nil && j.lease == nil {
+		asked = append(asked, admit)
 	}
 	for _, ask := range asked {
 		a, err := ask(ctx, &task)
