@@ -46,8 +46,22 @@ var layers = map[string]layer{
 	"internal/cel":        {inside: rules, outside: "cel.dev/cel-go"},
 	"internal/definition": {inside: rules + " schemas internal/cel", outside: "go.yaml.in/yaml/v3 github.com/santhosh-tekuri/jsonschema/v6"},
 	"internal/devkafka":   {outside: "github.com/twmb/franz-go/pkg/kfake github.com/twmb/franz-go/pkg/kmsg"},
-	"internal/httpcall":   {inside: words, outside: "code.dny.dev/ssrf"}, // the calls of definitions
-	"internal/mcp":        {inside: words, outside: "github.com/modelcontextprotocol/go-sdk"},
+	"internal/egress":     {outside: "code.dny.dev/ssrf"},       // where requests may go
+	"internal/httpcall":   {inside: words + " internal/egress"}, // the calls of definitions
+	"internal/mcp":        {inside: words + " internal/egress internal/process", outside: "github.com/modelcontextprotocol/go-sdk"},
+	"internal/mcp/schema": {outside: "github.com/santhosh-tekuri/jsonschema/v6"}, // schemas that strangers wrote
+
+	// MCP servers: which there are, how they are, and which gets a call.
+	"internal/mcp/catalog":   {pure: true, inside: "pkg/events"},
+	"internal/mcp/health":    {pure: true, inside: "pkg/events"},
+	"internal/mcp/register":  {pure: true, inside: "pkg/events internal/mcp/catalog", outside: "go.yaml.in/yaml/v3"}, // files that describe a server
+	"internal/mcp/routing":   {pure: true},
+	"internal/mcp/directory": {inside: words + " internal/avro internal/kafka internal/mcp/catalog"},
+	"internal/mcp/fleet": {
+		inside:  words + " internal/kafka internal/mcp/catalog internal/mcp/directory internal/mcp/health internal/mcp/routing internal/mcp/wire",
+		outside: "golang.org/x/time/rate",
+	},
+	"internal/mcp/invoke": {inside: rules + " internal/executor internal/mcp/fleet internal/mcp/schema internal/mcp/wire"}, // the calls of definitions
 
 	// Contracts that two implementations keep, and the suite that both run.
 	"internal/spi/eventbus": {pure: true},
@@ -78,8 +92,9 @@ var layers = map[string]layer{
 	"internal/projector":         {inside: rules + " internal/endings internal/follow internal/shard internal/kafka internal/store internal/avro internal/projector/views internal/definition internal/registry internal/problem internal/rest", outside: "github.com/danielgtaylor/huma/v2"},
 	"internal/projector/views":   {inside: words + " internal/endings internal/kafka internal/store internal/avro"}, // a fold and its questions
 	"internal/projector/logtest": {inside: words + " internal/kafka internal/avro"},
-	"internal/executor":          {inside: rules + " internal/kafka internal/avro internal/shard internal/problem", outside: "golang.org/x/time/rate"},
+	"internal/executor":          {inside: rules + " internal/kafka internal/avro internal/shard internal/problem internal/process", outside: "golang.org/x/time/rate"},
 	"internal/gateway":           {inside: words + " internal/executor internal/kafka internal/problem internal/rest", outside: "github.com/danielgtaylor/huma/v2"},
+	"internal/process":           {}, // programs that end with this process
 	"internal/console":           {},
 
 	// The composition root: the only place that knows all of the above. What it
@@ -114,6 +129,11 @@ var layers = map[string]layer{
 			" internal/cli/input internal/cli/output internal/cli/session",
 		outside: "github.com/spf13/cobra",
 	},
+	"internal/cli/mcp": {
+		inside: "pkg/client pkg/events internal/boot/ops internal/mcp/catalog internal/mcp/directory internal/mcp/register internal/problem" +
+			" internal/cli/input internal/cli/output internal/cli/session",
+		outside: "github.com/spf13/cobra",
+	},
 	"internal/cli/schedule": {
 		inside:  "pkg/client pkg/events internal/problem internal/schedule internal/cli/input internal/cli/output internal/cli/session",
 		outside: "github.com/spf13/cobra go.yaml.in/yaml/v3",
@@ -133,6 +153,7 @@ var layers = map[string]layer{
 	// tests. A test of ours may reach for anything of ours.
 	"examples/...": {inside: "pkg examples", outside: "github.com/schollz/progressbar/v3"},
 	"test/...":     {inside: "pkg internal schemas test examples", outside: "github.com/twmb/franz-go"},
+	"test/mcp":     {inside: "pkg internal test", outside: "github.com/modelcontextprotocol/go-sdk"},
 	"test/drawn":   {inside: "pkg internal/definition", outside: "pgregory.net/rapid"},
 	"bench/...":    {inside: "pkg internal schemas test examples bench", outside: "github.com/twmb/franz-go golang.org/x/sync/errgroup"},
 }
