@@ -1,11 +1,9 @@
 package boot
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
-	"os"
 	"strings"
 
 	"github.com/leat-io/leat/internal/boot/config"
@@ -51,15 +49,6 @@ func withMCP(w *executor.Executor, calls config.MCP, k kafka.Config, names topic
 	return addMCP(w, calls, k, names, node, logger)
 }
 
-// nodeID is the name of a process among the nodes when it has none of its own.
-func nodeID() string {
-	host, err := os.Hostname()
-	if err != nil {
-		host = "executor"
-	}
-	return fmt.Sprintf("%s-%d", host, os.Getpid())
-}
-
 // addMCP lets an executor make the mcp calls of definitions.
 func addMCP(w *executor.Executor, calls config.MCP, k kafka.Config, names topics.Names, node string, logger *slog.Logger) (*mcpExecutor, error) {
 	commands, err := mcpCommands(calls.Commands, calls.Env)
@@ -71,7 +60,7 @@ func addMCP(w *executor.Executor, calls config.MCP, k kafka.Config, names topics
 		return nil, problem.New(problem.BadSetting, "MCP servers cannot be allowed", err.Error(), "--mcp-allow 'mcp.example.com,http://127.0.0.1:3001'")
 	}
 	f, err := fleet.New(fleet.Config{
-		NodeID: cmp.Or(node, nodeID()), Directory: directory.Config{Kafka: k, Names: names, Logger: logger}, Transport: gate, Allowed: gate.Check,
+		NodeID: node, Directory: directory.Config{Kafka: k, Names: names, Logger: logger}, Transport: gate, Allowed: gate.Check,
 		Commands: commands, Wire: wire.Options{Name: "leat", Version: ops.Build().Version, Elicitation: true, Tasks: true}, Logger: logger,
 	})
 	if err != nil {

@@ -14,8 +14,8 @@
 // # Organization
 //
 // executor.go is the life of an executor, slots.go says what runs when, intake.go
-// is one queue's [shard.Worker], attempt.go runs one task, context.go is what its
-// handler can ask, report.go writes commands, limits.go, handover.go and queue.go
+// is one queue's [shard.Worker], attempt.go runs one task, cancel.go ends
+// those that are over, report.go writes commands, limits.go, handover.go and queue.go
 // have the data structures, failure.go says what an error means, runner.go what a handler
 // can say besides, exec.go runs programs.
 // An executor that lends its tasks (lease.go is what borrowers see, lend.go the
@@ -36,6 +36,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/leat-io/leat/internal/executor/seat"
 	"github.com/leat-io/leat/internal/kafka"
 	"github.com/leat-io/leat/pkg/events"
 	"github.com/leat-io/leat/pkg/topics"
@@ -61,6 +62,12 @@ type Config struct {
 	HeartbeatEvery time.Duration    // at most this between heartbeats; default a third of the task's own timeout
 	DrainTimeout   time.Duration    // how long running tasks get when Run's ctx ends; default 20 s
 	CommitEvery    time.Duration    // between commits of the group's offsets; default 200 ms
+	// Seat is the place of this process among the nodes, when other executors of it
+	// share that; whoever makes it runs it. nil: the executor has one of its own, with
+	// Capabilities and Capacity.
+	Seat         *seat.Seat
+	Capabilities []string         // what tasks may require of the node, such as gpu
+	Capacity     map[string]int64 // how much of each resource the node has
 	// Admit is asked before every attempt, in front of what [Runner.Admit] says, as
 	// that is. nil: all may begin.
 	Admit   func(ctx context.Context, task *events.Task) (Admission, error)
@@ -139,21 +146,23 @@ func (c Config) validate() error {
 // Executor runs tasks. Handle before Run; Run once.
 type Executor struct {
 	config   Config
-	handlers map[string]Handler // by task name, or "queue.*"
-	runners  map[string]Runner  // those of the handlers that have one
-	builtin  map[string]bool    // queues of HandleBuiltin
+	handlers map[string]Handler                                                // by task name, or "queue.*"
+	before   map[string]func(context.Context, *events.Task) (Admission, error) // who is asked first, by the names of handlers
+	builtin  map[string]bool                                                   // queues of HandleBuiltin
 	report   *reporter
 	handling context.Context //nolint:containedctx // the parent of every handler's context: it ends when draining takes too long
 	abandon  context.CancelCauseFunc
 	attempts sync.WaitGroup
-	lending  *lending // nil: its handlers run the tasks
+	lending  *lending   // nil: its handlers run the tasks
+	seat     *seat.Seat // set by New
 
 	mu      sync.Mutex // guards what follows, and the intakes' partitions
 	queue   queue
 	bounds  map[string]*bound // by queue or task; the map itself never changes
 	alarm   *time.Timer       // starts queued tasks when a rate lets them; nil until one has to wait
 	running map[*job]bool     // those that have a slot
-	changed chan struct{}     // closed and replaced when a slot, the queue or an offset changes
+	cancels cancels
+	changed chan struct{} // closed and replaced when a slot, the queue or an offset changes
 	intakes []*intake
 	state   error // why it is not ready, nil when it is
 }
@@ -165,13 +174,21 @@ func New(c Config) (*Executor, error) {
 		return nil, err
 	}
 	e := &Executor{
-		config: c, handlers: make(map[string]Handler), runners: make(map[string]Runner), builtin: make(map[string]bool),
+		config: c, handlers: make(map[string]Handler), before: make(map[string]func(context.Context, *events.Task) (Admission, error)), builtin: make(map[string]bool),
 		changed: make(chan struct{}), bounds: make(map[string]*bound), running: make(map[*job]bool), state: errors.New("executor is not running"),
 	}
 	for name, l := range c.Limits {
 		e.bounds[name] = newBound(l)
 	}
 	e.handling, e.abandon = context.WithCancelCause(context.Background())
+	if e.seat = c.Seat; e.seat == nil {
+		var err error
+		if e.seat, err = seat.New(seat.Config{
+			Kafka: c.Kafka, Names: c.Names, NodeID: c.NodeID, Capabilities: c.Capabilities, Capacity: c.Capacity, Logger: c.Logger,
+		}); err != nil {
+			return nil, err
+		}
+	}
 	return e, nil
 }
 
@@ -238,8 +255,31 @@ func (e *Executor) Run(ctx context.Context) error {
 	reporting, stopReports := context.WithCancel(context.Background())
 	defer stopReports()
 	e.report = &reporter{config: e.config, producer: producer, life: reporting}
+	var watching sync.WaitGroup
+	watching.Go(func() { e.watchCancels(reporting) })
+	defer watching.Wait()
+	defer stopReports()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	unseat := e.sit(ctx, stop)
 	err = e.serve(ctx)
-	return errors.Join(err, e.drain(stopReports))
+	return errors.Join(err, e.drain(stopReports), unseat())
+}
+
+// sit takes the executor's place among the nodes, and stops the executor when another
+// process takes it away. The place is given up when ctx ends, or the func is called.
+func (e *Executor) sit(ctx context.Context, stop func()) (unseat func() error) {
+	e.seat.Join(e.Queues(), e.config.Concurrency)
+	if e.config.Seat != nil {
+		return func() error { e.seat.Leave(e.Queues(), e.config.Concurrency); return nil }
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan error, 1)
+	go func() { // its end is waited for below
+		ended <- e.seat.Run(ctx)
+		stop()
+	}()
+	return func() error { cancel(); return <-ended }
 }
 
 // serve runs one intake a queue until ctx ends or one of them fails.

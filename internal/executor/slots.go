@@ -43,8 +43,14 @@ func (e *Executor) next() (*job, time.Duration) {
 func (e *Executor) start(j *job) {
 	take(j.bounds, time.Now())
 	e.running[j] = true
+	e.seat.Take(1)
 	j.in.queued--
 	e.lending.give(j)
+	j.life, j.stop = context.WithCancelCause(e.handling)
+	if e.cancels.ended(&j.task, e.config.NodeID) {
+		j.cancelled = true
+		j.stop(ErrCancelled)
+	}
 	j.begin()
 	if !j.kept {
 		e.attempts.Add(1)
@@ -83,6 +89,7 @@ func (e *Executor) release(j *job) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	delete(e.running, j)
+	e.seat.Take(-1)
 	giveBack(j.bounds)
 	e.dispatch()
 }
