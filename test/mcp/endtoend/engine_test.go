@@ -39,8 +39,7 @@ type engine struct {
 	ctx    context.Context //nolint:containedctx // the patience of one test
 	broker string
 	prefix string
-	calls  []string    // the program that makes the calls, and its flags
-	runs   func() bool // whether it is ready
+	calls  []string // the program that makes the calls, and its flags
 	child  *process.Child
 }
 
@@ -55,10 +54,11 @@ func each(t *testing.T, flags func(*testing.T) []string, scenario func(*engine))
 			if name == "real" && testing.Short() {
 				t.Skip("-short: the real broker takes seconds to start")
 			}
+			given := flags(t) // servers may have to be installed
 			ctx, cancel := context.WithTimeout(context.Background(), patience)
 			t.Cleanup(cancel)
 			e := &engine{t: t, ctx: ctx}
-			start(e, flags(t))
+			start(e, given)
 			scenario(e)
 		})
 	}
@@ -185,12 +185,6 @@ func (e *engine) call(tool, arguments string) (a answer) {
 	e.t.Helper()
 	e.ok(&a, "mcp", "call", tool, "--args", arguments)
 	return a
-}
-
-// execution is a call as `leat mcp executions ID` shows it.
-type execution struct {
-	Status string `json:"status"`
-	Result answer `json:"result"`
 }
 
 func (e *engine) until(what string, ok func() error) {
