@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/leat-io/leat/internal/process"
 	"github.com/leat-io/leat/pkg/events"
 )
 
@@ -114,12 +115,12 @@ func (p Program) play(cmd *exec.Cmd, input []byte, stdout, stderr, told io.Write
 	if err := pipe.feed(cmd, bytes.NewReader(input)); err != nil {
 		return err
 	}
-	g, err := newGroup()
+	g, err := process.NewGroup()
 	if err != nil {
 		return err
 	}
-	defer g.end()
-	if err := g.start(cmd); err != nil {
+	defer g.End()
+	if err := g.Start(cmd); err != nil {
 		return err
 	}
 	p.Running.enlist(g)

@@ -3,6 +3,8 @@ package executor
 import (
 	"sync"
 	"time"
+
+	"github.com/leat-io/leat/internal/process"
 )
 
 // Programs is the set of running programs, for code that has to end them at once.
@@ -10,22 +12,22 @@ import (
 // [Program]. The zero value is ready to use, a nil one records nothing.
 type Programs struct {
 	mu   sync.Mutex
-	open map[*group]chan struct{}
+	open map[*process.Group]chan struct{}
 }
 
-func (p *Programs) enlist(g *group) {
+func (p *Programs) enlist(g *process.Group) {
 	if p == nil {
 		return
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.open == nil {
-		p.open = make(map[*group]chan struct{})
+		p.open = make(map[*process.Group]chan struct{})
 	}
 	p.open[g] = make(chan struct{})
 }
 
-func (p *Programs) dismiss(g *group) {
+func (p *Programs) dismiss(g *process.Group) {
 	if p == nil {
 		return
 	}
@@ -56,7 +58,7 @@ func (p *Programs) kill() (over []chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for g, ended := range p.open {
-		g.kill()
+		g.Kill()
 		over = append(over, ended)
 	}
 	return over

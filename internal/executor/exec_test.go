@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -98,27 +97,6 @@ func TestProgramEndsWhenItEnds(t *testing.T) {
 			}
 		})
 	}
-}
-
-// TestGroupEndsWithItsExecutor is about an executor that is killed: all that is
-// left of it is the end of what it held.
-func TestGroupEndsWithItsExecutor(t *testing.T) {
-	g, err := newGroup()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.CommandContext(t.Context(), "/bin/sh", "-c", "trap '' TERM HUP; sleep 30 & sleep 30")
-	if err := g.start(cmd); err != nil {
-		t.Fatal(err)
-	}
-	if err := g.hold.Close(); err != nil {
-		t.Fatal(err)
-	}
-	began := time.Now()
-	if err := cmd.Wait(); err == nil || time.Since(began) > 20*time.Second {
-		t.Fatalf("the program ended by itself: %v", err)
-	}
-	g.end()
 }
 
 func TestProgramMustExist(t *testing.T) {
