@@ -47,6 +47,8 @@ var layers = map[string]layer{
 	"internal/devkafka":   {outside: "github.com/twmb/franz-go/pkg/kfake github.com/twmb/franz-go/pkg/kmsg"},
 	"internal/httpcall":   {inside: words, outside: "code.dny.dev/ssrf"}, // the calls of definitions
 	"internal/mcp":        {inside: words + " internal/process", outside: "github.com/modelcontextprotocol/go-sdk"},
+	"internal/mcp/serve":  {outside: "github.com/modelcontextprotocol/go-sdk"},   // the protocol's server side
+	"internal/mcp/offer":  {inside: rules + " pkg/client internal/mcp/serve"},    // workflows as tools
 	"internal/mcp/schema": {outside: "github.com/santhosh-tekuri/jsonschema/v6"}, // schemas that strangers wrote
 
 	// Contracts that two implementations keep, and the suite that both run.
@@ -110,6 +112,10 @@ var layers = map[string]layer{
 	"internal/cli/instance": {
 		inside: "pkg/client pkg/events pkg/fsm internal/definition internal/facts internal/problem internal/decide" +
 			" internal/cli/input internal/cli/output internal/cli/session",
+		outside: "github.com/spf13/cobra",
+	},
+	"internal/cli/mcp": {
+		inside:  "pkg/client internal/boot internal/mcp internal/problem internal/registry internal/cli/output internal/cli/session",
 		outside: "github.com/spf13/cobra",
 	},
 	"internal/cli/schedule": {

@@ -10,6 +10,7 @@ import (
 	"github.com/leat-io/leat/internal/cli/def"
 	"github.com/leat-io/leat/internal/cli/dev"
 	"github.com/leat-io/leat/internal/cli/instance"
+	"github.com/leat-io/leat/internal/cli/mcp"
 	"github.com/leat-io/leat/internal/cli/schedule"
 	"github.com/leat-io/leat/internal/cli/session"
 	"github.com/leat-io/leat/internal/cli/task"
@@ -53,7 +54,7 @@ func newRoot(s *session.Session) *cobra.Command {
 			root.AddCommand(c)
 		}
 	}
-	add("run", dev.Command(s), def.Command(s))
+	add("run", dev.Command(s), def.Command(s), mcp.Command(s))
 	add("flow", instance.Commands(s)...)
 	add("flow", schedule.Command(s), task.Command(s))
 	add("life", instance.LifeCommands(s)...)
