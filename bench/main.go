@@ -36,6 +36,7 @@ type options struct {
 	leat     string
 	programs string
 	warm     time.Duration
+	crowd    string
 	only     []string
 }
 
@@ -100,12 +101,13 @@ func parse(args []string) (options, error) {
 	flags := flag.NewFlagSet("bench", flag.ExitOnError)
 	flags.StringVar(&o.brokers, "brokers", "", "Kafka to use, host:port,...; default: a real one from its jars, started for the run")
 	flags.Float64Var(&o.seconds, "seconds", 10, "how long a side runs at one number in flight; benchmarks of functions take a tenth of it each")
-	flags.StringVar(&o.inFlight, "in-flight", "1,32,128,512", "workflows in flight, one number after the other")
+	flags.StringVar(&o.inFlight, "in-flight", "1,32,128,512", "workflows in flight, one number after the other; door takes none too")
 	flags.IntVar(&o.rounds, "rounds", 2, "how often engine and bare loop take turns")
 	flags.IntVar(&o.parts, "partitions", 8, "of every topic")
 	flags.StringVar(&o.profile, "profile", "", "directory for CPU profiles of workflow3, one a turn, and of neighbours, one a case")
-	flags.StringVar(&o.programs, "programs", "bin", "folder with the router and the projector that door measures")
+	flags.StringVar(&o.programs, "programs", "bin", "folder with the programs that door measures: router, projector and leat")
 	flags.DurationVar(&o.warm, "warm", 30*time.Second, "how long door warms the broker up")
+	flags.StringVar(&o.crowd, "crowd", "1000,100000", "door: two numbers of finished instances, beside which waits and reads are compared; none leaves it out")
 	flags.StringVar(&o.leat, "leat", "bin/leat", "program that dev measures")
 	flags.StringVar(&only, "only", "", "benchmarks to run, of "+strings.Join(names, ",")+"; default all")
 	_ = flags.Parse(args) // it exits on an error
@@ -123,8 +125,14 @@ func parse(args []string) (options, error) {
 func runDoor(ctx context.Context, o options, emit func(any) error) error {
 	d := door.Options{Programs: o.programs, Seconds: o.seconds, Rounds: o.rounds, Warm: o.warm, Talk: talk}
 	var err error
-	if d.InFlight, err = numbers(o.inFlight); err != nil {
+	if d.InFlight, err = numbers("-in-flight", o.inFlight); err != nil {
 		return err
+	}
+	if d.Crowd, err = numbers("-crowd", o.crowd); err != nil {
+		return err
+	}
+	if len(d.Crowd) != 0 && len(d.Crowd) != 2 {
+		return fmt.Errorf("-crowd: %q is not two numbers, such as 1000,1000000", o.crowd)
 	}
 	if o.brokers != "" {
 		d.Brokers = strings.Split(o.brokers, ",")
@@ -132,12 +140,15 @@ func runDoor(ctx context.Context, o options, emit func(any) error) error {
 	return door.Run(ctx, d, emit)
 }
 
-// numbers reads -in-flight.
-func numbers(text string) (all []int, err error) {
+// numbers reads a flag that has some.
+func numbers(name, text string) (all []int, err error) {
+	if text == "none" {
+		return nil, nil
+	}
 	for text := range strings.SplitSeq(text, ",") {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 1 {
-			return nil, fmt.Errorf("-in-flight: %q is not a positive number", text)
+			return nil, fmt.Errorf("%s: %q is not a positive number", name, text)
 		}
 		all = append(all, n)
 	}
@@ -149,7 +160,7 @@ func runWorkflow3(ctx context.Context, o options, emit func(any) error) error {
 		Seconds: o.seconds, Rounds: o.rounds, Partitions: int32(o.parts), Profile: o.profile, Talk: talk,
 	}
 	var err error
-	if w.InFlight, err = numbers(o.inFlight); err != nil {
+	if w.InFlight, err = numbers("-in-flight", o.inFlight); err != nil {
 		return err
 	}
 	if o.profile != "" {

@@ -6,8 +6,8 @@ package schemas
 import "embed"
 
 // Files holds <record>.avsc for the records command, event, task, outcome,
-// snapshot, checkpoint, definition, audit, schedule and progress (of a schedule), subsystem, tool and
-// health (of MCP), and old/<record>-<n>.avsc for schemas
+// snapshot, checkpoint, definition, audit, cancellation, schedule and progress (of a schedule), subsystem,
+// tool and health (of MCP), and old/<record>-<n>.avsc for schemas
 // that were released once and are still read.
 //
 //go:embed *.avsc old

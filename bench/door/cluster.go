@@ -17,6 +17,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/leat-io/leat/bench/rig"
 	"github.com/leat-io/leat/pkg/client"
 	kafkatest "github.com/leat-io/leat/test/kafka"
 )
@@ -62,13 +63,9 @@ func (c *cluster) deploy(ctx context.Context) error {
 
 // start runs the router, the projector and an executor.
 func (c *cluster) start(ctx context.Context, programs string) error {
-	self, err := os.Executable()
-	if err != nil {
-		return fmt.Errorf("find this program: %w", err)
-	}
 	kafka := []string{"--brokers", strings.Join(c.brokers, ","), "--prefix", c.prefix, "--log-level", "warn"}
 	for _, role := range []string{"router", "projector"} {
-		ops, err := freeAddr()
+		ops, err := rig.FreeAddr()
 		if err != nil {
 			return err
 		}
@@ -76,7 +73,7 @@ func (c *cluster) start(ctx context.Context, programs string) error {
 		if role == "router" {
 			args = append(args, "--slot", "bench")
 		} else {
-			api, err := freeAddr()
+			api, err := rig.FreeAddr()
 			if err != nil {
 				return err
 			}
@@ -90,12 +87,54 @@ func (c *cluster) start(ctx context.Context, programs string) error {
 			return fmt.Errorf("%s: %w", role, err)
 		}
 	}
+	return c.work()
+}
+
+// startDev runs `leat dev` with an executor beside it, and deploys the workflow.
+func startDev(ctx context.Context, programs string) (c *cluster, err error) {
+	c = new(cluster)
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, c.stop())
+		}
+	}()
+	if c.dir, err = os.MkdirTemp("", "leat-bench-door-dev-*"); err != nil {
+		return c, fmt.Errorf("make a folder for leat dev: %w", err)
+	}
+	kafka, err := rig.FreeAddr()
+	if err != nil {
+		return c, err
+	}
+	api, err := rig.FreeAddr()
+	if err != nil {
+		return c, err
+	}
+	c.brokers, c.api = []string{kafka}, "http://"+api
+	args := []string{"dev", "--data", filepath.Join(c.dir, "data"), "--kafka", kafka, "--http", api, "--workers", "127.0.0.1:0"}
+	if err := c.run(dev, filepath.Join(programs, "leat"), args...); err != nil {
+		return c, err
+	}
+	if err := ready(ctx, c.api+"/api/v1/status"); err != nil {
+		return c, fmt.Errorf("leat dev: %w", err)
+	}
+	if err := c.deploy(ctx); err != nil {
+		return c, fmt.Errorf("deploy on leat dev: %w", err)
+	}
+	return c, c.work()
+}
+
+// work runs an executor.
+func (c *cluster) work() error {
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find this program: %w", err)
+	}
 	return c.run("executor", self, workCommand, strings.Join(c.brokers, ","), c.prefix)
 }
 
 func (c *cluster) run(name, path string, args ...string) error {
 	cmd := exec.Command(path, args...)
-	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
+	cmd.Stderr = os.Stderr // on standard output leat dev greets its user
 	p := &program{name: name, cmd: cmd, done: make(chan error, 1)}
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start %s, which `make build` makes: %w", path, err)
@@ -155,14 +194,14 @@ func (c *cluster) follow(out io.Reader) (t turned, err error) {
 	if !lines.Scan() {
 		return t, errors.New("the driver says nothing")
 	}
-	before, err := c.used()
+	before, err := usedBy(c.processes())
 	if err != nil {
 		return t, err
 	}
 	if !lines.Scan() {
 		return t, errors.Join(errors.New("the driver does not end well"), lines.Err())
 	}
-	if t.cpu, err = c.used(); err != nil {
+	if t.cpu, err = usedBy(c.processes()); err != nil {
 		return t, err
 	}
 	if err := json.Unmarshal(lines.Bytes(), &t.report); err != nil {
@@ -171,25 +210,8 @@ func (c *cluster) follow(out io.Reader) (t turned, err error) {
 	for name := range t.cpu {
 		t.cpu[name] -= before[name]
 	}
-	t.cpu["client"] = t.CPU
+	t.cpu[clientName] = t.CPU
 	return t, nil
-}
-
-// used is the processor time that each process has used until now.
-func (c *cluster) used() (map[string]time.Duration, error) {
-	all := make(map[string]time.Duration)
-	var err error
-	for _, p := range c.programs {
-		if all[p.name], err = processTime(p.cmd.Process.Pid); err != nil {
-			return nil, fmt.Errorf("%s: %w", p.name, err)
-		}
-	}
-	if c.broker != nil {
-		if all["broker"], err = processTime(c.broker.Pid()); err != nil {
-			return nil, fmt.Errorf("broker: %w", err)
-		}
-	}
-	return all, nil
 }
 
 // add takes another turn in.
@@ -212,14 +234,14 @@ func (t *turned) quantile(q float64) float64 {
 		return 0
 	}
 	slices.Sort(t.Micros)
-	return digits(float64(t.Micros[int(q*float64(len(t.Micros)-1))])/1000, 2)
+	return rig.Digits(float64(t.Micros[int(q*float64(len(t.Micros)-1))])/1000, 2)
 }
 
 // each is the processor time of a workflow by process, in milliseconds.
 func (t *turned) each() map[string]float64 {
 	all := make(map[string]float64)
 	for name, d := range t.cpu {
-		all[name] = digits(float64(d.Microseconds())/1000/float64(len(t.Micros)), 3)
+		all[name] = rig.Digits(float64(d.Microseconds())/1000/float64(len(t.Micros)), 3)
 	}
 	return all
 }

@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/leat-io/leat/bench/rig"
 	"github.com/leat-io/leat/pkg/executor"
 )
 
@@ -33,15 +34,19 @@ type report struct {
 // Child runs the part of the benchmark that args ask for, when they do: the
 // program is one of the benchmark's own processes then.
 func Child(args []string) (mine bool, err error) {
-	if len(args) == 0 || args[0] != driveCommand && args[0] != workCommand {
+	if len(args) == 0 || !slices.Contains([]string{driveCommand, workCommand, crowdCommand}, args[0]) {
 		return false, nil
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if args[0] == workCommand {
+	switch args[0] {
+	case workCommand:
 		return true, work(ctx, strings.Split(args[1], ","), args[2])
+	case crowdCommand:
+		return true, askCrowds(ctx, args[1])
+	default:
+		return true, drive(ctx, args[1:])
 	}
-	return true, drive(ctx, args[1:])
 }
 
 // concurrency is how many tasks the executor runs at once.
@@ -94,11 +99,7 @@ func drive(ctx context.Context, args []string) error {
 
 // loop runs workflows one after the other in as many goroutines as are in flight.
 func loop(ctx context.Context, run runner, inFlight int, most time.Duration) (report, error) {
-	cpu, err := processTime(os.Getpid())
-	if err != nil {
-		return report{}, err
-	}
-	began := time.Now()
+	cpu, began := rig.OwnTime(), time.Now()
 	took := make([][]int64, inFlight)
 	failed := make([]error, inFlight)
 	var group sync.WaitGroup
@@ -115,9 +116,5 @@ func loop(ctx context.Context, run runner, inFlight int, most time.Duration) (re
 	if err := errors.Join(failed...); err != nil {
 		return report{}, err
 	}
-	after, err := processTime(os.Getpid())
-	if err != nil {
-		return report{}, err
-	}
-	return report{Seconds: time.Since(began).Seconds(), Micros: slices.Concat(took...), CPU: after - cpu}, nil
+	return report{Seconds: time.Since(began).Seconds(), Micros: slices.Concat(took...), CPU: rig.OwnTime() - cpu}, nil
 }

@@ -3,13 +3,12 @@ package door
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"sync"
 	"time"
 
+	"github.com/leat-io/leat/bench/rig"
 	"github.com/leat-io/leat/internal/kafka"
 	"github.com/leat-io/leat/pkg/client"
-	"github.com/leat-io/leat/pkg/events"
 	"github.com/leat-io/leat/pkg/topics"
 )
 
@@ -20,7 +19,8 @@ const (
 	projector = "projector"
 )
 
-var sides = []string{bare, direct, projector}
+// dev is the direct way on the broker of `leat dev`.
+const dev = "dev"
 
 // number is input and output of a workflow.
 type number struct {
@@ -49,9 +49,14 @@ func open(ctx context.Context, side string, brokers []string, prefix, api string
 
 // wait is what a user's program does.
 func wait(ctx context.Context, c *client.Client, n int) error {
+	return waitFor(ctx, c, n, client.StartRequest{Type: workflowType, Input: number{n}})
+}
+
+// waitFor starts an instance whose output is n.
+func waitFor(ctx context.Context, c *client.Client, n int, start client.StartRequest) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	run, err := c.Start(ctx, client.StartRequest{Type: workflowType, Input: number{n}})
+	run, err := c.Start(ctx, start)
 	if err != nil {
 		return err
 	}
@@ -119,7 +124,7 @@ func (r *reader) read(ctx context.Context) {
 			return
 		}
 		for _, record := range records {
-			if ended := r.waiting[string(record.Key)]; ended != nil && isCompleted(record) {
+			if ended := r.waiting[string(record.Key)]; ended != nil && rig.IsCompleted(record) {
 				delete(r.waiting, string(record.Key))
 				close(ended)
 			}
@@ -131,7 +136,7 @@ func (r *reader) read(ctx context.Context) {
 func (r *reader) run(ctx context.Context, n int) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	id := randomID()
+	id := rig.RandomID()
 	ended := make(chan struct{})
 	r.mu.Lock()
 	r.waiting[id.String()] = ended
@@ -147,22 +152,4 @@ func (r *reader) run(ctx context.Context, n int) error {
 	case <-ctx.Done():
 		return fmt.Errorf("%s does not end: %w", id, ctx.Err())
 	}
-}
-
-func isCompleted(r *kafka.Record) bool {
-	for _, h := range r.Headers {
-		if h.Key == "ce_type" {
-			return string(h.Value) == string(events.EventWorkflowCompleted)
-		}
-	}
-	return false
-}
-
-// randomID is a UUID of version 4.
-func randomID() (id events.UUID) {
-	for i := range id {
-		id[i] = byte(rand.Uint32())
-	}
-	id[6], id[8] = id[6]&0x0f|0x40, id[8]&0x3f|0x80
-	return id
 }

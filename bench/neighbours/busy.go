@@ -35,7 +35,7 @@ func (e *engine) runBusy(ctx context.Context, rate float64) error {
 		}
 		list = append(list, start)
 	}
-	if err := e.producer.Send(ctx, list...); err != nil {
+	if err := e.Producer.Send(ctx, list...); err != nil {
 		return err
 	}
 	tick := time.NewTicker(busyTick)
@@ -55,7 +55,7 @@ func (e *engine) runBusy(ctx context.Context, rate float64) error {
 			}
 			list = append(list, r)
 		}
-		if err := e.producer.Send(ctx, list...); err != nil {
+		if err := e.Producer.Send(ctx, list...); err != nil {
 			return err
 		}
 	}

@@ -93,7 +93,7 @@ func (e *engine) begin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return e.producer.Send(ctx, start)
+	return e.Producer.Send(ctx, start)
 }
 
 // runGraph does the tasks as they come until the instance has ended.
@@ -136,7 +136,7 @@ func (e *engine) work(ctx context.Context) error {
 				return err
 			}
 		}
-		if err := e.producer.Send(ctx, results...); err != nil {
+		if err := e.Producer.Send(ctx, results...); err != nil {
 			return err
 		}
 		e.inputs.Add(int64(len(results)))
@@ -179,7 +179,7 @@ func runDue(ctx context.Context, e *engine, size int) error {
 		}
 		list = append(list, more)
 	}
-	if err := e.producer.Send(ctx, list...); err != nil {
+	if err := e.Producer.Send(ctx, list...); err != nil {
 		return err
 	}
 	fired := 0
@@ -245,7 +245,7 @@ func (e *engine) sendSignals(ctx context.Context, n int, seen <-chan struct{}) e
 			}
 			list = append(list, r)
 		}
-		if err := e.producer.Send(ctx, list...); err != nil {
+		if err := e.Producer.Send(ctx, list...); err != nil {
 			return err
 		}
 		e.inputs.Add(int64(len(list)))

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/leat-io/leat/bench/rig"
 	"github.com/leat-io/leat/pkg/events"
 )
 
@@ -76,7 +77,7 @@ func measure(ctx context.Context, c large, o Options) (r Result, err error) {
 	if err != nil {
 		return r, err
 	}
-	defer func() { err = errors.Join(err, e.stop()) }()
+	defer func() { err = errors.Join(err, e.Stop()) }()
 	if _, err := e.small(ctx, "warm", measured/4, nil); err != nil {
 		return r, err
 	}
@@ -96,9 +97,9 @@ func measure(ctx context.Context, c large, o Options) (r Result, err error) {
 	}
 	r = Result{
 		Bench: "neighbours", Case: c.name, Size: c.size, Done: int(e.done.Load()), Small: len(beside),
-		BeforeP50: quantile(before, 0.5), BeforeP99: quantile(before, 0.99), PerSecond: math.Round(rate),
-		BusyP50: quantile(asBusy, 0.5), BusyP99: quantile(asBusy, 0.99),
-		P50: quantile(beside, 0.5), P99: quantile(beside, 0.99), Max: quantile(beside, 1),
+		BeforeP50: rig.Quantile(before, 0.5), BeforeP99: rig.Quantile(before, 0.99), PerSecond: math.Round(rate),
+		BusyP50: rig.Quantile(asBusy, 0.5), BusyP99: rig.Quantile(asBusy, 0.99),
+		P50: rig.Quantile(beside, 0.5), P99: rig.Quantile(beside, 0.99), Max: rig.Quantile(beside, 1),
 	}
 	r.Ratio, r.RatioIdle = math.Round(100*r.P99/r.BusyP99)/100, math.Round(100*r.P99/r.BeforeP99)/100
 	return r, nil
@@ -177,7 +178,7 @@ func (e *engine) runSmall(ctx context.Context, key string) error {
 	if err != nil {
 		return err
 	}
-	if err := e.producer.Send(ctx, begin, end); err != nil {
+	if err := e.Producer.Send(ctx, begin, end); err != nil {
 		return err
 	}
 	waiting, cancel := context.WithTimeout(ctx, patience)
@@ -191,11 +192,4 @@ func (e *engine) runSmall(ctx context.Context, key string) error {
 			return nil
 		}
 	}
-}
-
-// quantile of durations, in milliseconds.
-func quantile(list []time.Duration, q float64) float64 {
-	sorted := slices.Sorted(slices.Values(list))
-	at := sorted[int(q*float64(len(sorted)-1))]
-	return math.Round(float64(at.Microseconds())/10) / 100
 }

@@ -9,18 +9,12 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"os"
-	"slices"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
+	"github.com/leat-io/leat/bench/rig"
 	"github.com/leat-io/leat/internal/avro"
-	"github.com/leat-io/leat/internal/devkafka"
 	"github.com/leat-io/leat/internal/kafka"
-	"github.com/leat-io/leat/internal/router"
 	"github.com/leat-io/leat/pkg/events"
-	"github.com/leat-io/leat/pkg/topics"
 )
 
 // Options say what to measure.
@@ -67,11 +61,15 @@ states:
 // Run measures timers that are spread over a while, and then as many as are due
 // at one instant.
 func Run(ctx context.Context, o Options, emit func(any) error) (err error) {
-	e, err := start(ctx)
+	started, err := rig.Start(ctx, rig.Types{waitType: definition})
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, e.stop()) }()
+	defer func() { err = errors.Join(err, started.Stop()) }()
+	e := &engine{Engine: started}
+	if e.fetcher, err = e.Follow(e.Names.Events(waitType)); err != nil {
+		return err
+	}
 	spread := int(o.Spread.Seconds() * perSecond)
 	for _, r := range []struct {
 		name   string
@@ -93,85 +91,10 @@ func Run(ctx context.Context, o Options, emit func(any) error) (err error) {
 	return nil
 }
 
-// engine is a router in this process, and a client of it.
+// engine is a router in this process, and what follows its events.
 type engine struct {
-	names    topics.Names
-	broker   *devkafka.Broker
-	dir      string
-	end      context.CancelFunc
-	group    *errgroup.Group
-	producer *kafka.Producer
-	fetcher  *kafka.Fetcher
-}
-
-func start(ctx context.Context) (e *engine, err error) {
-	e = &engine{group: new(errgroup.Group), end: func() {}}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, e.stop())
-		}
-	}()
-	if e.dir, err = os.MkdirTemp("", "leat-bench-*"); err != nil {
-		return e, fmt.Errorf("make a folder for the router: %w", err)
-	}
-	if e.broker, err = devkafka.Start(devkafka.Options{Dir: e.dir + "/kafka"}); err != nil {
-		return e, err
-	}
-	c := kafka.Config{Brokers: []string{e.broker.Addr()}, ClientID: "leat-bench"}
-	if e.producer, err = kafka.NewProducer(c); err != nil {
-		return e, err
-	}
-	if e.fetcher, err = kafka.NewFetcher(c); err != nil {
-		return e, err
-	}
-	if err := e.deploy(ctx, c); err != nil {
-		return e, fmt.Errorf("deploy: %w", err)
-	}
-	r, err := router.New(router.Config{Kafka: c, Names: e.names, Slot: "bench", Dir: e.dir + "/router"})
-	if err != nil {
-		return e, err
-	}
-	running, end := context.WithCancel(ctx)
-	e.end = end
-	e.group.Go(func() error { return r.Run(running) })
-	return e, nil
-}
-
-func (e *engine) stop() error {
-	e.end()
-	err := e.group.Wait()
-	if e.producer != nil {
-		e.producer.Close()
-	}
-	if e.fetcher != nil {
-		e.fetcher.Close()
-	}
-	if e.broker != nil {
-		err = errors.Join(err, e.broker.Close())
-	}
-	return errors.Join(err, os.RemoveAll(e.dir))
-}
-
-// deploy makes the topics, follows the events, and writes the definition.
-func (e *engine) deploy(ctx context.Context, c kafka.Config) error {
-	admin, err := kafka.NewAdmin(c)
-	if err != nil {
-		return err
-	}
-	defer admin.Close()
-	if err := admin.Provision(ctx, -1, append(e.names.Shared(), e.names.Type(waitType, topics.DevPartitions)...)...); err != nil {
-		return err
-	}
-	for p := range int32(topics.DevPartitions) {
-		e.fetcher.Add(kafka.TopicPartition{Topic: e.names.Events(waitType), Partition: p}, 0)
-	}
-	value, err := avro.EncodeDefinition(&events.DefinitionRecord{
-		WorkflowType: waitType, Version: 1, Source: definition, Partitions: topics.DevPartitions, DeployedAt: events.Instant(time.Now()),
-	})
-	if err != nil {
-		return err
-	}
-	return e.producer.Send(ctx, kafka.NewRecord(e.names.Definitions(), []byte(waitType+"@1"), value))
+	*rig.Engine
+	fetcher *kafka.Fetcher
 }
 
 // measure starts instances, and looks at what their timers wrote.
@@ -190,7 +113,7 @@ func (e *engine) measure(ctx context.Context, name string, timers int, spread ti
 		}
 		starts = append(starts, record)
 	}
-	if err := e.producer.Send(ctx, starts...); err != nil {
+	if err := e.Producer.Send(ctx, starts...); err != nil {
 		return Result{}, err
 	}
 	return e.collect(ctx, Result{Bench: name, Timers: timers, Spread: spread.Seconds()}, first, due)
@@ -202,11 +125,9 @@ func (e *engine) start(key string, id events.UUID, due time.Time) (*kafka.Record
 	if err != nil {
 		return nil, fmt.Errorf("write input: %w", err)
 	}
-	value, err := avro.EncodeCommand(&events.Command{
+	return rig.Command(e.Names, &events.Command{
 		Command: events.CommandStart, WorkflowType: waitType, InstanceID: id, Key: key, Payload: input,
-		Timestamp: events.Instant(time.Now()), Source: "bench",
 	})
-	return kafka.NewRecord(e.names.Commands(waitType), []byte(id.String()), value), err
 }
 
 // patience is how long nothing may end.
@@ -240,15 +161,7 @@ func (e *engine) collect(ctx context.Context, r Result, first time.Time, due map
 		}
 		r.PerSecond = math.Round(float64(r.Timers) / now.Sub(first).Seconds())
 	}
-	slices.Sort(late)
-	slices.Sort(seen)
-	r.P50, r.P99, r.Max = quantile(late, 0.5), quantile(late, 0.99), quantile(late, 1)
-	r.SeenP50, r.SeenP99 = quantile(seen, 0.5), quantile(seen, 0.99)
+	r.P50, r.P99, r.Max = rig.Quantile(late, 0.5), rig.Quantile(late, 0.99), rig.Quantile(late, 1)
+	r.SeenP50, r.SeenP99 = rig.Quantile(seen, 0.5), rig.Quantile(seen, 0.99)
 	return r, nil
-}
-
-// quantile of a sorted list, in milliseconds.
-func quantile(sorted []time.Duration, q float64) float64 {
-	at := sorted[int(q*float64(len(sorted)-1))]
-	return math.Round(float64(at.Microseconds())/10) / 100
 }

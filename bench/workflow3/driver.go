@@ -3,10 +3,10 @@ package workflow3
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"sync"
 	"time"
 
+	"github.com/leat-io/leat/bench/rig"
 	"github.com/leat-io/leat/internal/kafka"
 	"github.com/leat-io/leat/pkg/events"
 )
@@ -81,7 +81,7 @@ func (d *driver) run(ctx context.Context, inFlight int, most time.Duration) (sam
 			return s, fmt.Errorf("%d of %d workflows did not end (%w)", left, s.all, d.failed())
 		}
 		for _, r := range records {
-			if !isCompleted(r) {
+			if !rig.IsCompleted(r) {
 				continue
 			}
 			began2, mine := d.ended(r)
@@ -102,7 +102,7 @@ func (d *driver) run(ctx context.Context, inFlight int, most time.Duration) (sam
 
 // begin starts one workflow.
 func (d *driver) begin(ctx context.Context) {
-	id := randomID()
+	id := rig.RandomID()
 	d.mu.Lock()
 	d.begun[id.String()] = time.Now()
 	d.mu.Unlock()
@@ -136,23 +136,4 @@ func (d *driver) ended(r *kafka.Record) (began time.Time, mine bool) {
 	began, mine = d.begun[string(r.Key)]
 	delete(d.begun, string(r.Key))
 	return began, mine
-}
-
-func isCompleted(r *kafka.Record) bool {
-	for _, h := range r.Headers {
-		if h.Key == "ce_type" {
-			return string(h.Value) == string(events.EventWorkflowCompleted)
-		}
-	}
-	return false
-}
-
-// randomID is a UUID of version 4.
-func randomID() events.UUID {
-	var u events.UUID
-	for i := range u {
-		u[i] = byte(rand.Uint32())
-	}
-	u[6], u[8] = u[6]&0x0f|0x40, u[8]&0x3f|0x80
-	return u
 }

@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/leat-io/leat/internal/avro"
+	"github.com/leat-io/leat/bench/rig"
 	"github.com/leat-io/leat/internal/kafka"
 	"github.com/leat-io/leat/internal/router"
 	"github.com/leat-io/leat/pkg/events"
@@ -51,7 +51,7 @@ const concurrency = 512
 
 func startEngine(ctx context.Context, c kafka.Config, prefix string, partitions int32) (*engine, error) {
 	names := topics.Names{Prefix: prefix}
-	if err := deploy(ctx, c, names, partitions); err != nil {
+	if err := rig.Deploy(ctx, c, names, partitions, rig.Types{engineType: definition}, engineQueue); err != nil {
 		return nil, fmt.Errorf("deploy: %w", err)
 	}
 	dir, err := os.MkdirTemp("", "leat-bench-*")
@@ -86,38 +86,9 @@ func startEngine(ctx context.Context, c kafka.Config, prefix string, partitions 
 	return e, nil
 }
 
-// deploy makes the topics, so that the driver can follow them at once, and
-// writes the definition.
-func deploy(ctx context.Context, c kafka.Config, names topics.Names, partitions int32) error {
-	admin, err := kafka.NewAdmin(c)
-	if err != nil {
-		return err
-	}
-	defer admin.Close()
-	specs := append(names.Shared(), append(names.Type(engineType, partitions), names.Queue(engineQueue, partitions)...)...)
-	if err := admin.Provision(ctx, -1, specs...); err != nil {
-		return err
-	}
-	value, err := avro.EncodeDefinition(&events.DefinitionRecord{
-		WorkflowType: engineType, Version: 1, Source: definition, Partitions: partitions, DeployedAt: events.Instant(time.Now()),
-	})
-	if err != nil {
-		return err
-	}
-	producer, err := kafka.NewProducer(c)
-	if err != nil {
-		return err
-	}
-	defer producer.Close()
-	return producer.Send(ctx, kafka.NewRecord(names.Definitions(), []byte(engineType+"@1"), value))
-}
-
 // command starts an instance.
 func (e *engine) command(id events.UUID) (*kafka.Record, error) {
-	value, err := avro.EncodeCommand(&events.Command{
-		Command: events.CommandStart, WorkflowType: engineType, InstanceID: id, Timestamp: events.Instant(time.Now()), Source: "bench",
-	})
-	return kafka.NewRecord(e.names.Commands(engineType), []byte(id.String()), value), err
+	return rig.Command(e.names, &events.Command{Command: events.CommandStart, WorkflowType: engineType, InstanceID: id})
 }
 
 // Restored is one line of output: a router with an empty store reads the state
@@ -164,8 +135,8 @@ func (e *engine) restore(ctx context.Context, c kafka.Config) (Restored, error) 
 		}
 	}
 	stop()
-	result.PerSecond = digits(float64(result.Records)/result.Seconds, 0)
-	result.Seconds = digits(result.Seconds, 3)
+	result.PerSecond = rig.Digits(float64(result.Records)/result.Seconds, 0)
+	result.Seconds = rig.Digits(result.Seconds, 3)
 	return result, <-ended
 }
 

@@ -3,6 +3,8 @@ package workflow3
 import (
 	"sync/atomic"
 	"time"
+
+	"github.com/leat-io/leat/bench/rig"
 )
 
 // txns counts transactions.
@@ -19,11 +21,11 @@ func (t txns) minus(o txns) txns {
 	return txns{t.count - o.count, t.commands - o.commands, t.took - o.took}
 }
 
-func (t txns) batch() float64 { return digits(float64(t.commands)/float64(t.count), 1) }
+func (t txns) batch() float64 { return rig.Digits(float64(t.commands)/float64(t.count), 1) }
 
 // commit is how long a transaction took on average, in milliseconds.
 func (t txns) commit() float64 {
-	return digits(float64(t.took.Microseconds())/1000/float64(t.count), 2)
+	return rig.Digits(float64(t.took.Microseconds())/1000/float64(t.count), 2)
 }
 
 // txnCounter counts while others read.

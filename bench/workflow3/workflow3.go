@@ -8,14 +8,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"os"
 	"path/filepath"
 	"runtime"
 	"runtime/pprof"
-	"slices"
 	"time"
 
+	"github.com/leat-io/leat/bench/rig"
 	"github.com/leat-io/leat/internal/kafka"
 )
 
@@ -147,12 +146,12 @@ func (o Options) level(ctx context.Context, c *cluster, sides []*side, inFlight 
 				s.name, inFlight, got.rate(), got.quantile(0.5), got.quantile(0.99))
 			total[i].add(got)
 		}
-		ratios = append(ratios, digits(rates[0]/rates[1], 3))
+		ratios = append(ratios, rig.Digits(rates[0]/rates[1], 3))
 	}
 	e, b := &total[0], &total[1]
 	return Result{
-		Bench: "workflow3", InFlight: inFlight, PerSecond: digits(e.rate(), 1), P50: e.quantile(0.5), P99: e.quantile(0.99),
-		BareRate: digits(b.rate(), 1), Ratio: digits(e.rate()/b.rate(), 3),
+		Bench: "workflow3", InFlight: inFlight, PerSecond: rig.Digits(e.rate(), 1), P50: e.quantile(0.5), P99: e.quantile(0.99),
+		BareRate: rig.Digits(b.rate(), 1), Ratio: rig.Digits(e.rate()/b.rate(), 3),
 		BareP50: b.quantile(0.5), BareP99: b.quantile(0.99), Ratios: ratios,
 		CPU: e.each(float64(e.cpu.Microseconds())), BareCPU: b.each(float64(b.cpu.Microseconds())),
 		Bytes: e.each(float64(e.bytes)), BareBytes: b.each(float64(b.bytes)),
@@ -178,12 +177,12 @@ func (o Options) turn(ctx context.Context, c *cluster, s *side, inFlight, round 
 		return sample{}, err
 	}
 	runtime.GC() // what the other side left is not this side's cost
-	cpu, txns := processTime(), s.txns.read()
+	cpu, txns := rig.OwnTime(), s.txns.read()
 	got, err := s.driver.run(ctx, inFlight, d)
 	if err != nil {
 		return sample{}, err
 	}
-	got.cpu, got.txns = processTime()-cpu, s.txns.read().minus(txns)
+	got.cpu, got.txns = rig.OwnTime()-cpu, s.txns.read().minus(txns)
 	after, err := c.size(ctx, s.topics)
 	got.bytes = after - size
 	return got, err
@@ -210,22 +209,7 @@ func (s *sample) add(o sample) {
 
 func (s *sample) rate() float64 { return float64(len(s.latencies)) / s.took.Seconds() }
 
-func (s *sample) each(total float64) float64 { return digits(total/float64(s.all), 0) }
+func (s *sample) each(total float64) float64 { return rig.Digits(total/float64(s.all), 0) }
 
 // quantile is in milliseconds.
-func (s *sample) quantile(q float64) float64 {
-	if len(s.latencies) == 0 {
-		return 0
-	}
-	slices.Sort(s.latencies)
-	at := int(q * float64(len(s.latencies)-1))
-	return digits(float64(s.latencies[at].Microseconds())/1000, 2)
-}
-
-func digits(v float64, n int) float64 {
-	scale := math.Pow10(n)
-	if v = math.Round(v*scale) / scale; math.IsNaN(v) || math.IsInf(v, 0) {
-		return 0
-	}
-	return v
-}
+func (s *sample) quantile(q float64) float64 { return rig.Quantile(s.latencies, q) }

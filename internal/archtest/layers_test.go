@@ -32,7 +32,8 @@ var layers = map[string]layer{
 	"pkg/definition": {inside: rules + " internal/definition"}, // what a definition says, as a machine of pkg/fsm
 
 	// What people import and that talks to Kafka.
-	"pkg/client":   {inside: rules + " internal/facts internal/jsonfit internal/kafka internal/avro internal/definition internal/problem internal/schedule"},
+	"pkg/client": {inside: rules + " internal/apicall internal/endings internal/facts internal/follow internal/jsonfit internal/kafka internal/avro" +
+		" internal/definition internal/problem internal/schedule"},
 	"pkg/executor": {inside: words + " internal/executor internal/jsonfit internal/kafka internal/avro"},
 	"pkg/leattest": {inside: rules + " pkg/client pkg/executor internal/devkafka internal/kafka internal/router internal/definition internal/simulate"},
 
@@ -67,6 +68,9 @@ var layers = map[string]layer{
 	"internal/problem":  {inside: words},
 	"internal/rest":     {inside: words + " internal/problem", outside: "github.com/danielgtaylor/huma/v2"},
 	"internal/facts":    {pure: true, inside: "pkg/events"},
+	"internal/follow":   {inside: words + " internal/kafka"},                                  // records as they come, for all who wait for them
+	"internal/apicall":  {inside: words},                                                      // asks an HTTP API of ours
+	"internal/endings":  {inside: words},                                                      // what a projector tells of ends
 	"internal/plain":    {pure: true, inside: "pkg/events"},                                   // values of expressions, and their JSON
 	"internal/jsonfit":  {pure: true},                                                         // why JSON does not fit a Go type
 	"internal/decide":   {pure: true, inside: "pkg/events pkg/fsm pkg/topics internal/facts"}, // what follows from an input
@@ -74,8 +78,8 @@ var layers = map[string]layer{
 	// The three workers and what they share. They reach a library only through its home.
 	"internal/shard":             {inside: words + " internal/kafka"},
 	"internal/router":            {inside: rules + " internal/decide internal/shard internal/kafka internal/store internal/avro internal/registry internal/schedule", outside: "golang.org/x/sync/errgroup"},
-	"internal/projector":         {inside: rules + " internal/shard internal/kafka internal/store internal/avro internal/projector/views internal/definition internal/registry internal/problem internal/rest", outside: "github.com/danielgtaylor/huma/v2"},
-	"internal/projector/views":   {inside: words + " internal/kafka internal/store internal/avro"}, // a fold and its questions
+	"internal/projector":         {inside: rules + " internal/endings internal/follow internal/shard internal/kafka internal/store internal/avro internal/projector/views internal/definition internal/registry internal/problem internal/rest", outside: "github.com/danielgtaylor/huma/v2"},
+	"internal/projector/views":   {inside: words + " internal/endings internal/kafka internal/store internal/avro"}, // a fold and its questions
 	"internal/projector/logtest": {inside: words + " internal/kafka internal/avro"},
 	"internal/executor":          {inside: rules + " internal/kafka internal/avro internal/shard internal/problem internal/process", outside: "golang.org/x/time/rate"},
 	"internal/gateway":           {inside: words + " internal/executor internal/kafka internal/problem internal/rest", outside: "github.com/danielgtaylor/huma/v2"},

@@ -161,6 +161,21 @@ func DecodeSnapshot(single []byte) (events.Snapshot, error) {
 	return decodeValid(single, "snapshot", snapshot)
 }
 
+// EncodeCancellation writes a cancellation.
+func EncodeCancellation(c *events.Cancellation) ([]byte, error) {
+	return encodeValid("cancellation", cancellation, c)
+}
+
+// AppendCancellation writes a cancellation behind dst.
+func AppendCancellation(dst []byte, c *events.Cancellation) ([]byte, error) {
+	return appendValid(dst, "cancellation", cancellation, c)
+}
+
+// DecodeCancellation reads a cancellation.
+func DecodeCancellation(single []byte) (events.Cancellation, error) {
+	return decodeValid(single, "cancellation", cancellation)
+}
+
 // EncodeCheckpoint writes a checkpoint.
 func EncodeCheckpoint(p *events.Checkpoint) ([]byte, error) {
 	return encodeValid("checkpoint", checkpoint, p)

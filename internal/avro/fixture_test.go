@@ -57,6 +57,7 @@ func records() []record {
 			EncodeTask, AppendTask, DecodeTask),
 		recordOf("outcome", func(o *events.Outcome) { o.Status = events.OutcomeDescribed }, EncodeOutcome, AppendOutcome, DecodeOutcome),
 		recordOf("snapshot", func(*events.Snapshot) {}, EncodeSnapshot, AppendSnapshot, DecodeSnapshot),
+		recordOf("cancellation", func(*events.Cancellation) {}, EncodeCancellation, AppendCancellation, DecodeCancellation),
 		recordOf("checkpoint", func(*events.Checkpoint) {}, EncodeCheckpoint, AppendCheckpoint, DecodeCheckpoint),
 		recordOf("definition", func(*events.DefinitionRecord) {}, EncodeDefinition, AppendDefinition, DecodeDefinition),
 		recordOf("schedule", func(s *events.ScheduleRecord) { s.Every += events.MinScheduleEvery; s.EndAt = s.StartAt.Add(time.Hour) },

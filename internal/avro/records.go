@@ -77,7 +77,37 @@ func taskResult(c *codec, r *events.TaskResult) {
 	c.optStr("token", &r.Token)
 	c.millis("retry_after_ms", &r.RetryAfter)
 	c.payload("heartbeat_details", &r.HeartbeatDetails)
+	c.boolean("repeatable", &r.Repeatable)
+	c.long("generation", &r.Generation)
+	c.boolean("handed_back", &r.HandedBack)
+	c.millis("resume_after_ms", &r.ResumeAfter)
+	list(c, "questions", &r.Questions, question)
 	c.leave()
+}
+
+func question(c *codec, q *events.Question) {
+	c.str("id", &q.ID)
+	c.str("message", &q.Message)
+	c.payload("form", &q.Form)
+	c.optStr("assignee", &q.Assignee)
+}
+
+func answer(c *codec, a *events.Answer) {
+	c.str("id", &a.ID)
+	c.payload("result", &a.Result)
+	optError(c, "error", &a.Error)
+	c.optStr("by", &a.By)
+}
+
+func cancellation(c *codec, m *events.Cancellation) {
+	c.uuid("task_id", &m.TaskID)
+	c.int("attempt", &m.Attempt)
+	c.str("workflow_type", &m.WorkflowType)
+	c.uuid("instance_id", &m.InstanceID)
+	c.optStr("token_hash", &m.TokenHash)
+	c.optStr("node_id", &m.NodeID)
+	c.str("code", &m.Code)
+	c.time("timestamp", &m.Timestamp)
 }
 
 func optError(c *codec, field string, p **events.Error) {
@@ -139,6 +169,8 @@ func task(c *codec, t *events.Task) {
 	c.uuid("causation_id", &t.CausationID)
 	c.optStr("token", &t.Token)
 	c.payload("heartbeat_details", &t.HeartbeatDetails)
+	c.payload("continuation", &t.Continuation)
+	list(c, "answers", &t.Answers, answer)
 }
 
 func outcome(c *codec, o *events.Outcome) {
@@ -262,6 +294,11 @@ func taskStatus(c *codec, t *events.TaskStatus) {
 	optChild(c, &t.Child)
 	c.optStr("token_hash", &t.TokenHash)
 	c.payload("heartbeat_details", &t.HeartbeatDetails)
+	c.boolean("repeatable", &t.Repeatable)
+	c.long("generation", &t.Generation)
+	c.payload("continuation", &t.Continuation)
+	c.optTime("resume_at", &t.ResumeAt)
+	c.optUUID("asked_by", &t.AskedBy)
 }
 
 func timer(c *codec, t *events.Timer) {

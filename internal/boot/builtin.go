@@ -42,15 +42,21 @@ func addBuiltins(w *executor.Executor, calls httpcall.Config, withHTTP bool) err
 			return problem.Wrap(problem.Internal, "http calls cannot be served", err)
 		}
 	}
-	if err := w.HandleBuiltin(mcpTask, mcpNotAvailable); err != nil {
+	if err := w.HandleBuiltinRunner(mcpTask, mcpNotAvailable{}); err != nil {
 		return problem.Wrap(problem.Internal, "mcp calls cannot be answered", err)
 	}
 	return nil
 }
 
 // mcpNotAvailable ends an mcp invocation at once, so that no instance waits for
-// what is not available.
-func mcpNotAvailable(context.Context, *events.Task) (json.RawMessage, error) {
-	return nil, &events.Error{Code: CodeMCPNotAvailable, Message: "this version of Leat does not call MCP tools: make the invocation a task " +
+// what is not available. Nothing is claimed for it.
+type mcpNotAvailable struct{}
+
+// Admit refuses every attempt.
+func (mcpNotAvailable) Admit(context.Context, *events.Task) (executor.Admission, error) {
+	return executor.Admission{}, &events.Error{Code: CodeMCPNotAvailable, Message: "this version of Leat does not call MCP tools: make the invocation a task " +
 		"(task: queue.name) of an executor of your own that calls the tool, or serve mcp.call there and not here"}
 }
+
+// Run is never called.
+func (mcpNotAvailable) Run(context.Context, *events.Task) (json.RawMessage, error) { return nil, nil }

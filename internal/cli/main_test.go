@@ -180,6 +180,15 @@ func TestJourney(t *testing.T) {
 	if code != problem.ExitWorkflow || !strings.Contains(errs, "LEAT-W002") || !strings.Contains(errs, "TOO_MUCH") {
 		t.Errorf("a failed workflow: exit %d\n%s%s", code, out, errs)
 	}
+	if !strings.Contains(errs, "TOO_MUCH: more than 1000") || !strings.Contains(out, "a-2") {
+		t.Errorf("a failed workflow does not say why:\n%s%s", out, errs)
+	}
+	// One that has ended is shown again, and said to be no new one.
+	out = p.must(t, "start", "approval", "--key", "a-1", "--input", `{"amount": 1}`, "--wait-for", "finished")
+	if _, _, errs = p.leat(t, "start", "approval", "--key", "a-1", "--input", `{"amount": 1}`, "--wait-for", "finished"); !strings.Contains(out, "approved") ||
+		!strings.Contains(errs, "duplicate: already decided at sequence 1") {
+		t.Errorf("a second start: %s%s", out, errs)
+	}
 	// Without a projector, from the topics alone.
 	code, out, errs = leat(t, "", "get", "approval", "a-1", "--brokers", p.ready.Kafka, "-o", "jsonl")
 	if code != 0 || !strings.Contains(out, `"completed"`) {

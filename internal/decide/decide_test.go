@@ -173,6 +173,8 @@ func (s *script) report(d *datadriven.TestData) events.Command {
 	switch kind {
 	case "claim", "heartbeat":
 		c.Command = events.CommandType(kind)
+		r.Repeatable = d.HasArg("repeatable")
+		d.MaybeScanArgs(s.t, "generation", &r.Generation)
 		if kind == "heartbeat" && d.Input != "" {
 			r.HeartbeatDetails = json.RawMessage(d.Input)
 		}

@@ -278,7 +278,7 @@ func (r *recorder) taskData(kind events.EventType, t fsm.TaskChanged) any {
 	of := events.AttemptData{TaskID: t.TaskID, Task: t.Name, Invocation: t.Invocation, Attempt: t.Attempt}
 	switch kind {
 	case events.EventTaskStarted:
-		return events.TaskStartedData{AttemptData: of, NodeID: t.NodeID}
+		return events.TaskStartedData{AttemptData: of, NodeID: t.NodeID, Repeatable: t.Repeatable, TakenOver: t.From == t.To}
 	case events.EventTaskCompleted:
 		return events.TaskCompletedData{AttemptData: of, NodeID: t.NodeID}
 	case events.EventTaskCancelled:

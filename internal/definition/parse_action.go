@@ -161,7 +161,13 @@ func (r *reader) invocation(n *node, id string, dag bool) *fsm.Invocation {
 	inv.Priority = choice(r, n.get("priority"), "priority",
 		events.PriorityNormal, events.PriorityLow, events.PriorityHigh, events.PriorityCritical, events.PriorityUrgent)
 	inv.Semantics = choice(r, n.get("semantics"), "semantics", events.Await, events.FireAndForget, events.AsyncAwait)
-	inv.Delivery = choice(r, n.get("delivery"), "delivery", events.AtLeastOnce, events.AtMostOnce)
+	inv.Delivery = events.AtLeastOnce
+	if inv.Kind == fsm.InvokeMCP {
+		inv.Delivery = events.AtMostOnce // nobody knows what a tool does twice
+	}
+	if given := n.get("delivery"); given != nil {
+		inv.Delivery = choice(r, given, "delivery", events.AtLeastOnce, events.AtMostOnce)
+	}
 	for _, item := range list(n.get("needs")) {
 		inv.Needs = append(inv.Needs, r.need(item))
 	}
@@ -189,10 +195,15 @@ func (r *reader) callee(inv *fsm.Invocation, n *node) {
 		inv.Task, inv.Input = r.taskName(body), input.Value
 	case "mcp":
 		inv.Kind, inv.Task = fsm.InvokeMCP, "mcp.call"
-		r.fields(body, "mcp", "tool", "subsystem")
+		r.fields(body, "mcp", "tool", "subsystem", "require")
 		r.require(body, "tool")
+		if require := body.get("require"); r.boolean(require, "mcp.require") {
+			if body.get("subsystem") == nil {
+				r.errorf(require.pos, "missing-field", "mcp.require binds the call to one subsystem: it needs %q", "subsystem")
+			}
+		}
 		input.Name = "arguments"
-		inv.Input = object(n.pos, r.part(body, "tool", r.fixed), r.part(body, "subsystem", r.fixed), input)
+		inv.Input = object(n.pos, r.part(body, "tool", r.fixed), r.part(body, "subsystem", r.fixed), r.loose(body, "require"), input)
 	case "http":
 		inv.Kind, inv.Task = fsm.InvokeHTTP, "http.call"
 		r.http(body)

@@ -27,12 +27,19 @@ type job struct {
 	news  chan struct{}  // has an element when the handler, or the borrower, wants a heartbeat to be sent
 	beats sync.WaitGroup // the claim and the heartbeats
 
+	done     []func()  // of who admitted it; only the attempt's goroutine knows them
+	claiming time.Time // when its claim was first sent; set before claimDurable, as is late
+	late     bool      // the claim took so long that the router may have given the attempt up
+
 	// guarded by the executor's lock
 	timer   *time.Timer // claims the task when it runs for long; set by begin
 	claimed bool
 	ended   bool
-	kept    bool            // its partition is revoked, and it runs here all the same
-	details json.RawMessage // the newest of the handler's heartbeats, nil for none
+	// repeatable says, of what runs at most once, that it may be made again. Only the
+	// attempt's goroutine sets it, before it claims.
+	repeatable bool
+	kept       bool            // its partition is revoked, and it runs here all the same
+	details    json.RawMessage // the newest of the handler's heartbeats, nil for none
 
 	claimDurable bool // or the result is
 }
@@ -41,7 +48,7 @@ type job struct {
 func (j *job) begin() {
 	j.part.offsets.begin(j.offset)
 	j.part.running[j] = true
-	if !j.claimed {
+	if !j.claimed && j.task.Delivery != events.AtMostOnce { // that one is claimed when it is known whether it may be repeated
 		j.timer = time.AfterFunc(j.in.e.config.ClaimAfter, j.claim)
 	}
 }
@@ -58,10 +65,14 @@ func (j *job) claim() {
 	}
 	j.claimed = true
 	j.beats.Add(1)
+	repeatable := j.repeatable
 	e.mu.Unlock()
 	defer j.beats.Done()
 
-	record, err := e.report.record(e.report.command(&j.task, events.CommandClaim))
+	c := e.report.command(&j.task, events.CommandClaim)
+	c.Result.Repeatable, c.Result.Generation = repeatable, j.part.generation
+	j.claiming = time.Now()
+	record, err := e.report.record(c)
 	if err != nil {
 		e.config.Logger.Error("task cannot be claimed", taskAttrs(&j.task, slog.Any("error", err))...)
 		return
@@ -69,6 +80,7 @@ func (j *job) claim() {
 	if e.report.write(&j.task, record, j.over) != nil {
 		return // the result, if it can be written, hands the task over
 	}
+	j.late = time.Since(j.claiming) > heartbeatTimeout(&j.task)/2
 	if e.config.Metrics.TaskClaimed != nil {
 		e.config.Metrics.TaskClaimed(j.task.Queue)
 	}
@@ -84,37 +96,44 @@ func (j *job) claim() {
 func (e *Executor) attempt(j *job) {
 	defer e.release(j)
 	defer e.forget(j)
-	if j.task.Delivery == events.AtMostOnce && !e.onlyHere(j) {
-		e.end(j)
-		j.beats.Wait()
-		j.lease.lost()
-		return // the partition's next owner runs it
+	defer j.leave()
+	n, ok := e.admit(j)
+	if ok && j.task.Delivery == events.AtMostOnce {
+		n, ok = e.claimFirst(j)
 	}
 	began := time.Now()
-	if e.config.Metrics.TaskStarted != nil {
-		e.config.Metrics.TaskStarted(j.task.Queue, began.Sub(j.task.ScheduledAt))
+	if ok {
+		if e.config.Metrics.TaskStarted != nil {
+			e.config.Metrics.TaskStarted(j.task.Queue, began.Sub(j.task.ScheduledAt))
+		}
+		n = e.call(j)
 	}
-	value, failure := e.call(j)
 	ran := time.Since(began)
 	e.end(j)
-	if j.lease.unspoken() {
-		if value, failure = nil, e.putBack(j); failure == nil {
-			return
-		}
+	if !ok {
+		j.lease.lost()
+	} else if j.lease.unspoken() {
+		failure := e.putBack(j)
+		n = ending{failure: failure, silent: failure == nil}
 	}
-	state := events.TaskCompleted
-	if failure != nil {
-		state = events.TaskFailed
-		e.config.Logger.Warn("task failed", taskAttrs(&j.task, slog.String("code", failure.Code), slog.Bool("retryable", failure.Retryable),
-			slog.String("error", failure.Message))...)
+	if n.silent {
+		j.beats.Wait()
+		return
 	}
-	if e.config.Metrics.TaskFinished != nil {
-		e.config.Metrics.TaskFinished(j.task.Queue, state, ran)
+	e.conclude(j, n, ran)
+}
+
+// conclude reports how an attempt is over.
+func (e *Executor) conclude(j *job, n ending, ran time.Duration) {
+	if n.failure != nil {
+		e.config.Logger.Warn("task failed", taskAttrs(&j.task, slog.String("code", n.failure.Code), slog.Bool("retryable", n.failure.Retryable),
+			slog.String("error", n.failure.Message))...)
+		n.failure.details = e.detailsOf(j)
 	}
-	if failure != nil {
-		failure.details = e.detailsOf(j)
+	if e.config.Metrics.TaskFinished != nil && n.back == nil {
+		e.config.Metrics.TaskFinished(j.task.Queue, n.state(), ran)
 	}
-	err := e.report.write(&j.task, e.report.result(&j.task, value, failure, ran), nil)
+	err := e.report.write(&j.task, e.report.result(&j.task, n, ran), nil)
 	if err == nil {
 		e.handedOver(j)
 	}
@@ -122,17 +141,27 @@ func (e *Executor) attempt(j *job) {
 	j.beats.Wait()
 }
 
-// onlyHere claims a task that must not run twice and waits until the group's
-// offset is past it: the coordinator accepts that from the partition's owner
-// alone, so no other executor will ever read the task.
-func (e *Executor) onlyHere(j *job) bool {
+// claimFirst claims a task that must not run twice and waits until that is
+// durable. One that may not be repeated waits, besides, until the group's offset
+// is past it: the coordinator accepts that from the partition's owner alone, so
+// no other executor will ever read the task. It reports false when the attempt must not
+// begin here.
+func (e *Executor) claimFirst(j *job) (n ending, ok bool) {
 	go j.claim() // ends with j.beats, which attempt waits for
-	ok := false
+	claimed, ours := false, false
 	e.await(e.handling, func() bool {
-		ok = j.part.committed > j.offset
-		return ok || j.part.closed
+		claimed = j.claimDurable
+		ours = claimed && (j.repeatable || j.part.committed > j.offset)
+		return ours || !j.repeatable && j.part.closed
 	})
-	return ok
+	switch {
+	case !ours:
+		return ending{silent: true}, false // the partition's next owner runs it
+	case j.late:
+		return ending{back: &handBack{code: CodeLateClaim, message: "the claim took so long that the router may count the attempt as lost"}}, false
+	default:
+		return ending{}, true
+	}
 }
 
 // end stops the claim timer and the heartbeats.
@@ -154,19 +183,19 @@ func (e *Executor) forget(j *job) {
 }
 
 // call runs the handler. A panic is a failure of the task, not of the process.
-func (e *Executor) call(j *job) (value json.RawMessage, failure *failed) {
+func (e *Executor) call(j *job) (n ending) {
 	h := e.handler(&j.task)
 	if j.lease != nil {
 		h = j.lease.hold
 	}
 	if h == nil {
-		return nil, &failed{Error: &events.Error{Code: CodeNoHandler, Retryable: true, Message: events.Cut(fmt.Sprintf(
+		return ending{failure: &failed{Error: &events.Error{Code: CodeNoHandler, Retryable: true, Message: events.Cut(fmt.Sprintf(
 			"executor %s reads queue %s and has no handler for %s; deploy one on every executor of the queue",
-			e.config.NodeID, j.task.Queue, j.task.TaskName), events.MaxMessageLength)}}
+			e.config.NodeID, j.task.Queue, j.task.TaskName), events.MaxMessageLength)}}}
 	}
 	if e.handling.Err() != nil || e.lending != nil && j.lease == nil {
 		j.lease.lost()
-		return nil, &failed{Error: &events.Error{Code: CodeDrained, Retryable: true, Message: "the executor stopped before the task began"}}
+		return ending{failure: &failed{Error: &events.Error{Code: CodeDrained, Retryable: true, Message: "the executor stopped before the task began"}}}
 	}
 	task := j.task
 	ctx, cancel := e.contextOf(j, &task)
@@ -174,28 +203,38 @@ func (e *Executor) call(j *job) (value json.RawMessage, failure *failed) {
 	defer func() {
 		if p := recover(); p != nil {
 			e.config.Logger.Error("handler panicked", taskAttrs(&j.task, slog.Any("panic", p), slog.String("stack", string(debug.Stack())))...)
-			value, failure = nil, onlyOnce(&j.task, panicked(p))
+			n = ending{failure: j.onlyOnce(panicked(p))}
 		}
 	}()
 	value, err := h(ctx, &task)
-	if err != nil {
-		return nil, onlyOnce(&j.task, failureOf(ctx, &j.task, err))
-	}
-	return value, nil
+	n = endingOf(ctx, &j.task, value, err)
+	n.failure = j.onlyOnce(n.failure)
+	return n
 }
 
-// contextOf is the context of j's handler, which knows the task. A handler
-// that runs on after the attempt's time is logged, since it holds a slot.
+// lifeOf is the context of whatever is asked about an attempt: it knows the task,
+// and ends with the executor.
+func (e *Executor) lifeOf(j *job, task *events.Task) (context.Context, context.CancelFunc) {
+	return context.WithCancel(context.WithValue(e.handling, attemptKey{}, attempt{task: task, beat: j.tell}))
+}
+
+// contextOf is the context of j's handler. Its time counts from the claim, if that
+// came first, so that the handler ends before the router gives it up. A handler that runs
+// on after the attempt's time is logged, since it holds a slot.
 func (e *Executor) contextOf(j *job, task *events.Task) (context.Context, context.CancelFunc) {
-	ctx := context.WithValue(e.handling, attemptKey{}, attempt{task: task, beat: j.tell})
+	life, end := e.lifeOf(j, task)
 	most := task.Timeouts.StartToClose
 	if most <= 0 {
-		return ctx, func() {}
+		return life, end
 	}
-	ctx, cancel := context.WithTimeout(ctx, most)
-	late := time.AfterFunc(most+e.config.stuckAfter, func() {
+	left := most
+	if j.task.Delivery == events.AtMostOnce && !j.claiming.IsZero() {
+		left -= time.Since(j.claiming)
+	}
+	ctx, cancel := context.WithTimeout(life, left)
+	late := time.AfterFunc(left+e.config.stuckAfter, func() {
 		e.config.Logger.Warn("handler still runs after its context has ended, and holds a slot until it returns: return when ctx.Done() is closed",
 			taskAttrs(&j.task, slog.Duration("start_to_close", most), slog.Duration("over_by", e.config.stuckAfter))...)
 	})
-	return ctx, func() { late.Stop(); cancel() }
+	return ctx, func() { late.Stop(); cancel(); end() }
 }

@@ -15,8 +15,9 @@
 //
 // executor.go is the life of an executor, slots.go says what runs when, intake.go
 // is one queue's [shard.Worker], attempt.go runs one task, context.go is what its
-// handler can ask, report.go writes commands, limits.go, offsets.go and queue.go
-// are the data structures, failure.go says what an error means, exec.go runs programs.
+// handler can ask, report.go writes commands, limits.go, handover.go and queue.go
+// have the data structures, failure.go says what an error means, runner.go what a handler
+// can say besides, exec.go runs programs.
 // An executor that lends its tasks (lease.go is what borrowers see, lend.go the
 // rest) has the same life, without handlers.
 package executor
@@ -60,8 +61,11 @@ type Config struct {
 	HeartbeatEvery time.Duration    // at most this between heartbeats; default a third of the task's own timeout
 	DrainTimeout   time.Duration    // how long running tasks get when Run's ctx ends; default 20 s
 	CommitEvery    time.Duration    // between commits of the group's offsets; default 200 ms
-	Logger         *slog.Logger     // default: none
-	Metrics        Metrics
+	// Admit is asked before every attempt, in front of what [Runner.Admit] says, as
+	// that is. nil: all may begin.
+	Admit   func(ctx context.Context, task *events.Task) (Admission, error)
+	Logger  *slog.Logger // default: none
+	Metrics Metrics
 
 	stuckAfter  time.Duration // a handler that goes on for so long after its context has ended is complained about
 	lastReports time.Duration // what drain gives cancelled handlers
@@ -136,6 +140,7 @@ func (c Config) validate() error {
 type Executor struct {
 	config   Config
 	handlers map[string]Handler // by task name, or "queue.*"
+	runners  map[string]Runner  // those of the handlers that have one
 	builtin  map[string]bool    // queues of HandleBuiltin
 	report   *reporter
 	handling context.Context //nolint:containedctx // the parent of every handler's context: it ends when draining takes too long
@@ -160,8 +165,8 @@ func New(c Config) (*Executor, error) {
 		return nil, err
 	}
 	e := &Executor{
-		config: c, handlers: make(map[string]Handler), builtin: make(map[string]bool), changed: make(chan struct{}),
-		bounds: make(map[string]*bound), running: make(map[*job]bool), state: errors.New("executor is not running"),
+		config: c, handlers: make(map[string]Handler), runners: make(map[string]Runner), builtin: make(map[string]bool),
+		changed: make(chan struct{}), bounds: make(map[string]*bound), running: make(map[*job]bool), state: errors.New("executor is not running"),
 	}
 	for name, l := range c.Limits {
 		e.bounds[name] = newBound(l)

@@ -21,6 +21,7 @@ const (
 	CodeDrained   = fsm.CodeDrained      // the executor stopped before the handler was done: the router issues the attempt again
 	CodeResult    = "BAD_RESULT"         // the handler's result cannot be written: not JSON, or too large
 	CodeInput     = "BAD_INPUT"          // the task's input does not fit the type of the handler
+	CodeLateClaim = "LATE_CLAIM"         // of a task that is handed back: its claim took too long
 )
 
 // Terminal marks err so that the failure is not retried.
@@ -96,13 +97,14 @@ func failureOf(ctx context.Context, task *events.Task, err error) *failed {
 // onlyOnce takes back that a failure may be retried, when it leaves open what the
 // handler did and the task must not run twice. A failure that the handler names
 // itself is its own answer.
-func onlyOnce(task *events.Task, f *failed) *failed {
+func (j *job) onlyOnce(f *failed) *failed {
+	if f == nil || j.task.Delivery != events.AtMostOnce || j.repeatable || !f.Retryable {
+		return f
+	}
 	switch f.Code {
 	case CodeTimeout, CodeDrained, CodePanic:
-		if task.Delivery == events.AtMostOnce && f.Retryable {
-			f.Retryable = false
-			f.Message = events.Cut(f.Message, events.MaxMessageLength-len(unknownOutcome)) + unknownOutcome
-		}
+		f.Retryable = false
+		f.Message = events.Cut(f.Message, events.MaxMessageLength-len(unknownOutcome)) + unknownOutcome
 	}
 	return f
 }

@@ -91,12 +91,17 @@ func (j *job) beat(fresh bool) bool {
 
 // heartbeatEvery is a third of what the router waits for.
 func (e *Executor) heartbeatEvery(t *events.Task) time.Duration {
-	every := t.Timeouts.Heartbeat / 3
-	if t.Timeouts.Heartbeat <= 0 {
-		every = defaultHeartbeat / 3
-	}
+	every := heartbeatTimeout(t) / 3
 	if e.config.HeartbeatEvery > 0 {
 		every = min(every, e.config.HeartbeatEvery)
 	}
 	return max(every, time.Millisecond)
+}
+
+// heartbeatTimeout is how long the router waits for a sign of life.
+func heartbeatTimeout(t *events.Task) time.Duration {
+	if t.Timeouts.Heartbeat > 0 {
+		return t.Timeouts.Heartbeat
+	}
+	return defaultHeartbeat
 }

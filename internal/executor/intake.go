@@ -35,11 +35,12 @@ type intake struct {
 // lost and comes back is a new one, so that late reports of tasks that were
 // begun before do not touch it.
 type partition struct {
-	id        shard.Partition
-	offsets   *offsets
-	committed int64 // the group's offset as far as we know
-	closed    bool
-	running   map[*job]bool
+	id         shard.Partition
+	generation int64 // of the group when the partition came; 0: not known
+	offsets    *offsets
+	committed  int64 // the group's offset as far as we know
+	closed     bool
+	running    map[*job]bool
 }
 
 func newIntake(e *Executor, queue string) *intake {
@@ -151,8 +152,18 @@ func (in *intake) Open(ctx context.Context, p shard.Partition, committed int64) 
 			slog.Int64("log_start", bounds.Start), slog.Int64("log_end", bounds.End))
 		next = bounds.Start
 	}
-	in.parts[p] = &partition{id: p, offsets: newOffsets(next), committed: next, running: make(map[*job]bool)}
+	in.parts[p] = &partition{id: p, generation: in.generation(), offsets: newOffsets(next), committed: next, running: make(map[*job]bool)}
 	return next, nil
+}
+
+// generation is that of the group now, 0 when it is not known. The executor's lock is held.
+func (in *intake) generation() int64 {
+	if m := in.shard.Member(); m != nil {
+		if _, generation, ok := m.Generation(); ok {
+			return int64(generation)
+		}
+	}
+	return 0
 }
 
 // Process puts tasks into the queue. What is not a task goes to the dead letter topic.

@@ -221,12 +221,7 @@ func (l *Lease) Heartbeat(details json.RawMessage) error {
 }
 
 // HeartbeatTimeout is the longest time between two heartbeats.
-func (l *Lease) HeartbeatTimeout() time.Duration {
-	if most := l.job.task.Timeouts.Heartbeat; most > 0 {
-		return most
-	}
-	return defaultHeartbeat
-}
+func (l *Lease) HeartbeatTimeout() time.Duration { return heartbeatTimeout(&l.job.task) }
 
 // Over is closed when the lease is over. Why says why.
 func (l *Lease) Over() <-chan struct{} { return l.over }

@@ -43,24 +43,38 @@ func (r *reporter) command(t *events.Task, kind events.CommandType) *events.Comm
 		Result: &events.TaskResult{TaskID: t.TaskID, Attempt: t.Attempt, NodeID: r.config.NodeID, Token: t.Token},
 	}
 	if kind != events.CommandHeartbeat {
-		c.CommandID = events.DeriveUUID(t.TaskID, string(kind)+"/"+strconv.Itoa(int(t.Attempt)))
+		name := string(kind) + "/" + strconv.Itoa(int(t.Attempt))
+		if t.Token != "" {
+			name += "/" + events.HashToken(t.Token) // an attempt that goes on reports more than once
+		}
+		c.CommandID = events.DeriveUUID(t.TaskID, name)
 	}
 	return c
 }
 
-// result reports how an attempt ended. A value that cannot be written becomes a failure.
-func (r *reporter) result(t *events.Task, value json.RawMessage, failure *failed, ran time.Duration) *kafka.Record {
+// result reports how an attempt is over. What cannot be written becomes a failure.
+func (r *reporter) result(t *events.Task, n ending, ran time.Duration) *kafka.Record {
 	c := r.command(t, events.CommandResult)
-	c.Payload, c.Result.State, c.Result.ExecutionTime = value, events.TaskCompleted, max(ran.Truncate(time.Millisecond), 0)
-	if failure != nil {
-		c.Payload, c.Result.State, c.Result.Error = nil, events.TaskFailed, failure.Error
-		c.Result.RetryAfter, c.Result.HeartbeatDetails = failure.after, failure.details
+	c.Result.State, c.Result.ExecutionTime = n.state(), max(ran.Truncate(time.Millisecond), 0)
+	switch {
+	case n.failure != nil:
+		c.Result.Error, c.Result.RetryAfter, c.Result.HeartbeatDetails = n.failure.Error, n.failure.after, n.failure.details
+	case n.down != nil:
+		c.Payload, c.Result.ResumeAfter, c.Result.Questions = n.down.state, n.down.after, n.down.questions
+	case n.back != nil:
+		c.Result.HandedBack, c.Result.ResumeAfter = true, n.back.after
+		c.Result.Error = legal(&events.Error{Code: n.back.code, Message: n.back.message})
+	default:
+		c.Payload = n.value
 	}
 	record, err := r.record(c)
-	if err == nil || failure != nil {
+	switch {
+	case err == nil || n.failure != nil:
 		return record
+	case n.down != nil:
+		return r.result(t, ending{failure: &failed{Error: legal(&events.Error{Code: CodeResult, Message: "what the attempt was to go on with cannot be written: " + err.Error()})}}, ran)
 	}
-	return r.result(t, nil, &failed{Error: legal(unwritable(t, value, err))}, ran)
+	return r.result(t, ending{failure: &failed{Error: legal(unwritable(t, n.value, err))}}, ran)
 }
 
 // unwritable says why a result cannot be written.

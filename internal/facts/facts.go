@@ -151,7 +151,7 @@ func readCommand(f *Fact, e *events.Event) error {
 		return readCreated(c, e)
 	case events.EventTaskStarted:
 		c.Command = events.CommandClaim
-		return readReport(c, e)
+		return readClaim(c, e)
 	case events.EventTaskCompleted:
 		c.Command, c.Payload = events.CommandResult, e.Payload
 		return readReport(c, e)
@@ -185,6 +185,22 @@ func readReport(c *events.Command, e *events.Event) error {
 	c.Result = &events.TaskResult{TaskID: d.TaskID, Attempt: d.Attempt, NodeID: d.NodeID}
 	if c.Command == events.CommandResult {
 		c.Result.State = events.TaskCompleted
+	}
+	return nil
+}
+
+// readClaim fills a claim. That it replaced another one says all that a replay
+// needs of the generations.
+func readClaim(c *events.Command, e *events.Event) error {
+	if err := readReport(c, e); err != nil {
+		return err
+	}
+	var d events.TaskStartedData
+	if err := events.DecodeData(e.Data, &d); err != nil {
+		return err
+	}
+	if c.Result.Repeatable = d.Repeatable; d.TakenOver {
+		c.Result.Generation = e.SequenceNumber
 	}
 	return nil
 }

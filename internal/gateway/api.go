@@ -132,7 +132,7 @@ func newHandler(g *Gateway) (http.Handler, error) {
 		return nil, err
 	}
 	mux.HandleFunc("/", rest.NotFound)
-	return g.authenticate(rest.Guard(mux)), nil
+	return g.authenticate(rest.Guard(mux, nil)), nil
 }
 
 // authenticate passes on requests that carry the token. The description needs no token.

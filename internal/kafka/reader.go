@@ -76,17 +76,32 @@ func (r *Reader) End(ctx context.Context, p TopicPartition) (int64, error) {
 // and returns when the log is known to have no more of them. Control records
 // are what makes that certain when the log ends in an aborted transaction.
 func (r *Reader) ReadTo(ctx context.Context, p TopicPartition, from, end int64, visit func(*Record) error) error {
+	return r.read(ctx, p, Range{from, end}, visit)
+}
+
+// nearBytes is some dozens of events, or one batch where batches are larger.
+const nearBytes = 8 << 10
+
+// ReadNear is [Reader.ReadTo] for who finds what it wants near from and stops
+// there by an error of visit: it fetches little at a time, where ReadTo fetches a
+// mebibyte that would be unpacked for nothing.
+func (r *Reader) ReadNear(ctx context.Context, p TopicPartition, from, end int64, visit func(*Record) error) error {
+	return r.read(ctx, p, Range{from, end}, visit, kgo.FetchMaxPartitionBytes(nearBytes))
+}
+
+func (r *Reader) read(ctx context.Context, p TopicPartition, within Range, visit func(*Record) error, more ...kgo.Opt) error {
+	from, end := within.Start, within.End
 	if from >= end {
 		return nil
 	}
-	client, err := r.config.newClient(
+	client, err := r.config.newClient(append(more,
 		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{p.Topic: {p.Partition: kgo.NewOffset().At(from)}}),
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
 		kgo.KeepControlRecords(),
 		kgo.FetchMaxWait(250*time.Millisecond),
 		kgo.MetadataMinAge(10*time.Millisecond),
 		fastRetry(),
-	)
+	)...)
 	if err != nil {
 		return err
 	}

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strings"
 
+	"github.com/leat-io/leat/internal/endings"
 	"github.com/leat-io/leat/internal/problem"
 	"github.com/leat-io/leat/internal/rest"
 	"github.com/leat-io/leat/internal/store"
@@ -21,6 +23,7 @@ func newHandler(p *Projector) (http.Handler, error) {
 	p.routeInstances(api)
 	p.routeHistory(api)
 	p.routeStream(api)
+	p.routeEnds(api)
 	p.routeCounts(api)
 	p.routeStatus(api)
 	p.routeCommands(api)
@@ -35,7 +38,15 @@ func newHandler(p *Projector) (http.Handler, error) {
 		}
 		p.config.Page.ServeHTTP(w, r)
 	})
-	return rest.Guard(wholeKey(mux)), nil
+	return rest.Guard(wholeKey(mux), bodyOf), nil
+}
+
+// bodyOf bounds the body of a request, in bytes.
+func bodyOf(r *http.Request) int64 {
+	if strings.HasSuffix(r.URL.Path, endsPath) {
+		return endings.MaxBody
+	}
+	return rest.MaxBody
 }
 
 // read gives visit the store. It answers 503 while there is none.

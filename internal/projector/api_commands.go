@@ -25,6 +25,7 @@ type startInput struct {
 	Body           struct {
 		Key        *events.KeyText `json:"key,omitempty" maxLength:"512" doc:"Business key: there is one instance for each. Text without control characters; not empty."`
 		InstanceID string          `json:"instance_id,omitempty" doc:"UUID; derived from the key, or new, when absent. With a key, that of the key."`
+		CommandID  string          `json:"command_id,omitempty" doc:"UUID of the command, for who listens to outcomes; derived from the Idempotency-Key, or new, when absent."`
 		Version    int32           `json:"version,omitempty" minimum:"0" doc:"Of the definition; the newest when absent."`
 		Input      json.RawMessage `json:"input,omitempty" doc:"Any JSON."`
 	}
@@ -91,6 +92,13 @@ func (p *Projector) startInstance(ctx context.Context, in *startInput) (*accepte
 	default:
 		c.InstanceID = newID(p.config.Clock())
 	}
+	if in.Body.CommandID != "" {
+		id, err := events.ParseUUID(in.Body.CommandID)
+		if err != nil {
+			return nil, badRequest("command_id is not one", err)
+		}
+		c.CommandID = id
+	}
 	return p.send(ctx, &c)
 }
 
@@ -139,8 +147,7 @@ func (p *Projector) send(ctx context.Context, c *events.Command) (*acceptedOutpu
 		return nil, invalidCommand(err)
 	}
 	if p.registry.Partitions(c.WorkflowType) == 0 {
-		return nil, newProblem(http.StatusNotFound, problem.DefinitionMissing,
-			"There is no workflow type "+c.WorkflowType, "no definition of it is deployed", "")
+		return nil, unknownType(c.WorkflowType)
 	}
 	value, err := avro.EncodeCommand(c)
 	if err != nil {

@@ -83,8 +83,7 @@ func (p *Projector) stream(_ context.Context, in *streamInput) (*huma.StreamResp
 // queue: it holds one page in memory and reads on at its own pace.
 func (p *Projector) follow(ctx context.Context, writer http.ResponseWriter, of views.Name, from int64) {
 	if !p.enter() {
-		newProblem(http.StatusServiceUnavailable, problem.TooManyFollow, "Too many live streams are open",
-			fmt.Sprintf("this projector serves %d", p.config.MaxFollowers), "poll the history instead, or ask another projector").Write(writer)
+		tooManyStreams(p.config.MaxFollowers).Write(writer)
 		return
 	}
 	defer p.leave()

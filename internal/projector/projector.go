@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/leat-io/leat/internal/follow"
 	"github.com/leat-io/leat/internal/kafka"
 	"github.com/leat-io/leat/internal/projector/views"
 	"github.com/leat-io/leat/internal/registry"
@@ -50,6 +51,7 @@ type Metrics struct {
 type Projector struct {
 	config   Config
 	registry *registry.Registry
+	outcomes *follow.Topics // of the types whose ends somebody listens to
 	hub      hub
 	handler  http.Handler
 	skipped  atomic.Int64
@@ -72,6 +74,7 @@ type Projector struct {
 	pending   map[shard.Partition]bool // still to be read up to the end seen at start
 	followers int
 	waits     int
+	feeds     map[string]*feed // of the types whose ends somebody listens to
 	ends      ends
 }
 
@@ -97,7 +100,9 @@ func New(c Config) (*Projector, error) {
 		sources:   make(map[string]views.Source),
 		positions: make(map[shard.Partition]views.Position),
 		pending:   make(map[shard.Partition]bool),
+		feeds:     make(map[string]*feed),
 	}
+	p.outcomes = follow.New(follow.Config{Kafka: c.Kafka, Reader: p.reading, Logger: c.Logger})
 	p.registry.Subscribe(func() {
 		select {
 		case p.changed <- struct{}{}:
@@ -154,6 +159,7 @@ func (p *Projector) Run(outer context.Context) (err error) {
 	var following sync.WaitGroup
 	defer following.Wait()
 	defer cancel(nil)
+	defer p.outcomes.Close()
 	defer close(p.stopping)
 	if err := p.open(ctx); err != nil || p.live.db == nil {
 		return err
@@ -214,12 +220,23 @@ func (p *Projector) open(ctx context.Context) error {
 	return nil
 }
 
+// reading is what asks Kafka about offsets while Run has it open.
+func (p *Projector) reading() (*kafka.Reader, error) {
+	p.live.RLock()
+	defer p.live.RUnlock()
+	if p.live.reader == nil {
+		return nil, p.away()
+	}
+	return p.live.reader, nil
+}
+
 // close waits for the queries under way.
 func (p *Projector) close() error {
 	p.live.Lock()
 	defer p.live.Unlock()
 	p.live.producer.Close()
 	p.live.reader.Close()
+	p.live.reader = nil
 	db := p.live.db
 	p.live.db = nil
 	return db.Close()

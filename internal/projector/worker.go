@@ -167,6 +167,7 @@ func (w *worker) fold(changes []views.Change, at map[shard.Partition]views.Posit
 	}
 	w.moveTo(at)
 	w.hub.publish(result.Touched)
+	w.tell(result.Ended)
 	if w.config.Metrics.Folded != nil {
 		w.config.Metrics.Folded(len(changes)-len(result.Foreign), result.Stale, w.config.Clock().Sub(began))
 	}

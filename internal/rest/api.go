@@ -45,11 +45,14 @@ func Describe(mux *http.ServeMux, api huma.API) error {
 
 // Guard bounds bodies, keeps browsers from guessing or caching, and lets them
 // use next only from its own origin: there is no CORS, and what changes something
-// is refused from elsewhere.
-func Guard(next http.Handler) http.Handler {
+// is refused from elsewhere. most says how large a body may be, nil for MaxBody.
+func Guard(next http.Handler, most func(*http.Request) int64) http.Handler {
+	if most == nil {
+		most = func(*http.Request) int64 { return MaxBody }
+	}
 	next = http.NewCrossOriginProtection().Handler(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r.Body = http.MaxBytesReader(w, r.Body, MaxBody)
+		r.Body = http.MaxBytesReader(w, r.Body, most(r))
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		w.Header().Set("Cache-Control", "no-store")
 		next.ServeHTTP(w, r)

@@ -1,92 +1,44 @@
 package client
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"maps"
+	"math"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/leat-io/leat/internal/apicall"
+	"github.com/leat-io/leat/internal/kafka"
 	"github.com/leat-io/leat/pkg/events"
 )
 
-// maxAnswer bounds what is read of one answer, in bytes.
-const maxAnswer = 64 << 20
-
 // call asks the projector and reads the answer into out.
-func (c *Client) call(ctx context.Context, method, path string, query url.Values, header http.Header, in, out any) error {
-	response, err := c.open(ctx, method, path, query, header, in)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = response.Body.Close() }()
-	if err := json.NewDecoder(io.LimitReader(response.Body, maxAnswer)).Decode(out); err != nil {
-		if ctx.Err() != nil {
-			return failed("read the projector's answer", ctx.Err())
-		}
-		return newError(ErrAnswer, err, "the answer of %s cannot be read: %v", c.config.API+path, err)
-	}
-	return nil
+func (c *Client) call(ctx context.Context, r apicall.Request, out any) error {
+	return c.answered(c.api.Call(ctx, r, out))
 }
 
-// open asks the projector; a problem that it answers with is the error.
-func (c *Client) open(ctx context.Context, method, path string, query url.Values, header http.Header, in any) (*http.Response, error) {
-	var body io.Reader
-	if in != nil {
-		text, err := events.EncodeJSON(in)
-		if err != nil {
-			return nil, invalid(err)
-		}
-		body = bytes.NewReader(text)
-	}
-	target := c.config.API + path
-	if len(query) > 0 {
-		target += "?" + query.Encode()
-	}
-	request, err := http.NewRequestWithContext(ctx, method, target, body)
-	if err != nil {
-		return nil, invalid(fmt.Errorf("the projector's address is wrong: %w", err))
-	}
-	maps.Copy(request.Header, header)
-	if in != nil {
-		request.Header.Set("Content-Type", "application/json")
-	}
-	response, err := c.config.HTTP.Do(request)
+// answered is what becomes of an error of the projector or of the context.
+func (c *Client) answered(err error) error {
+	var p *apicall.Problem
 	switch {
-	case ctx.Err() != nil && err != nil:
-		return nil, failed("ask the projector at "+c.config.API, ctx.Err())
-	case err != nil:
-		return nil, newError(ErrProjector, err, "the projector at %s does not answer: %v", c.config.API, errors.Unwrap(err))
-	case response.StatusCode >= http.StatusBadRequest:
-		defer func() { _ = response.Body.Close() }()
-		return nil, problemOf(response)
+	case err == nil:
+		return nil
+	case errors.As(err, &p):
+		return &Error{Code: p.Code, Message: p.Error(), Fix: p.Fix}
+	case errors.Is(err, apicall.ErrRequest):
+		return invalid(err)
+	case errors.Is(err, apicall.ErrAway):
+		return newError(ErrProjector, err, "the projector: %v", err)
+	case errors.Is(err, apicall.ErrAnswer):
+		return newError(ErrAnswer, err, "the projector: %v", err)
+	default:
+		return failed("ask the projector", err)
 	}
-	return response, nil
-}
-
-// problemOf reads an RFC 9457 problem.
-func problemOf(response *http.Response) error {
-	var p struct{ Title, Detail, Code, Fix string }
-	text, _ := io.ReadAll(io.LimitReader(response.Body, 1<<20))
-	if json.Unmarshal(text, &p) != nil || p.Code == "" {
-		of := ErrAnswer
-		if response.StatusCode >= http.StatusInternalServerError {
-			of = ErrProjector
-		}
-		return newError(of, nil, "the projector answered %s", response.Status)
-	}
-	message := p.Title
-	if p.Detail != "" {
-		message += ": " + p.Detail
-	}
-	return &Error{Code: p.Code, Message: message, Fix: p.Fix}
 }
 
 // instancePath is where the projector shows an instance. A key that would not
@@ -104,7 +56,7 @@ func (c *Client) getAPI(ctx context.Context, workflowType, idOrKey string, o Get
 		query.Set("min_sequence", strconv.FormatInt(o.MinSequence, 10))
 		query.Set("wait", waitOf(ctx).String())
 	}
-	err = c.call(ctx, http.MethodGet, instancePath(workflowType, idOrKey), query, nil, nil, &s)
+	err = c.call(ctx, apicall.Request{Method: http.MethodGet, Path: instancePath(workflowType, idOrKey), Query: query}, &s)
 	return s, err
 }
 
@@ -131,7 +83,7 @@ func (c *Client) listAPI(ctx context.Context, r ListRequest) (page Page, err err
 	if len(r.Where) > 0 {
 		query["where"] = r.Where
 	}
-	err = c.call(ctx, http.MethodGet, "/api/v1/instances", query, nil, nil, &page)
+	err = c.call(ctx, apicall.Request{Method: http.MethodGet, Path: "/api/v1/instances", Query: query}, &page)
 	return page, err
 }
 
@@ -147,7 +99,7 @@ func (c *Client) historyAPI(ctx context.Context, workflowType, idOrKey string, r
 			Next  int64          `json:"next"`
 		}
 		query := url.Values{"from": {strconv.FormatInt(from, 10)}, "limit": {strconv.Itoa(limit)}}
-		if err := c.call(ctx, http.MethodGet, instancePath(workflowType, idOrKey)+"/history", query, nil, nil, &page); err != nil {
+		if err := c.call(ctx, apicall.Request{Method: http.MethodGet, Path: instancePath(workflowType, idOrKey) + "/history", Query: query}, &page); err != nil {
 			return nil, err
 		}
 		list, from = append(list, page.Items...), page.Next
@@ -163,7 +115,7 @@ func (c *Client) countsAPI(ctx context.Context, workflowType string, where []str
 	if len(where) > 0 {
 		query["where"] = where
 	}
-	err = c.call(ctx, http.MethodGet, "/api/v1/types/"+url.PathEscape(workflowType)+"/counts", query, nil, nil, &n)
+	err = c.call(ctx, apicall.Request{Method: http.MethodGet, Path: "/api/v1/types/" + url.PathEscape(workflowType) + "/counts", Query: query}, &n)
 	return n, err
 }
 
@@ -171,14 +123,12 @@ func (c *Client) definitionsAPI(ctx context.Context) ([]events.DefinitionRecord,
 	var page struct {
 		Items []events.DefinitionRecord `json:"items"`
 	}
-	err := c.call(ctx, http.MethodGet, "/api/v1/definitions", nil, nil, nil, &page)
+	err := c.call(ctx, apicall.Request{Method: http.MethodGet, Path: "/api/v1/definitions"}, &page)
 	return page.Items, err
 }
 
 // sendAPI lets the projector make a command durable, for a client without Kafka.
 func (c *Client) sendAPI(ctx context.Context, r Request) (Receipt, error) {
-	ctx, cancel := c.bounded(ctx)
-	defer cancel()
 	command, err := r.command(c.config.Source, time.Now())
 	if err != nil {
 		return Receipt{}, invalid(err)
@@ -187,11 +137,154 @@ func (c *Client) sendAPI(ctx context.Context, r Request) (Receipt, error) {
 	if err != nil {
 		return Receipt{}, invalid(err)
 	}
+	return c.post(ctx, command, call)
+}
+
+// post sends a command as a call.
+func (c *Client) post(ctx context.Context, command *events.Command, call apiCall) (Receipt, error) {
+	ctx, cancel := c.bounded(ctx)
+	defer cancel()
 	header := http.Header{}
 	if command.IdempotencyKey != "" {
 		header.Set("Idempotency-Key", command.IdempotencyKey)
 	}
 	receipt := Receipt{Type: command.WorkflowType, At: command.Timestamp}
-	err = c.call(ctx, http.MethodPost, "/api/v1/instances/"+url.PathEscape(command.WorkflowType)+call.path, nil, header, call.body, &receipt)
+	err := c.call(ctx, apicall.Request{
+		Method: http.MethodPost, Path: "/api/v1/instances/" + url.PathEscape(command.WorkflowType) + call.path, Header: header, Body: call.body,
+	}, &receipt)
 	return receipt, err
+}
+
+// apiCall is where a projector takes a request, behind the type's instances, and
+// in what form.
+type apiCall struct {
+	path string
+	body map[string]any
+}
+
+func (call *apiCall) set(name string, value any, given bool) {
+	if given {
+		call.body[name] = value
+	}
+}
+
+// callOf is a call about the instance of a command.
+func callOf(c *events.Command, what string) apiCall {
+	return apiCall{path: "/" + events.Ref{ID: c.InstanceID}.String() + "/" + what, body: map[string]any{}}
+}
+
+func (r StartRequest) call(c *events.Command) (apiCall, error) {
+	if r.ExpectedSequence != nil || len(r.Metadata) > 0 || r.Priority != "" || !r.CorrelationID.IsNil() || !r.CommandID.IsNil() {
+		return apiCall{}, errors.New("a start with ExpectedSequence, Metadata, Priority, CorrelationID or CommandID needs Brokers")
+	}
+	call := apiCall{body: map[string]any{}}
+	call.set("key", r.Key, r.Key != "")
+	call.set("instance_id", r.InstanceID, !r.InstanceID.IsNil())
+	call.set("version", r.Version, r.Version != 0)
+	call.set("input", c.Payload, c.Payload != nil)
+	return call, nil
+}
+
+func (r SignalRequest) call(c *events.Command) (apiCall, error) {
+	if len(r.Metadata) > 0 || !r.CorrelationID.IsNil() || !r.CommandID.IsNil() {
+		return apiCall{}, errors.New("a signal with Metadata, CorrelationID or CommandID needs Brokers")
+	}
+	call := callOf(c, "signals")
+	call.body["event"] = r.Event
+	call.set("data", c.Payload, c.Payload != nil)
+	call.set("expected_sequence", r.ExpectedSequence, r.ExpectedSequence != nil)
+	return call, nil
+}
+
+func (r LifeRequest) call(c *events.Command) (apiCall, error) {
+	if len(r.Metadata) > 0 || !r.CommandID.IsNil() {
+		return apiCall{}, errors.New("a change with Metadata or CommandID needs Brokers")
+	}
+	call := callOf(c, string(r.Command))
+	call.set("reason", r.Reason, r.Reason != "")
+	call.set("skip", r.Skip, r.Skip)
+	call.set("expected_sequence", r.ExpectedSequence, r.ExpectedSequence != nil)
+	return call, nil
+}
+
+func (ResetRequest) call(c *events.Command) (apiCall, error)   { return needsBrokers(c) }
+func (MigrateRequest) call(c *events.Command) (apiCall, error) { return needsBrokers(c) }
+func (TaskRequest) call(c *events.Command) (apiCall, error)    { return needsBrokers(c) }
+
+func needsBrokers(c *events.Command) (apiCall, error) {
+	return apiCall{}, fmt.Errorf("a %s needs Brokers", c.Command)
+}
+
+// streamBack is how long a follower waits before it comes back to a stream that
+// broke, at first and at most.
+const (
+	streamBack     = 100 * time.Millisecond
+	streamBackMost = 5 * time.Second
+)
+
+// followAPI reads the projector's live stream, and comes back when it breaks.
+func (c *Client) followAPI(ctx context.Context, workflowType, idOrKey string, from int64, yield func(events.Event) bool) error {
+	ctx, cancel := c.living(ctx)
+	defer cancel()
+	s := stream{client: c, path: instancePath(workflowType, idOrKey) + "/history/stream", next: from, yield: yield}
+	for back := streamBack; ; back = min(2*back, streamBackMost) {
+		before := s.next
+		over, err := s.read(ctx)
+		if over {
+			return err
+		}
+		if ctx.Err() != nil {
+			return failed("follow "+workflowType+" "+idOrKey, ctx.Err())
+		}
+		if s.next > before {
+			back = streamBack
+		} else if err != nil && before == from {
+			return err // it never worked
+		}
+		kafka.Pause(ctx, back)
+	}
+}
+
+// stream is a history that is being followed.
+type stream struct {
+	client *Client
+	path   string
+	next   int64 // sequence to ask for
+	yield  func(events.Event) bool
+}
+
+// read follows until the instance is finished or the consumer leaves, which is
+// over, or until the stream breaks.
+func (s *stream) read(ctx context.Context) (over bool, err error) {
+	query := url.Values{"from": {strconv.FormatInt(s.next, 10)}}
+	response, err := s.client.api.Open(ctx, apicall.Request{
+		Method: http.MethodGet, Path: s.path, Query: query, Header: http.Header{"Accept": {"text/event-stream"}},
+	})
+	if err != nil {
+		return ctx.Err() != nil, s.client.answered(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	over, err = apicall.Messages(response.Body, s.message)
+	if !over && ctx.Err() != nil {
+		return true, failed("follow the history", ctx.Err())
+	}
+	return over, err
+}
+
+func (s *stream) message(kind, data string) (over bool, err error) {
+	switch {
+	case kind == "end":
+		return true, nil
+	case kind != "" || data == "":
+		return false, nil // an error that the stream ends with, or a comment
+	}
+	var e events.Event
+	if err := json.Unmarshal([]byte(data), &e); err != nil {
+		return true, newError(ErrAnswer, err, "an event of the stream cannot be read: %v", err)
+	}
+	if e.SequenceNumber < s.next || e.SequenceNumber == math.MaxInt64 {
+		return false, nil
+	}
+	s.next = e.SequenceNumber + 1
+	return !s.yield(e), nil
 }

@@ -70,7 +70,7 @@ func TestReadingWithoutARouter(t *testing.T) {
 		"attach": func() error { return second(c.Attach(ctx, "order", "1")) },
 	} {
 		err := ask()
-		if !errors.Is(err, ErrNoRouter) || !strings.Contains(err.Error(), "within 50ms where order 1 is") || !strings.Contains(err.Error(), "--scan") {
+		if !errors.Is(err, ErrNoRouter) || !strings.Contains(err.Error(), "within 50ms for order 1") || !strings.Contains(err.Error(), "--scan") {
 			t.Errorf("%s: got %v", name, err)
 		}
 	}

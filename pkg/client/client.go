@@ -37,7 +37,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/leat-io/leat/internal/apicall"
 	"github.com/leat-io/leat/internal/avro"
+	"github.com/leat-io/leat/internal/follow"
 	"github.com/leat-io/leat/internal/kafka"
 	"github.com/leat-io/leat/pkg/events"
 	"github.com/leat-io/leat/pkg/topics"
@@ -82,17 +84,17 @@ type Client struct {
 	config Config
 	kafka  kafka.Config
 	names  topics.Names
-	life   context.Context //nolint:containedctx // ends with Close, and with it every follower
+	api    apicall.Caller
+	topics *follow.Topics  // what is waited for in Kafka
+	life   context.Context //nolint:containedctx // ends with Close, and with it all that reads a projector
 	end    context.CancelFunc
-	// idleFor is how long a topic is read on when nobody waits.
-	idleFor time.Duration
 
-	mu        sync.Mutex
-	closed    bool
-	producer  *kafka.Producer
-	reader    *kafka.Reader
-	admin     *kafka.Admin
-	followers map[string]*starting // by topic
+	mu       sync.Mutex
+	closed   bool
+	producer *kafka.Producer
+	reader   *kafka.Reader
+	admin    *kafka.Admin
+	feeds    map[string]*feed // what is waited for at a projector, by type
 
 	background sync.WaitGroup // what ends with the client; nothing is added when it is closed
 }
@@ -115,43 +117,40 @@ func New(c Config) (*Client, error) {
 		c.RouterTimeout = time.Second
 	}
 	if c.HTTP == nil {
-		c.HTTP = &http.Client{Transport: http.DefaultTransport.(*http.Transport).Clone()}
+		transport := http.DefaultTransport.(*http.Transport).Clone()
+		transport.MaxIdleConnsPerHost = transport.MaxIdleConns // there is one host
+		c.HTTP = &http.Client{Transport: transport}
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	c.API = strings.TrimRight(c.API, "/")
 	client := &Client{
-		config: c, names: topics.Names{Prefix: c.Prefix}, followers: make(map[string]*starting), idleFor: idleFor,
+		config: c, names: topics.Names{Prefix: c.Prefix}, feeds: make(map[string]*feed),
+		api:   apicall.Caller{Base: c.API, HTTP: c.HTTP},
 		kafka: kafka.Config{Brokers: c.Brokers, ClientID: c.ClientID, TLS: c.TLS, SASL: kafka.SASL(c.SASL), Logger: c.Logger},
 	}
+	client.topics = follow.New(follow.Config{Kafka: client.kafka, Reader: client.reading, Logger: c.Logger})
 	client.life, client.end = context.WithCancel(context.Background())
 	return client, nil
 }
 
-// closingTime bounds Close, whatever stands still.
+// closingTime bounds Close, whatever hangs.
 const closingTime = 3 * time.Second
 
 // Close gives up what is under way and ends the client's goroutines. Those that
-// wait for a broker that stands still are not waited for: Close takes some
+// wait for a broker that does not answer are not waited for: Close takes some
 // seconds at most.
 func (c *Client) Close() {
 	c.end()
 	c.mu.Lock()
 	c.closed = true
-	producer, reader, admin, followers := c.producer, c.reader, c.admin, c.followers
-	c.producer, c.reader, c.admin, c.followers = nil, nil, nil, nil
+	producer, reader, admin := c.producer, c.reader, c.admin
+	c.producer, c.reader, c.admin = nil, nil, nil
 	c.mu.Unlock()
 	var closing sync.WaitGroup
 	closing.Go(c.background.Wait)
-	for _, s := range followers {
-		closing.Go(func() {
-			<-s.made
-			if s.follower != nil {
-				s.follower.close()
-			}
-		})
-	}
+	closing.Go(c.topics.Close)
 	if producer != nil {
 		closing.Go(producer.Close)
 	}
@@ -293,6 +292,24 @@ func (c *Client) bounded(ctx context.Context) (context.Context, context.CancelFu
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.config.Timeout)
 	return ctx, func() { cancel(); end() }
+}
+
+// watch hands the records at places to w until forget is called. When it returns,
+// everything that is committed from then on will be seen.
+func (c *Client) watch(ctx context.Context, w *follow.Watch, places ...follow.Place) (forget func(), err error) {
+	c.mu.Lock()
+	err = c.usable()
+	c.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := c.bounded(ctx)
+	defer cancel()
+	forget, err = c.topics.Watch(ctx, w, places...)
+	if errors.Is(err, follow.ErrClosed) {
+		return nil, errClosed()
+	}
+	return forget, failed("wait for "+places[0].Topic, err)
 }
 
 // living is ctx, which also ends with the client.

@@ -30,7 +30,7 @@ type DeployRequest struct {
 // Deploy checks a definition, makes the topics of its type and of its task
 // queues, and publishes it. It is idempotent: a version that is deployed with the
 // same source is only checked again. Of two who deploy one version with different
-// sources at the same time, one publishes and the other is told. The error is
+// sources at the same time, one publishes and the other gets the error. The error is
 // [ErrDefinition] with every finding, [ErrDeployed] when the version is there with
 // another source, [ErrInvalid], [ErrTopic] or [ErrUnavailable]. Deploy needs Brokers.
 func (c *Client) Deploy(ctx context.Context, r DeployRequest) (events.DefinitionRecord, error) {

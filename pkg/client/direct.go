@@ -22,6 +22,7 @@ type part struct {
 	topic    string
 	key      []byte
 	from     int64                   // offset to begin at, if the partition has it; else its beginning
+	near     bool                    // what is looked for lies near from
 	progress func(done, total int64) // called now and then; may be nil
 }
 
@@ -55,7 +56,11 @@ func (c *Client) scan(ctx context.Context, workflowType string, of part, visit f
 		if of.from > r.Start && of.from < r.End {
 			r.Start = of.from
 		}
-		err := reader.ReadTo(ctx, p, r.Start, r.End, of.showing(r, visit))
+		read := reader.ReadTo
+		if of.near {
+			read = reader.ReadNear
+		}
+		err := read(ctx, p, r.Start, r.End, of.showing(r, visit))
 		if errors.Is(err, errEnough) {
 			return nil
 		}
@@ -96,7 +101,7 @@ func (c *Client) all(ctx context.Context, workflowType string, visit func(*Insta
 		if events.Internal(string(r.Key)) {
 			return nil
 		}
-		// What cannot be read does not stand for what was readable before it.
+		// What cannot be read does not replace what was readable before it.
 		if _, err := avro.DecodeSnapshot(r.Value); err != nil {
 			c.foreign(r, err)
 			return nil
@@ -180,4 +185,47 @@ func (c *Client) foreign(r *kafka.Record, why error) {
 	}
 	c.config.Logger.Warn("record is not a router's, skipping it", slog.String("topic", r.Topic),
 		slog.Int("partition", int(r.Partition)), slog.Int64("offset", r.Offset), slog.Any("error", why))
+}
+
+// conditions are those of a request, as far as the instances read so far know
+// their names.
+type conditions struct {
+	list     []events.Condition
+	declared []bool // an instance declares the name of the condition under search
+	any      bool   // there was an instance
+}
+
+func readConditions(texts []string) (*conditions, error) {
+	c := &conditions{declared: make([]bool, len(texts))}
+	for _, text := range texts {
+		condition, err := events.ParseCondition(text)
+		if err != nil {
+			return nil, invalid(err)
+		}
+		c.list = append(c.list, condition)
+	}
+	return c, nil
+}
+
+// hold reports whether an instance satisfies all conditions.
+func (c *conditions) hold(s *Instance) bool {
+	c.any = true
+	all := true
+	for i, condition := range c.list {
+		declares := slices.Contains(s.Search, condition.Name)
+		c.declared[i] = c.declared[i] || declares
+		all = all && declares && condition.Holds(s.Chart.Data[condition.Name])
+	}
+	return all
+}
+
+// unknown is the error for a name that no instance of the type declares: the
+// list would be empty for a reason that nobody sees.
+func (c *conditions) unknown(workflowType string) error {
+	for i, condition := range c.list {
+		if c.any && !c.declared[i] {
+			return invalid(fmt.Errorf("no instance of %s declares %q under search", workflowType, condition.Name))
+		}
+	}
+	return nil
 }

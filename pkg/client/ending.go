@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/leat-io/leat/internal/avro"
+	"github.com/leat-io/leat/internal/follow"
 	"github.com/leat-io/leat/internal/kafka"
 	"github.com/leat-io/leat/pkg/events"
 )
@@ -19,9 +21,10 @@ type ending struct {
 	workflowType string
 	name         string      // of the instance, for messages
 	command      events.UUID // the start that is waited for; Nil for none
-	watching     watch
+	began        time.Time   // when it was sent
+	watching     follow.Watch
 	done         chan struct{} // closed when instance and err are final
-	polling      *polling      // asks a projector, where there is no Kafka to read; else nil
+	polling      *polling      // asks a projector, where neither Kafka nor a feed is read; else nil
 
 	mu       sync.Mutex
 	forget   func() // ends the watching; nil before and after
@@ -37,19 +40,19 @@ type ending struct {
 func (e *ending) watch(ctx context.Context, ids ...events.UUID) error {
 	c := e.client
 	outcomes := c.names.Outcomes(e.workflowType)
-	e.watching = watch{over: e.closed, record: func(r *kafka.Record) {
+	e.watching = follow.Watch{Over: e.closed, Record: func(r *kafka.Record) {
 		if r.Topic == outcomes {
 			e.outcome(r)
 		} else {
 			e.snapshot(r)
 		}
 	}}
-	var places []place
+	var places []follow.Place
 	for _, id := range ids {
-		places = append(places, place{c.names.State(e.workflowType), id})
+		places = append(places, follow.Place{Topic: c.names.State(e.workflowType), Key: id})
 	}
 	if !e.command.IsNil() {
-		places = append(places, place{outcomes, e.command})
+		places = append(places, follow.Place{Topic: outcomes, Key: e.command})
 	}
 	var forget func()
 	err := c.whenRemade(ctx, e.workflowType, func() (err error) {
@@ -91,14 +94,18 @@ func (e *ending) snapshot(r *kafka.Record) {
 // outcome takes in why the start led to nothing.
 func (e *ending) outcome(r *kafka.Record) {
 	o, err := avro.DecodeOutcome(r.Value)
-	if err != nil || o.CommandID != e.command {
-		return
+	if err == nil && o.CommandID == e.command {
+		e.answered(&o)
 	}
+}
+
+// answered takes in what a router answered to the start.
+func (e *ending) answered(o *events.Outcome) {
 	switch {
 	case o.Status == events.OutcomeDuplicate:
-		e.duplicate(&o)
-	case refusal(&o) != nil:
-		e.finish(nil, refusal(&o))
+		e.duplicate(o)
+	case refusal(o) != nil:
+		e.finish(nil, refusal(o))
 	}
 }
 
@@ -124,6 +131,10 @@ func (e *ending) duplicate(o *events.Outcome) {
 
 // look asks where an instance is that may have ended before it was watched.
 func (e *ending) look(ctx context.Context, id events.UUID) {
+	if len(e.client.config.Brokers) == 0 {
+		e.poll(ctx)
+		return
+	}
 	q := question{workflowType: e.workflowType, name: events.Ref{ID: id}.String(), ids: []events.UUID{id}, until: e.done}
 	s, err := e.client.describe(ctx, q)
 	switch {
@@ -160,6 +171,16 @@ func (e *ending) known() *Instance {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.instance
+}
+
+// isOver reports whether the end is known, or never will be.
+func (e *ending) isOver() bool {
+	select {
+	case <-e.done:
+		return true
+	default:
+		return false
+	}
 }
 
 // drop ends the watching.

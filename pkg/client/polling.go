@@ -8,12 +8,13 @@ import (
 	"sync"
 	"time"
 
+	"github.com/leat-io/leat/internal/apicall"
 	"github.com/leat-io/leat/internal/kafka"
 )
 
-// polling asks a projector for the end of an instance, for a client without
-// Kafka: one request that the projector answers when there is news, for all who
-// wait for the run, and none when nobody does.
+// polling asks a projector for the end of an instance that was there already, or
+// that no feed waits for: one request that the projector answers when there is
+// news, for all who wait for the run, and none when nobody does.
 type polling struct {
 	mu      sync.Mutex
 	waiters int
@@ -57,12 +58,12 @@ func (e *ending) poll(ctx context.Context) {
 	for back := streamBack; ; back = min(2*back, streamBackMost) {
 		began := time.Now()
 		var s Instance
-		err := c.call(ctx, http.MethodGet, path, query, nil, nil, &s)
+		err := c.call(ctx, apicall.Request{Method: http.MethodGet, Path: path, Query: query}, &s)
 		switch {
 		case c.life.Err() != nil:
 			e.closed()
 			return
-		case ctx.Err() != nil:
+		case ctx.Err() != nil || e.isOver():
 			return
 		case err == nil && s.State.Finished():
 			e.finish(&s, nil)

@@ -9,7 +9,7 @@ import (
 	"github.com/leat-io/leat/pkg/events"
 )
 
-// Instance is where an instance stands.
+// Instance is the state of an instance, after its newest event.
 type Instance = events.Snapshot
 
 // GetOptions tunes [Client.Get].
@@ -25,7 +25,7 @@ type GetOptions struct {
 	Progress func(done, total int64)
 }
 
-// Get reads where an instance is. idOrKey is a business key, or an instance id as
+// Get reads the state of an instance. idOrKey is a business key, or an instance id as
 // id:UUID; see [events.ParseRef]. A projector says how far it has read; without one
 // the router that decides for the instance is asked, and its answer reflects every
 // command that was durable before. The error is [ErrNotFound], [ErrForgotten],
@@ -126,7 +126,7 @@ func (c *Client) Follow(ctx context.Context, workflowType, idOrKey string, from 
 	}
 }
 
-// Counts says how many instances of a type stand where.
+// Counts says how many instances of a type are in which state.
 type Counts struct {
 	Workflow  map[events.WorkflowState]int64 `json:"workflow_state"` // by workflow state
 	State     map[string]int64               `json:"state"`          // by active state of the chart

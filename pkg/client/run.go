@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"runtime"
 	"time"
 
@@ -42,20 +43,13 @@ func newRun(c *Client, r Receipt, e *ending) *Run {
 // IdempotencyKey.
 func (c *Client) Start(ctx context.Context, r StartRequest) (*Run, error) {
 	if len(c.config.Brokers) == 0 {
-		receipt, err := c.sendAPI(ctx, r)
-		if err != nil {
-			return nil, err
-		}
-		return newRun(c, receipt, c.polled(receipt.Type, events.Ref{ID: receipt.InstanceID}.String())), nil
+		return c.startAPI(ctx, r)
 	}
 	command, err := r.command(c.config.Source, time.Now())
 	if err != nil {
 		return nil, invalid(err)
 	}
-	e := &ending{
-		client: c, workflowType: command.WorkflowType, command: command.CommandID, done: make(chan struct{}),
-		name: events.NameOf(command.WorkflowType, command.Key, command.InstanceID),
-	}
+	e := c.begun(command)
 	if err := e.watch(ctx, command.InstanceID); err != nil {
 		return nil, err
 	}
@@ -63,6 +57,44 @@ func (c *Client) Start(ctx context.Context, r StartRequest) (*Run, error) {
 	if err != nil {
 		e.drop()
 		return nil, err
+	}
+	return newRun(c, receipt, e), nil
+}
+
+// begun is the end of an instance that a command starts.
+func (c *Client) begun(command *events.Command) *ending {
+	return &ending{
+		client: c, workflowType: command.WorkflowType, command: command.CommandID, began: command.Timestamp, done: make(chan struct{}),
+		name: events.NameOf(command.WorkflowType, command.Key, command.InstanceID),
+	}
+}
+
+// startAPI is Start for a client that has a projector alone.
+func (c *Client) startAPI(ctx context.Context, r StartRequest) (*Run, error) {
+	command, err := r.command(c.config.Source, time.Now())
+	if err != nil {
+		return nil, invalid(err)
+	}
+	call, err := r.call(command)
+	if err != nil {
+		return nil, invalid(err)
+	}
+	e := c.begun(command)
+	switch err := c.join(ctx, e, command.InstanceID); {
+	case err == nil: // its outcome may come before the answer to the request
+		call.body["instance_id"], call.body["command_id"] = command.InstanceID, command.CommandID
+	case ctx.Err() != nil:
+		return nil, err
+	default: // a projector of before, or one that is away: then the start says so
+		e = c.polled(command.WorkflowType, e.name)
+	}
+	receipt, err := c.post(ctx, command, call)
+	if err != nil {
+		e.drop()
+		return nil, err
+	}
+	if e.polling != nil {
+		e.name = events.Ref{ID: receipt.InstanceID}.String()
 	}
 	return newRun(c, receipt, e), nil
 }
@@ -117,7 +149,7 @@ func (r *Run) Wait(ctx context.Context) (Instance, error) {
 	if err != nil || s.Version != 0 {
 		return s, err
 	}
-	// All that was heard of it is the answer to a start that came too late.
+	// What was heard of it is how it ended, and not all of it.
 	return r.client.Get(ctx, r.receipt.Type, events.Ref{ID: r.receipt.InstanceID}.String(), GetOptions{MinSequence: s.SequenceNumber})
 }
 
@@ -146,4 +178,85 @@ func Result[T any](ctx context.Context, r *Run) (T, error) {
 	var out T
 	err := r.Result(ctx, &out)
 	return out, err
+}
+
+// Attach gives the run of an instance that is there already, whoever started it.
+// idOrKey is as of [Client.Get], and so is the error.
+func (c *Client) Attach(ctx context.Context, workflowType, idOrKey string) (*Run, error) {
+	if err := checkName(workflowType, idOrKey); err != nil {
+		return nil, err
+	}
+	e, err := c.ending(ctx, workflowType, idOrKey)
+	if err != nil {
+		return nil, err
+	}
+	s, err := c.lookAt(ctx, workflowType, idOrKey, e, c.config.RouterTimeout)
+	if err == nil && s == nil {
+		err = notFound(workflowType, idOrKey)
+	}
+	if err != nil {
+		e.drop()
+		return nil, err
+	}
+	return newRun(c, Receipt{InstanceID: s.InstanceID, Type: workflowType}, e), nil
+}
+
+// WaitFinished waits until an instance is finished and returns where it ended,
+// which may be in failure: look at State. The instance need not be there yet;
+// nothing but ctx bounds the waiting. Who starts the instance had better wait for
+// its [Run], which asks nobody.
+func (c *Client) WaitFinished(ctx context.Context, workflowType, idOrKey string) (Instance, error) {
+	if err := checkName(workflowType, idOrKey); err != nil {
+		return Instance{}, err
+	}
+	e, err := c.ending(ctx, workflowType, idOrKey)
+	if err != nil {
+		return Instance{}, err
+	}
+	defer e.drop()
+	var s *Instance
+	if e.polling == nil {
+		if s, err = c.lookAt(ctx, workflowType, idOrKey, e, 0); err != nil && !errors.Is(err, ErrTimeout) {
+			return Instance{}, err
+		}
+	}
+	end, err := e.wait(ctx)
+	if errors.Is(err, ErrTimeout) {
+		return Instance{}, unfinished(ctx, workflowType, idOrKey, s)
+	}
+	return end, err
+}
+
+// ending watches for the end of an instance that others may have started.
+func (c *Client) ending(ctx context.Context, workflowType, name string) (*ending, error) {
+	if c.config.API != "" {
+		return c.polled(workflowType, name), nil
+	}
+	e := &ending{client: c, workflowType: workflowType, name: name, done: make(chan struct{})}
+	return e, e.watch(ctx, candidates(workflowType, name)...)
+}
+
+// lookAt sees where the instance is whose end is watched, nil for none; it may
+// have ended before. within is how long a router may take to answer, 0 for any time.
+func (c *Client) lookAt(ctx context.Context, workflowType, name string, e *ending, within time.Duration) (s *Instance, err error) {
+	ctx, cancel := c.living(ctx)
+	defer cancel()
+	if e.polling != nil {
+		read, err := c.Get(ctx, workflowType, name, GetOptions{})
+		s = &read
+		if err != nil {
+			return nil, err
+		}
+	} else if s, err = c.describe(ctx, question{
+		workflowType: workflowType, name: name, ids: candidates(workflowType, name), within: within, until: e.done,
+	}); err != nil {
+		return nil, err
+	}
+	if s == nil {
+		return e.known(), nil // it ended while we asked
+	}
+	if s.State.Finished() {
+		e.finish(s, nil)
+	}
+	return s, nil
 }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -189,14 +191,14 @@ func nothingWaits(ctx context.Context, t *testing.T, c *Client) {
 
 func watches(c *Client) (n int) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, s := range c.followers {
-		<-s.made
-		s.follower.mu.Lock()
-		n += len(s.follower.waiting)
-		s.follower.mu.Unlock()
+	feeds := slices.Collect(maps.Values(c.feeds))
+	c.mu.Unlock()
+	for _, f := range feeds {
+		f.mu.Lock()
+		n += len(f.waiting) + len(f.commands)
+		f.mu.Unlock()
 	}
-	return n
+	return n + c.topics.Watching()
 }
 
 // Who waits for Done, or for AfterFunc, need not hold the Run.
@@ -332,35 +334,4 @@ func inUse() int64 {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return int64(m.HeapAlloc + m.StackInuse)
-}
-
-// A topic that nobody waits on is read no longer, and again when somebody does.
-func TestReadersRest(t *testing.T) {
-	c := withOrder(t)
-	c.idleFor = 10 * time.Millisecond
-	ctx := within(t, 60*time.Second)
-	for i := range 3 {
-		run := begin(ctx, t, c, strconv.Itoa(i))
-		if err := run.Signal(ctx, "finish", i); err != nil {
-			t.Fatal(err)
-		}
-		if got, err := Result[int](ctx, run); err != nil || got != i {
-			t.Fatalf("got %d, %v", got, err)
-		}
-		for len(readers(c)) > 0 {
-			if ctx.Err() != nil {
-				t.Fatalf("still reading %v", readers(c))
-			}
-			kafka.Pause(ctx, 5*time.Millisecond)
-		}
-	}
-}
-
-func readers(c *Client) (topics []string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for topic := range c.followers {
-		topics = append(topics, topic)
-	}
-	return topics
 }

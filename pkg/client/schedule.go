@@ -22,7 +22,7 @@ import (
 type Schedule = events.ScheduleRecord
 
 // CreateSchedule makes a schedule. Of two who create one at the same time, one
-// is told that it exists. The error is [ErrScheduleExists], [ErrSchedule] when it
+// gets the error that it exists. The error is [ErrScheduleExists], [ErrSchedule] when it
 // cannot be one, [ErrUnknownType] or [ErrUnavailable]. Everything about schedules
 // needs Brokers.
 func (c *Client) CreateSchedule(ctx context.Context, s Schedule) (Schedule, error) {
@@ -36,19 +36,19 @@ func (c *Client) CreateSchedule(ctx context.Context, s Schedule) (Schedule, erro
 }
 
 // ApplySchedule makes a schedule what s says, whether it is there or not. changed
-// is false when it was that already. Its dues count from now on when its times
-// have changed. Errors are those of [Client.CreateSchedule].
+// is false when it was that already. When its times have changed, scheduled runs
+// before now are left out. Errors are those of [Client.CreateSchedule].
 func (c *Client) ApplySchedule(ctx context.Context, s Schedule) (written Schedule, changed bool, err error) {
 	return c.putSchedule(ctx, s, func(*Schedule) (Schedule, error) { return s, nil })
 }
 
-// PauseSchedule makes a schedule leave its dues out until it is resumed. The
+// PauseSchedule makes a schedule skip its scheduled runs until it is resumed. The
 // error is [ErrNoSchedule] or [ErrUnavailable].
 func (c *Client) PauseSchedule(ctx context.Context, id, note string) (Schedule, error) {
 	return c.changeSchedule(ctx, id, func(s *Schedule) { s.Paused, s.Note = true, cmp.Or(note, s.Note) })
 }
 
-// ResumeSchedule makes a schedule go on with the dues that come from now on.
+// ResumeSchedule makes a schedule go on with its next scheduled run.
 // Errors are those of [Client.PauseSchedule].
 func (c *Client) ResumeSchedule(ctx context.Context, id, note string) (Schedule, error) {
 	return c.changeSchedule(ctx, id, func(s *Schedule) { s.Paused, s.Note = false, cmp.Or(note, s.Note) })
@@ -74,7 +74,7 @@ func (c *Client) changeSchedule(ctx context.Context, id string, change func(*Sch
 	return written, err
 }
 
-// sameTimes says whether two schedules are due at the same times.
+// sameTimes says whether two schedules have the same scheduled times.
 func sameTimes(a, b Schedule) bool {
 	return a.WorkflowType == b.WorkflowType && slices.Equal(a.Cron, b.Cron) && a.Every == b.Every && a.Offset == b.Offset &&
 		a.TimeZone == b.TimeZone && a.StartAt.Equal(b.StartAt) && a.EndAt.Equal(b.EndAt)
@@ -188,7 +188,7 @@ func (c *Client) ScheduleProgress(ctx context.Context, s Schedule) (p events.Sch
 // ScheduleAction is something that a schedule is asked to do.
 type ScheduleAction struct {
 	ScheduleID string
-	From, To   time.Time            // of a backfill: the range of its dues, both included
+	From, To   time.Time            // of a backfill: the range of scheduled times, both included
 	Overlap    events.OverlapPolicy // default: the schedule's own
 	CommandID  events.UUID          // the same one again is a duplicate; default new
 }
@@ -199,7 +199,7 @@ func (c *Client) TriggerSchedule(ctx context.Context, a ScheduleAction) (Receipt
 	return c.askSchedule(ctx, events.ScheduleTrigger, a)
 }
 
-// BackfillSchedule asks a schedule for the instances of the dues of a past range,
+// BackfillSchedule asks a schedule for the scheduled runs of a past range,
 // paused or not. Instances that are there are not started again. Errors are those
 // of [Client.TriggerSchedule].
 func (c *Client) BackfillSchedule(ctx context.Context, a ScheduleAction) (Receipt, error) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/leat-io/leat/internal/avro"
+	"github.com/leat-io/leat/internal/follow"
 	"github.com/leat-io/leat/internal/kafka"
 	"github.com/leat-io/leat/pkg/events"
 	"github.com/leat-io/leat/pkg/topics"
@@ -115,7 +116,7 @@ func (c *Client) recall(ctx context.Context, topic string, p *pending, r Receipt
 		}
 		err := reader.ReadTo(ctx, at, max(bounds.Start, since[at]), bounds.End, func(record *kafka.Record) error {
 			if key := string(record.Key); key == r.InstanceID.String() || key == r.CommandID.String() {
-				p.watch.record(record)
+				p.watch.Record(record)
 			}
 			return nil
 		})
@@ -130,7 +131,7 @@ func (c *Client) recall(ctx context.Context, topic string, p *pending, r Receipt
 // committed together but may be read in pieces, so the decision is complete only
 // when it is known what the instance's history says behind it.
 type pending struct {
-	watch  *watch
+	watch  *follow.Watch
 	forget func()
 	done   chan struct{}
 
@@ -146,8 +147,8 @@ type pending struct {
 func (c *Client) expect(ctx context.Context, workflowType string, instance, command events.UUID) (*pending, error) {
 	p := &pending{done: make(chan struct{})}
 	outcomes, states, id := c.names.Outcomes(workflowType), c.names.State(workflowType), command.String()
-	p.watch = &watch{
-		record: func(r *kafka.Record) {
+	p.watch = &follow.Watch{
+		Record: func(r *kafka.Record) {
 			switch r.Topic {
 			case outcomes:
 				p.outcome(r, command)
@@ -157,10 +158,10 @@ func (c *Client) expect(ctx context.Context, workflowType string, instance, comm
 				p.event(r, id)
 			}
 		},
-		settled: p.settle,
+		Settled: p.settle,
 	}
 	err := c.whenRemade(ctx, workflowType, func() (err error) {
-		p.forget, err = c.watch(ctx, p.watch, place{c.names.Events(workflowType), instance}, place{outcomes, command}, place{states, instance})
+		p.forget, err = c.watch(ctx, p.watch, follow.Place{Topic: c.names.Events(workflowType), Key: instance}, follow.Place{Topic: outcomes, Key: command}, follow.Place{Topic: states, Key: instance})
 		return err
 	})
 	if err != nil {

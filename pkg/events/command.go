@@ -138,6 +138,11 @@ func (c *Command) checkReport() error {
 	if c.Result == nil {
 		return fieldErrorf("result", "is missing: a %s says which attempt of which task it is about", c.Command)
 	}
+	if c.Command == CommandResult && c.Result.PutDown() {
+		if err := checkContinuation("payload", c.Payload); err != nil {
+			return err
+		}
+	}
 	return inField("result", c.Result.Validate(c.Command))
 }
 

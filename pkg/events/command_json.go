@@ -38,6 +38,11 @@ type commandJSON struct {
 	ExecutionTime    int64                      `json:"execution_time_ms,omitempty"`
 	RetryAfter       int64                      `json:"retry_after_ms,omitempty"`
 	HeartbeatDetails json.RawMessage            `json:"heartbeat_details,omitempty"`
+	Repeatable       bool                       `json:"repeatable,omitempty"`
+	Generation       int64                      `json:"generation,omitempty"`
+	HandedBack       bool                       `json:"handed_back,omitempty"`
+	ResumeAfter      int64                      `json:"resume_after_ms,omitempty"`
+	Questions        []Question                 `json:"questions,omitempty"`
 	Reason           string                     `json:"reason,omitempty"`
 	Skip             bool                       `json:"skip,omitempty"`
 	CommandID        *string                    `json:"command_id,omitempty"`
@@ -129,6 +134,11 @@ func (j *commandJSON) checkShape() error {
 		{"execution_time_ms", j.ExecutionTime != 0, "result"},
 		{"retry_after_ms", j.RetryAfter != 0, "result"},
 		{"heartbeat_details", j.HeartbeatDetails != nil, "heartbeat result"},
+		{"repeatable", j.Repeatable, "claim"},
+		{"generation", j.Generation != 0, "claim"},
+		{"handed_back", j.HandedBack, "result"},
+		{"resume_after_ms", j.ResumeAfter != 0, "result"},
+		{"questions", j.Questions != nil, "result"},
 		{"reason", j.Reason != "", "pause resume cancel terminate retry reset migrate"},
 		{"skip", j.Skip, "retry"},
 	} {
@@ -156,10 +166,11 @@ func (j *commandJSON) command() (Command, error) {
 		c.Key = string(*j.Key)
 	}
 	var taskID UUID
-	var ran, after time.Duration
+	var ran, after, down time.Duration
 	err := firstError(
 		readMillis("execution_time_ms", j.ExecutionTime, &ran),
 		readMillis("retry_after_ms", j.RetryAfter, &after),
+		readMillis("resume_after_ms", j.ResumeAfter, &down),
 		readID("command_id", j.CommandID, &c.CommandID),
 		readID("instance_id", j.InstanceID, &c.InstanceID),
 		readID("correlation_id", j.CorrelationID, &c.CorrelationID),
@@ -175,6 +186,7 @@ func (j *commandJSON) command() (Command, error) {
 		c.Result = &TaskResult{
 			TaskID: taskID, Attempt: j.Attempt, State: j.State, Error: j.Error, NodeID: j.NodeID,
 			ExecutionTime: ran, Token: j.Token, RetryAfter: after, HeartbeatDetails: j.HeartbeatDetails,
+			Repeatable: j.Repeatable, Generation: j.Generation, HandedBack: j.HandedBack, ResumeAfter: down, Questions: j.Questions,
 		}
 	}
 	return c, nil
@@ -256,6 +268,8 @@ func EncodeCommandJSON(c *Command) ([]byte, error) {
 		j.ExecutionTime = int64((r.ExecutionTime + time.Millisecond - 1) / time.Millisecond)
 		j.RetryAfter = int64((r.RetryAfter + time.Millisecond - 1) / time.Millisecond)
 		j.HeartbeatDetails = r.HeartbeatDetails
+		j.Repeatable, j.Generation, j.HandedBack, j.Questions = r.Repeatable, r.Generation, r.HandedBack, r.Questions
+		j.ResumeAfter = int64((r.ResumeAfter + time.Millisecond - 1) / time.Millisecond)
 	}
 	for key, v := range c.Metadata {
 		text, err := v.MarshalJSON()

@@ -26,7 +26,7 @@ func TestClosedSets(t *testing.T) {
 		"isolation levels":    {join(events.IsolationLevels()), "read_uncommitted read_committed repeatable_read serializable"},
 		"commands":            {join(events.CommandTypes()), "start signal claim heartbeat result pause resume cancel terminate retry reset migrate describe"},
 		"outcomes":            {join(events.OutcomeStatuses()), "duplicate conflict rejected ignored held described"},
-		"timers":              {join(events.TimerKinds()), "after send retry schedule_to_start start_to_close schedule_to_close heartbeat runtime retention"},
+		"timers":              {join(events.TimerKinds()), "after send retry schedule_to_start start_to_close schedule_to_close heartbeat runtime retention resume"},
 	} {
 		if c.got != c.want {
 			t.Errorf("%s: got %s, want %s", name, c.got, c.want)

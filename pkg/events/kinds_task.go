@@ -50,7 +50,9 @@ type ChildData struct {
 // TaskStartedData is the data of task.started.
 type TaskStartedData struct {
 	AttemptData
-	NodeID string `data:"node_id,omitempty"` // worker that claimed it
+	NodeID     string `data:"node_id,omitempty"`    // worker that claimed it
+	Repeatable bool   `data:"repeatable,omitempty"` // true when the claim says that the attempt may be made again, although it is to run at most once
+	TakenOver  bool   `data:"taken_over,omitempty"` // true when another worker had claimed it, and lost it before it began
 }
 
 // TaskCompletedData is the data of task.completed.

@@ -108,6 +108,14 @@ type TaskStatus struct {
 	HeartbeatDetails json.RawMessage `json:"heartbeat_details,omitempty"`
 	// TokenHash is [HashToken] of the newest attempt's token, "" when it has none.
 	TokenHash string `json:"-" wire:"token_hash"` // no JSON shows it
+
+	Repeatable bool  `json:"repeatable,omitempty"` // the claim says that the attempt may be made again
+	Generation int64 `json:"-" wire:"generation"`  // of the claim, see [TaskResult.Generation]; no history has it
+	// Continuation is what the attempt was put down with, and goes on with. It stays
+	// until the attempt is put down again or ends.
+	Continuation json.RawMessage `json:"continuation,omitempty"`
+	ResumeAt     time.Time       `json:"resume_at,omitzero"` // when an attempt that is put down goes on; not that of one which waits for answers
+	AskedBy      UUID            `json:"asked_by,omitzero"`  // the task whose [Question] this is; Nil for every other task
 }
 
 // TimerKind says what a timer is for.
@@ -122,6 +130,7 @@ const (
 	TimerStartToClose    TimerKind = "start_to_close"
 	TimerScheduleToClose TimerKind = "schedule_to_close"
 	TimerHeartbeat       TimerKind = "heartbeat"
+	TimerResume          TimerKind = "resume"    // an attempt that was put down goes on
 	TimerRuntime         TimerKind = "runtime"   // the instance has run for as long as it may
 	TimerRetention       TimerKind = "retention" // of a finished instance: it is forgotten
 )
@@ -130,7 +139,7 @@ const (
 func TimerKinds() []TimerKind {
 	return []TimerKind{
 		TimerAfter, TimerSend, TimerRetry, TimerScheduleToStart, TimerStartToClose, TimerScheduleToClose, TimerHeartbeat,
-		TimerRuntime, TimerRetention,
+		TimerRuntime, TimerRetention, TimerResume,
 	}
 }
 

@@ -37,6 +37,10 @@ type Task struct {
 	// HeartbeatDetails is the newest that an earlier attempt has told in its
 	// heartbeats: where this one can go on. nil for none.
 	HeartbeatDetails json.RawMessage `json:"heartbeat_details,omitempty"`
+	// Continuation is what the attempt gave when it was put down, and with which it
+	// goes on now. nil for an attempt that begins.
+	Continuation json.RawMessage `json:"continuation,omitempty"`
+	Answers      []Answer        `json:"answers,omitempty"` // to the questions with which it was put down, in their order
 	// Token is the secret of this attempt: claim, heartbeat and result carry it.
 	// An attempt that was issued before there were tokens has none.
 	Token string `json:"-" wire:"token"` // so that no log shows it
@@ -69,6 +73,7 @@ func (t *Task) Validate() error {
 		checkEnum("delivery_guarantee", t.Delivery, DeliveryGuarantees()),
 		inField("timeouts", t.Timeouts.Validate()),
 		checkDetails(t.HeartbeatDetails),
+		checkContinuation("continuation", t.Continuation),
 		checkLength("token", t.Token, MaxNameLength),
 		checkTime("scheduled_at", t.ScheduledAt),
 		checkID("correlation_id", t.CorrelationID),
@@ -104,57 +109,6 @@ func checkBound(field string, d time.Duration) error {
 func checkAttempt(field string, n int32) error {
 	if n < 1 {
 		return fieldErrorf(field, "%d is not an attempt: they begin at 1", n)
-	}
-	return nil
-}
-
-// TaskResult is what an executor says of one attempt: that it has claimed it,
-// is still at it, or how it ended.
-type TaskResult struct {
-	TaskID  UUID      `json:"task_id"`
-	Attempt int32     `json:"attempt"`
-	State   TaskState `json:"state,omitempty"` // result: completed or failed; "" in a claim or heartbeat
-	Error   *Error    `json:"error,omitempty"` // result: why it failed
-	NodeID  string    `json:"node_id,omitempty"`
-
-	ExecutionTime time.Duration `json:"execution_time,omitempty"` // how long the handler ran
-
-	// RetryAfter is how long the next attempt has to wait at least, of a failure;
-	// the wait is never longer than the longest of the task's retry policy. 0: as
-	// the policy says.
-	RetryAfter time.Duration `json:"retry_after,omitempty"`
-
-	// HeartbeatDetails is how far the attempt has come, for the next one, of a
-	// heartbeat or a failure. nil changes nothing: the newest that were given count.
-	HeartbeatDetails json.RawMessage `json:"heartbeat_details,omitempty"`
-
-	// Token is that of the task record, which shows that the report comes from
-	// an executor that was given the attempt.
-	Token string `json:"-" wire:"token"` // no history and no view shows it
-}
-
-// Validate checks the report against the command that carries it.
-func (r *TaskResult) Validate(command CommandType) error {
-	if err := firstError(
-		checkID("task_id", r.TaskID),
-		checkAttempt("attempt", r.Attempt),
-		checkLength("node_id", r.NodeID, MaxNameLength),
-		checkLength("token", r.Token, MaxNameLength),
-		checkBound("retry_after_ms", r.RetryAfter),
-		checkDetails(r.HeartbeatDetails),
-	); err != nil {
-		return err
-	}
-	if command != CommandResult {
-		return nil
-	}
-	switch {
-	case r.State != TaskCompleted && r.State != TaskFailed:
-		return fieldErrorf("state", "%q is neither completed nor failed", clip(string(r.State)))
-	case r.State == TaskFailed && r.Error == nil:
-		return fieldErrorf("error", "is missing: a failed attempt says why")
-	case r.Error != nil:
-		return inField("error", r.Error.Validate())
 	}
 	return nil
 }

@@ -60,6 +60,7 @@ type TaskChanged struct {
 	Error      *events.Error   // To failed, timeout, retrying; skipped: why
 	NodeID     string
 	RetryAt    time.Time // To retrying: when the next attempt is issued
+	Repeatable bool      // To running: the attempt may be made again
 }
 
 // DependencyResolved says that everything which a task of a DAG needs has ended

@@ -84,6 +84,7 @@ func (s *step) dispatch(at int, inv *invocation) {
 	t.Attempt++
 	t.State = inv.issued()
 	t.ScheduledAt, t.StartedAt, t.NodeID = s.clock(), time.Time{}, ""
+	t.Repeatable, t.Generation = false, 0
 	token := s.token(t, inv)
 	s.emit(StartTask{
 		TaskID: t.TaskID, StateID: t.StateID, Invocation: t.Invocation, Name: t.Name, Kind: inv.def.Kind, Attempt: t.Attempt,
@@ -163,12 +164,19 @@ func (s *step) report() Effect {
 // claim notes that an attempt has begun.
 func (s *step) claim(at int, inv *invocation) Effect {
 	t := &s.chart.Tasks[at]
-	from := t.State
-	if from == events.TaskRunning {
+	from, r := t.State, s.in.Task
+	switch {
+	case from != events.TaskRunning:
+	case r.Generation > t.Generation && inv.def.Kind.Queued():
+		// It was read again, so that who had claimed it will not report.
+		s.cancelDeadlines(t.TaskID, events.TimerStartToClose)
+		s.cancelDeadlines(t.TaskID, events.TimerHeartbeat)
+	default:
 		return Ignored{Code: inv.taken(), Message: fmt.Sprintf("attempt %d of task %s is claimed by %s", t.Attempt, t.TaskID, t.NodeID)}
 	}
 	s.cancelDeadlines(t.TaskID, events.TimerScheduleToStart)
-	t.State, t.StartedAt, t.NodeID = events.TaskRunning, s.now, s.in.Task.NodeID
+	t.State, t.StartedAt, t.NodeID = events.TaskRunning, s.now, r.NodeID
+	t.Repeatable, t.Generation = r.Repeatable, r.Generation
 	s.changed(t, from)
 	s.arm(at, events.TimerStartToClose, inv.timeouts.StartToClose)
 	s.arm(at, events.TimerHeartbeat, inv.timeouts.Heartbeat)
@@ -343,10 +351,12 @@ func (s *step) outlives(at int, inv *invocation) bool {
 
 // changed records a step in a task's life.
 func (s *step) changed(t *events.TaskStatus, from events.TaskState) {
-	mustMove(from, t.State)
+	if from != t.State { // else somebody else has it now
+		mustMove(from, t.State)
+	}
 	e := TaskChanged{
 		TaskID: t.TaskID, StateID: t.StateID, Invocation: t.Invocation, Name: t.Name, From: from, To: t.State,
-		Attempt: t.Attempt, Result: t.Result, NodeID: t.NodeID,
+		Attempt: t.Attempt, Result: t.Result, NodeID: t.NodeID, Repeatable: t.Repeatable,
 	}
 	if t.State == events.TaskFailed || t.State == events.TaskTimeout || t.State == events.TaskSkipped {
 		e.Error = t.Error

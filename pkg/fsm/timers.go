@@ -129,6 +129,7 @@ const (
 	CodeScheduleToClose = "SCHEDULE_TO_CLOSE_TIMEOUT"
 	CodeHeartbeat       = "HEARTBEAT_TIMEOUT"
 	CodeDrained         = "DRAINED"
+	CodeMCPUnknown      = "MCP_OUTCOME_UNKNOWN" // a tool was called, or was about to be, and nobody knows how that went
 )
 
 // fireTask handles a timer of a task.
@@ -150,27 +151,40 @@ func (s *step) fireTask(timer *events.Timer) {
 	case events.TimerHeartbeat:
 		s.lost(at, inv)
 	case events.TimerScheduleToStart:
-		s.failAttempt(at, inv, inv.timeout(CodeScheduleToStart, "no executor claimed the attempt in time"), events.TaskTimeout)
+		s.failAttempt(at, inv, s.timeout(at, inv, CodeScheduleToStart, "no executor claimed the attempt in time"), events.TaskTimeout)
 	case events.TimerStartToClose:
-		s.failAttempt(at, inv, inv.timeout(CodeStartToClose, "the attempt did not end in time"), events.TaskTimeout)
+		s.failAttempt(at, inv, s.timeout(at, inv, CodeStartToClose, "the attempt did not end in time"), events.TaskTimeout)
 	default:
 		failure := events.Error{Code: CodeScheduleToClose, Message: "the task did not end in time"}
 		if t := &s.chart.Tasks[at]; t.State == events.TaskRetrying && t.Error != nil {
 			failure.Message += "; its last attempt failed with " + t.Error.Error()
 			failure.Message = events.Cut(failure.Message, events.MaxMessageLength)
 		}
-		s.failForGood(at, inv, failure, events.TaskTimeout)
+		s.failForGood(at, inv, s.unknown(at, inv, failure), events.TaskTimeout)
 	}
 	s.proceed(inv)
 }
 
 // timeout is the failure of an attempt that took too long. What may run at most
-// once is not tried again: an executor may still be at it, or about to begin.
-func (inv *invocation) timeout(code, message string) events.Error {
-	if inv.def.Delivery == events.AtMostOnce {
-		return events.Error{Code: code, Message: message + ": its outcome is not known"}
+// once is not tried again unless its claim said that it may be: an executor may
+// still be at it, or about to begin.
+func (s *step) timeout(at int, inv *invocation, code, message string) events.Error {
+	if inv.def.Delivery != events.AtMostOnce || s.chart.Tasks[at].State == events.TaskRunning && s.chart.Tasks[at].Repeatable {
+		return events.Error{Code: code, Message: message, Retryable: true}
 	}
-	return events.Error{Code: code, Message: message, Retryable: true}
+	return s.unknown(at, inv, events.Error{Code: code, Message: message + unknownOutcome})
+}
+
+const unknownOutcome = ": its outcome is not known"
+
+// unknown gives the end of an attempt of which nobody can tell what it did the
+// code that calls of tools have for that. One that no executor has claimed did
+// nothing that is known of.
+func (s *step) unknown(at int, inv *invocation, failure events.Error) events.Error {
+	if t := &s.chart.Tasks[at]; inv.def.Kind == InvokeMCP && inv.def.Delivery == events.AtMostOnce && t.State == events.TaskRunning && !t.Repeatable {
+		failure.Code = CodeMCPUnknown
+	}
+	return failure
 }
 
 // failed handles a failure that an executor reports.
@@ -178,7 +192,12 @@ func (s *step) failed(at int, inv *invocation, failure events.Error) {
 	switch {
 	case failure.Code == CodeDrained && failure.Retryable:
 		s.reissue(at, inv, failure, events.TaskFailed) // it was the executor that ended, not the work
+	case failure.Code == CodeDrained:
+		s.failAttempt(at, inv, s.unknown(at, inv, failure), events.TaskFailed)
 	case failure.Code == CodeStartToClose:
+		if !failure.Retryable {
+			failure = s.unknown(at, inv, failure)
+		}
 		s.failAttempt(at, inv, failure, events.TaskTimeout)
 	default:
 		s.failAttempt(at, inv, failure, events.TaskFailed)
@@ -187,7 +206,7 @@ func (s *step) failed(at int, inv *invocation, failure events.Error) {
 
 // lost handles an executor that went silent.
 func (s *step) lost(at int, inv *invocation) {
-	failure := inv.timeout(CodeHeartbeat, "the executor went silent")
+	failure := s.timeout(at, inv, CodeHeartbeat, "the executor went silent")
 	if !failure.Retryable {
 		s.failForGood(at, inv, failure, events.TaskFailed)
 		return

@@ -82,7 +82,10 @@ func start(t testing.TB, network *devkafka.Network) *Env {
 	}
 	e.routing = e.launch("router", e.router.Run)
 	for _, c := range []**client.Client{&e.client, &e.own} {
-		if *c, err = client.New(client.Config{Brokers: e.Brokers(), ClientID: "leattest", Logger: e.logger}); err != nil {
+		if *c, err = client.New(client.Config{
+			Brokers: e.Brokers(), ClientID: "leattest", Logger: e.logger,
+			RouterTimeout: patience, // the router is in this process, which may have much else to do
+		}); err != nil {
 			t.Fatalf("leattest: %v", err)
 		}
 	}

@@ -84,19 +84,19 @@ func TestWorkersAreKilledInTheMiddle(t *testing.T) {
 	rng := dice(t)
 	dir, seeds := t.TempDir(), strings.Join(brokers, ",")
 	api := freeAddr(t)
-	router := func(slot string) *process {
+	router := func(slot string) *program {
 		return start(t, "router", "--brokers", seeds, "--slot", slot, "--data", filepath.Join(dir, slot), "--ops-addr", "127.0.0.1:0")
 	}
-	worker := func() *process {
+	worker := func() *program {
 		return start(t, "quakes", "worker", "--brokers", seeds, "--out", filepath.Join(dir, "out"))
 	}
-	routers := []*process{router("router-0"), router("router-1")}
-	workers := []*process{worker(), worker()}
+	routers := []*program{router("router-0"), router("router-1")}
+	workers := []*program{worker(), worker()}
 	projector := start(t, "projector", "--brokers", seeds, "--http", api, "--ops-addr", "127.0.0.1:0", "--data", filepath.Join(dir, "projector"))
 
 	began := time.Now()
 	feed := start(t, "quakes", "start", "--brokers", seeds, "--review-within", reviewWithin)
-	victims := []*process{routers[rng.IntN(2)], workers[rng.IntN(2)], projector}
+	victims := []*program{routers[rng.IntN(2)], workers[rng.IntN(2)], projector}
 	rng.Shuffle(len(victims), func(i, j int) { victims[i], victims[j] = victims[j], victims[i] })
 	at := int64(0)
 	var back sync.WaitGroup
@@ -104,7 +104,7 @@ func TestWorkersAreKilledInTheMiddle(t *testing.T) {
 		at += 200 + rng.Int64N(wholeHistory/4)
 		pause := time.Duration(rng.Int64N(int64(2 * time.Second)))
 		got := w.await(at, feed)
-		v.kill()
+		v.Kill()
 		t.Logf("killed %s %s after %v, with %d records of history (wanted %d); back in %v",
 			v.name, strings.Join(v.args[:min(4, len(v.args))], " "), time.Since(began).Round(time.Millisecond), got, at, pause.Round(time.Millisecond))
 		back.Go(func() {
@@ -114,9 +114,9 @@ func TestWorkersAreKilledInTheMiddle(t *testing.T) {
 	}
 	back.Wait()
 	select {
-	case <-feed.done:
-		if feed.err != nil {
-			t.Fatalf("quakes start: %v", feed.err)
+	case <-feed.Done():
+		if feed.Err() != nil {
+			t.Fatalf("quakes start: %v", feed.Err())
 		}
 	case <-w.ctx.Done():
 		t.Fatal("quakes start does not end")
@@ -128,8 +128,8 @@ func TestWorkersAreKilledInTheMiddle(t *testing.T) {
 	w.audit()
 	for _, p := range append(append(routers, workers...), projector) {
 		select {
-		case <-p.done:
-			t.Errorf("%s %v ended by itself: %v", p.name, p.args, p.err)
+		case <-p.Done():
+			t.Errorf("%s %v ended by itself: %v", p.name, p.args, p.Err())
 		default:
 		}
 	}
@@ -144,16 +144,16 @@ func TestDevIsKilledInTheMiddle(t *testing.T) {
 	rng := dice(t)
 	dir := t.TempDir()
 	args := []string{"run", "--once", "--data", dir, "--review-within", "8s"}
+	p := start(t, "quakes", args...) // after the programs are built, which is not waited for with patience
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	p := start(t, "quakes", args...)
 	for range 2 {
 		addr := kafkaOf(ctx, t, p)
 		w := watch(t, []string{addr}, quakeHistory)
 		at := w.written() + 200 + rng.Int64N(wholeHistory/3)
 		got := w.await(at, p)
-		p.kill()
+		p.Kill()
 		awaitGone(ctx, t, addr)
 		t.Logf("killed after %v, with %d records of history (wanted %d)", time.Since(began).Round(time.Millisecond), got, at)
 		p = start(t, "quakes", args...)
@@ -175,15 +175,15 @@ func TestDevIsKilledInTheMiddle(t *testing.T) {
 }
 
 // finish waits for a program that prints its results, and returns the last line.
-func finish(t *testing.T, ctx context.Context, p *process) string { //nolint:revive // t first, as everywhere here
+func finish(t *testing.T, ctx context.Context, p *program) string { //nolint:revive // t first, as everywhere here
 	t.Helper()
 	select {
-	case <-p.done:
+	case <-p.Done():
 	case <-ctx.Done():
 		t.Fatalf("%s %s does not end", p.name, p.args[0])
 	}
-	if p.err != nil {
-		t.Fatalf("%s %s: %v", p.name, p.args[0], p.err)
+	if p.Err() != nil {
+		t.Fatalf("%s %s: %v", p.name, p.args[0], p.Err())
 	}
 	lines := strings.Split(strings.TrimSpace(p.out.String()), "\n")
 	return lines[len(lines)-1]
@@ -268,9 +268,9 @@ func (w *watcher) written() (n int64) {
 }
 
 // await waits until the history has n records, which by brings about.
-func (w *watcher) await(n int64, by *process) (got int64) {
+func (w *watcher) await(n int64, by *program) (got int64) {
 	w.t.Helper()
-	gone := by.done
+	gone := by.Done()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -280,8 +280,8 @@ func (w *watcher) await(n int64, by *process) (got int64) {
 		select {
 		case <-tick.C:
 		case <-gone:
-			if by.err != nil {
-				w.t.Fatalf("the history has %d records, want %d: %s ended with %v", got, n, by.name, by.err)
+			if by.Err() != nil {
+				w.t.Fatalf("the history has %d records, want %d: %s ended with %v", got, n, by.name, by.Err())
 			}
 			gone = nil // it has done its part
 		case <-w.ctx.Done():
@@ -314,7 +314,7 @@ func (w *watcher) audit() {
 var kafkaAddr = regexp.MustCompile(`Kafka (127\.0\.0\.1:\d+)`)
 
 // kafkaOf reads from what `quakes run` says where its Kafka is.
-func kafkaOf(ctx context.Context, t *testing.T, p *process) string {
+func kafkaOf(ctx context.Context, t *testing.T, p *program) string {
 	t.Helper()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
@@ -324,8 +324,8 @@ func kafkaOf(ctx context.Context, t *testing.T, p *process) string {
 		}
 		select {
 		case <-tick.C:
-		case <-p.done:
-			t.Fatalf("quakes run ended: %v", p.err)
+		case <-p.Done():
+			t.Fatalf("quakes run ended: %v", p.Err())
 		case <-ctx.Done():
 			t.Fatal("quakes run does not say where its Kafka is")
 		}

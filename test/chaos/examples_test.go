@@ -78,22 +78,22 @@ func TestExamplesOutliveARouter(t *testing.T) {
 	}
 	rng := dice(t)
 	dir, seeds := t.TempDir(), strings.Join(brokers, ",")
-	router := func(slot string) *process {
+	router := func(slot string) *program {
 		return start(t, "router", "--brokers", seeds, "--slot", slot, "--data", filepath.Join(dir, slot), "--ops-addr", "127.0.0.1:0")
 	}
-	run := func(e example) *process {
+	run := func(e example) *program {
 		return start(t, e.name, "--brokers", seeds, "--data", filepath.Join(dir, e.name), "--timeout", "90s", "--partitions", "4")
 	}
-	routers := []*process{router("router-0"), router("router-1")}
+	routers := []*program{router("router-0"), router("router-1")}
 	began := time.Now()
-	var programs []*process
+	var programs []*program
 	for _, e := range examples {
 		programs = append(programs, run(e))
 	}
 	victim := routers[rng.IntN(2)]
 	at := 100 + rng.Int64N(700) // of about 2,700 records
 	got := w.await(at, programs[0])
-	victim.kill()
+	victim.Kill()
 	t.Logf("killed %s after %v, with %d records of history (wanted %d)", victim.args[3], time.Since(began).Round(time.Millisecond), got, at)
 	victim.launch()
 	for i, e := range examples {

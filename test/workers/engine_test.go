@@ -30,8 +30,8 @@ func dev(t *testing.T) engine {
 	p := start(t, nil, bin(t, "leat"), "dev", "--memory", "--http", "127.0.0.1:0", "--workers", "127.0.0.1:0", "--kafka", "127.0.0.1:0", "-o", "json")
 	p.until(`"ready_ms"`)
 	var ready struct{ API, Workers, Kafka string }
-	if err := json.Unmarshal([]byte(p.said()[:strings.LastIndex(p.said(), "}")+1]), &ready); err != nil {
-		t.Fatalf("%v in %s", err, p.said())
+	if err := json.Unmarshal([]byte(p.out.String()[:strings.LastIndex(p.out.String(), "}")+1]), &ready); err != nil {
+		t.Fatalf("%v in %s", err, p.out.String())
 	}
 	return engine{api: ready.API, gateway: ready.Workers, brokers: ready.Kafka}
 }
@@ -44,7 +44,7 @@ func onKafka(t *testing.T) engine {
 	}
 	e := engine{brokers: strings.Join(kafkatest.Brokers(t), ","), token: "open sesame"}
 	flags := []string{"--brokers", e.brokers, "--ops-addr", "127.0.0.1:0", "--log-format", "text"}
-	begin := func(name string, more ...string) *process {
+	begin := func(name string, more ...string) *program {
 		return start(t, []string{"LEAT_GATEWAY_TOKEN=" + e.token}, append(append([]string{bin(t, name)}, flags...), more...)...)
 	}
 	begin("router", "--slot", "workers", "--data", t.TempDir(), "--prefix", "")

@@ -5,17 +5,15 @@ package workers
 import (
 	"bytes"
 	"context"
-	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
+
+	"github.com/leat-io/leat/test/process"
 )
 
 const (
@@ -25,20 +23,7 @@ const (
 
 // programs builds what runs, once for all tests.
 var programs = sync.OnceValues(func() (dir string, err error) {
-	if dir, err = os.MkdirTemp("", "leat-workers-*"); err != nil {
-		return "", err
-	}
-	// The go command reuses a test's last result while nothing that the test itself
-	// has read differs, and it does not see what `go build` reads.
-	for _, top := range []string{"cmd", "examples", "internal", "pkg", "schemas"} {
-		_ = filepath.WalkDir(filepath.Join(root, top), func(string, fs.DirEntry, error) error { return nil })
-	}
-	build := exec.Command("go", "build", "-o", dir+"/", "./cmd/leat", "./cmd/router", "./cmd/projector", "./cmd/executor")
-	build.Dir = root
-	if out, err := build.CombinedOutput(); err != nil {
-		return dir, fmt.Errorf("%w: %s", err, out)
-	}
-	return dir, nil
+	return process.Build(root, "./cmd/leat", "./cmd/router", "./cmd/projector", "./cmd/executor")
 })
 
 func TestMain(m *testing.M) {
@@ -59,85 +44,53 @@ func bin(t *testing.T, name string) string {
 	return filepath.Join(dir, name)
 }
 
-// process is a program that runs. It does not outlive the test, however that ends.
-type process struct {
+// program is a process that runs. It does not outlive the test, however that ends.
+type program struct {
+	*process.Child
 	t    *testing.T
-	cmd  *exec.Cmd
-	done chan struct{} // closed when it is gone
-
-	mu   sync.Mutex
-	text bytes.Buffer
+	argv []string
+	out  *process.Output
 }
 
-// Write collects what the process says.
-func (p *process) Write(b []byte) (int, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.text.Write(b)
-}
-
-func (p *process) said() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.text.String()
-}
-
-func start(t *testing.T, env []string, argv ...string) *process {
+func start(t *testing.T, env []string, argv ...string) *program {
 	t.Helper()
-	p := &process{t: t, cmd: exec.Command(argv[0], argv[1:]...), done: make(chan struct{})}
-	p.cmd.Env = append(os.Environ(), env...)
-	p.cmd.Stdout, p.cmd.Stderr = p, p
-	bind(p.cmd)
-	started := make(chan error, 1)
-	go func() {
-		// Linux kills the child when the thread that made it ends.
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		defer close(p.done)
-		err := p.cmd.Start()
-		started <- err
-		if err == nil {
-			_ = p.cmd.Wait()
-		}
-	}()
-	if err := <-started; err != nil {
+	p := &program{t: t, argv: argv, out: &process.Output{}}
+	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.Env = append(os.Environ(), env...)
+	cmd.Stdout, cmd.Stderr = p.out, p.out
+	var err error
+	if p.Child, err = process.Start(cmd); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		p.kill()
+		p.Kill()
 		if t.Failed() {
-			text := p.said()
+			text := p.out.String()
 			t.Logf("%v said:\n%s", argv, text[max(0, len(text)-3000):])
 		}
 	})
 	return p
 }
 
-// kill is kill -9 of the process and of its group.
-func (p *process) kill() {
-	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
-	<-p.done
-}
-
 // until waits for the process to say a text, and gives what follows on the line.
-func (p *process) until(text string) string {
+func (p *program) until(text string) string {
 	p.t.Helper()
 	deadline := time.NewTimer(patience)
 	defer deadline.Stop()
 	for {
-		if _, after, ok := strings.Cut(p.said(), text); ok {
+		if _, after, ok := strings.Cut(p.out.String(), text); ok {
 			line, _, whole := strings.Cut(after, "\n")
 			if whole {
 				return line
 			}
 		}
 		select {
-		case <-p.done:
-			if !strings.Contains(p.said(), text) {
-				p.t.Fatalf("%v ended without having said %q", p.cmd.Args, text)
+		case <-p.Done():
+			if !strings.Contains(p.out.String(), text) {
+				p.t.Fatalf("%v ended without having said %q", p.argv, text)
 			}
 		case <-deadline.C:
-			p.t.Fatalf("%v has not said %q", p.cmd.Args, text)
+			p.t.Fatalf("%v has not said %q", p.argv, text)
 		case <-time.After(10 * time.Millisecond):
 		}
 	}

@@ -100,7 +100,7 @@ func (l language) play(t *testing.T, e engine) {
 		t.Skip(missing)
 	}
 	with := func(args ...string) []string { return append(append([]string(nil), argv...), args...) }
-	begin := func(key, seconds string) *process {
+	begin := func(key, seconds string) *program {
 		args, env := l.start(key, seconds)
 		return start(t, append(e.env(), env...), with(args...)...)
 	}
@@ -115,7 +115,7 @@ func (l language) play(t *testing.T, e engine) {
 
 	slow := begin("slow-"+run, "4") // longer than its heartbeat timeout
 	first.until("/poll slow-" + run + " attempt 1")
-	first.kill()
+	first.Kill()
 	second := start(t, e.env(), with("work")...)
 	slow.until(l.want)
 	second.until("/complete slow-" + run + " attempt 2 200")

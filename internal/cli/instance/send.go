@@ -51,8 +51,12 @@ func (a *app) command(ctx context.Context, r client.Request, w *waiting) error {
 		return err
 	}
 	return a.With(ctx, session.Kafka, until == waitFinished, func(ctx context.Context, c *client.Client) error {
-		if until == waitNot {
+		start, begins := r.(client.StartRequest)
+		switch {
+		case until == waitNot:
 			return a.send(ctx, c, r)
+		case begins && until == waitFinished:
+			return a.run(ctx, c, start)
 		}
 		d, err := c.Do(ctx, r)
 		if err != nil {
@@ -71,6 +75,26 @@ func (a *app) send(ctx context.Context, c *client.Client, r client.Request) erro
 		_, _ = fmt.Fprintf(w, "accepted %s %s\n", receipt.Type, receipt.InstanceID)
 		output.Fields(w, "  command", receipt.CommandID.String(), "  record", fmt.Sprintf("%s/%d@%d", receipt.Topic, receipt.Partition, receipt.Offset))
 	})
+}
+
+// run starts an instance whose end is watched from before its start, and shows how
+// it ended.
+func (a *app) run(ctx context.Context, c *client.Client, r client.StartRequest) error {
+	run, err := c.Start(ctx, r)
+	if err != nil {
+		return err
+	}
+	s, err := run.Wait(ctx)
+	if err != nil {
+		return err
+	}
+	if s.CorrelationID != run.Receipt().CommandID { // another command started it
+		a.Print.Say("%s", OutcomeText(&events.Outcome{Status: events.OutcomeDuplicate, SequenceNumber: 1}))
+	}
+	if err := a.showInstance(&s); err != nil {
+		return err
+	}
+	return ended(&s)
 }
 
 // decided shows what a command led to, and the state that the instance is in.

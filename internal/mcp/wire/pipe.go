@@ -67,13 +67,13 @@ func (l *pipeLink) start(ctx context.Context, era Era) (*Server, *Failure) {
 	}}
 	server, failure := g.greet(ctx, era)
 	if failure != nil {
-		p.stop()
+		p.process.Stop()
 		return nil, failure
 	}
 	l.mu.Lock()
 	if l.stopped {
 		l.mu.Unlock()
-		p.stop()
+		p.process.Stop()
 		return nil, failed(CodeUnavailable, NotSent, "the connection was closed").because(errClosed)
 	}
 	l.live, l.server, l.era = p, server, server.Era
@@ -156,7 +156,7 @@ func (l *pipeLink) listen(ctx context.Context, changed func()) *Failure {
 		return failed(CodeUnavailable, NotSent, "its process has ended")
 	}
 	select {
-	case <-p.gone:
+	case <-p.process.Gone():
 		return failed(CodeUnavailable, NotSent, "its process has ended")
 	case <-ctx.Done():
 		return ended(ctx, NotSent)
@@ -179,6 +179,6 @@ func (l *pipeLink) stop() {
 	p := l.live
 	l.mu.Unlock()
 	if p != nil {
-		p.stop()
+		p.process.Stop()
 	}
 }

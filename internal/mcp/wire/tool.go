@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/leat-io/leat/internal/mcp/header"
 	"github.com/leat-io/leat/internal/mcp/schema"
 )
 
@@ -25,7 +26,7 @@ type Tool struct {
 	Annotations json.RawMessage // hints, not to be believed; nil for none
 	Raw         json.RawMessage // the whole definition
 
-	headers []paramHeader
+	headers []header.Param
 	schemas func() compiled
 }
 
@@ -73,7 +74,7 @@ func (t *Tool) check() error {
 		}
 	}
 	var err error
-	t.headers, err = paramHeaders(t.Input)
+	t.headers, err = header.Params(t.Input)
 	return err
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/leat-io/leat/internal/avro"
+	"github.com/leat-io/leat/internal/endings"
 	"github.com/leat-io/leat/internal/kafka"
 	"github.com/leat-io/leat/internal/store"
 	"github.com/leat-io/leat/pkg/events"
@@ -25,10 +26,11 @@ type Change struct {
 	ID        events.UUID
 	Partition int32
 	Offset    int64
-	raw       []byte // nil: the instance is gone (forgotten, or a tombstone on the state topic)
-	Sequence  int64  // of an event, or of the last one of an instance that is forgotten
-	Cut       bool   // the log begins behind its first record: events may be missing
-	card      card   // of a snapshot
+	raw       []byte       // nil: the instance is gone (forgotten, or a tombstone on the state topic)
+	Sequence  int64        // of an event, or of the last one of an instance that is forgotten
+	Cut       bool         // the log begins behind its first record: events may be missing
+	card      card         // of a snapshot
+	end       *endings.End // of a snapshot of an instance that is finished or forgotten
 }
 
 // ErrNothing marks a record that no view is interested in.
@@ -52,7 +54,7 @@ func Decode(from Source, r *kafka.Record) (Change, error) {
 	case from.State:
 		var s events.Snapshot
 		if s, err = avro.DecodeState(from.Type, r.Key, r.Value); err == nil {
-			c.ID, c.card, said = s.InstanceID, cardOf(&s, r.Partition, r.Offset), s.WorkflowType
+			c.ID, c.card, said, c.end = s.InstanceID, cardOf(&s, r.Partition, r.Offset), s.WorkflowType, EndOf(&s)
 			if !s.ForgottenAt.IsZero() {
 				c.raw, c.Sequence = nil, s.SequenceNumber
 			}
@@ -117,6 +119,7 @@ type Folded struct {
 	Touched []Touched
 	Stale   int
 	Foreign []Change // events that do not follow those before them: no router's
+	Ended   []*endings.End
 }
 
 // Touched is an instance that a batch changed.
@@ -175,6 +178,7 @@ type pass struct {
 type row struct {
 	stored, now *Instance // nil: none
 	seen        bool      // a record changed it
+	end         *endings.End
 }
 
 // head is the newest sequence of a history. One that is forgotten holds no
@@ -213,11 +217,11 @@ func (b *pass) applySnapshot(c *Change) error {
 		fallthrough
 	case c.raw == nil:
 		r.seen = r.seen || r.now != nil
-		r.now = nil
+		r.now, r.end = nil, c.end
 	case r.now != nil && r.now.stale(&c.card):
 		b.folded.Stale++
 	default:
-		r.now, r.seen = &Instance{card: c.card, raw: c.raw}, true
+		r.now, r.seen, r.end = &Instance{card: c.card, raw: c.raw}, true, c.end
 	}
 	return nil
 }
@@ -277,6 +281,9 @@ func (b *pass) forget(c *Change) error {
 func (b *pass) write() {
 	for _, of := range b.order {
 		r := b.rows[of]
+		if r.end != nil {
+			b.folded.Ended = append(b.folded.Ended, r.end)
+		}
 		if !r.seen {
 			continue
 		}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/leat-io/leat/internal/avro"
+	"github.com/leat-io/leat/internal/endings"
 	"github.com/leat-io/leat/internal/store"
 	"github.com/leat-io/leat/pkg/events"
 )
@@ -169,4 +170,17 @@ func Get(db *store.DB, workflowType string, id events.UUID) (*Instance, error) {
 		return nil, fmt.Errorf("instance %s/%s: %w", workflowType, id, err)
 	}
 	return i, nil
+}
+
+// EndOf is the end of an instance that is finished or forgotten, else nil.
+func EndOf(s *events.Snapshot) *endings.End {
+	switch {
+	case !s.ForgottenAt.IsZero():
+		return &endings.End{WorkflowType: s.WorkflowType, InstanceID: s.InstanceID, SequenceNumber: s.SequenceNumber, Forgotten: true}
+	case s.State.Finished():
+		e := endings.EndOf(s)
+		return &e
+	default:
+		return nil
+	}
 }
