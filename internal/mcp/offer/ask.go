@@ -68,8 +68,11 @@ func questionsOf(s *client.Instance) map[string]serve.Question {
 // may be any object then.
 func questionOf(s *client.Instance, t *events.TaskStatus) serve.Question {
 	var in struct {
-		Message string          `json:"message"`
+		Message string          `json:"message"` // of a task's own question
 		Form    json.RawMessage `json:"form"`
+		Input   struct {
+			Message string `json:"message"` // what the definition gives as input.message
+		} `json:"input"`
 	}
 	_ = json.Unmarshal(t.Input, &in) // what does not fit is left out
 	var form struct {
@@ -85,7 +88,7 @@ func questionOf(s *client.Instance, t *events.TaskStatus) serve.Question {
 	case in.Form != nil:
 		_ = json.Unmarshal(in.Form, &text)
 	}
-	q.Message = cmp.Or(in.Message, text, form.Description, form.Title, fmt.Sprintf("%s of %s", t.Invocation, s.WorkflowType))
+	q.Message = cmp.Or(in.Input.Message, in.Message, text, form.Description, form.Title, fmt.Sprintf("%s of %s", t.Invocation, s.WorkflowType))
 	return q
 }
 
