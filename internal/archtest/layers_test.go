@@ -46,8 +46,9 @@ var layers = map[string]layer{
 	"internal/cel":        {inside: rules, outside: "cel.dev/cel-go"},
 	"internal/definition": {inside: rules + " schemas internal/cel", outside: "go.yaml.in/yaml/v3 github.com/santhosh-tekuri/jsonschema/v6"},
 	"internal/devkafka":   {outside: "github.com/twmb/franz-go/pkg/kfake github.com/twmb/franz-go/pkg/kmsg"},
-	"internal/httpcall":   {inside: words, outside: "code.dny.dev/ssrf"}, // the calls of definitions
-	"internal/mcp":        {inside: words + " internal/process", outside: "github.com/modelcontextprotocol/go-sdk"},
+	"internal/egress":     {outside: "code.dny.dev/ssrf"},       // where requests may go
+	"internal/httpcall":   {inside: words + " internal/egress"}, // the calls of definitions
+	"internal/mcp":        {inside: words + " internal/egress internal/process", outside: "github.com/modelcontextprotocol/go-sdk"},
 	"internal/mcp/serve":  {outside: "github.com/modelcontextprotocol/go-sdk"},   // the protocol's server side
 	"internal/mcp/offer":  {inside: rules + " pkg/client internal/mcp/serve"},    // workflows as tools
 	"internal/mcp/schema": {outside: "github.com/santhosh-tekuri/jsonschema/v6"}, // schemas that strangers wrote

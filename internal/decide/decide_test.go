@@ -25,7 +25,8 @@ import (
 //
 //	define          the definition (YAML)
 //	say             a command as JSON; now=…s sets the clock first
-//	report          claim, heartbeat or a result of a task, by its invocation; by=… says who,
+//	report          claim, heartbeat or a result of a task, by its invocation; by=… says who; it is
+//	                put down (down, after_ms=…), or asks (asking, ask=ID,ID), or is handed back (back);
 //	                token=… brings another token than the task record's, or none
 //	child           what the instance's parent asks: a command as JSON
 //	timers          fires what is due at now=…s
@@ -184,6 +185,24 @@ func (s *script) report(d *datadriven.TestData) events.Command {
 		d.MaybeScanArgs(s.t, "after_ms", &after)
 		r.RetryAfter = time.Duration(after) * time.Millisecond
 		r.Error = &events.Error{Code: "BROKEN", Message: "it broke", Retryable: d.Input != "final"}
+	case "down", "back", "asking":
+		c.Command, r.State, r.HandedBack = events.CommandResult, events.TaskScheduled, kind == "back"
+		var after int
+		d.MaybeScanArgs(s.t, "after_ms", &after)
+		r.ResumeAfter = time.Duration(after) * time.Millisecond
+		if d.Input != "" {
+			c.Payload = json.RawMessage(d.Input)
+		}
+		if kind == "back" {
+			c.Payload, r.Error = nil, &events.Error{Code: "NO_ROOM", Message: "all GPUs are taken"}
+		}
+		var ids string
+		if d.MaybeScanArgs(s.t, "ask", &ids); kind == "asking" {
+			r.State = events.TaskWaitingForInput
+			for id := range strings.SplitSeq(ids, ",") {
+				r.Questions = append(r.Questions, events.Question{ID: id, Message: id + "?", Form: json.RawMessage(`{"type":"boolean"}`), Assignee: "ann"})
+			}
+		}
 	default:
 		c.Command, r.State = events.CommandResult, events.TaskCompleted
 		if d.Input != "" {
@@ -314,6 +333,15 @@ func describe(t *testing.T, d Decision) string {
 		fmt.Fprintf(&out, "task %s attempt %d input=%s", task.TaskName, task.Attempt, task.Input)
 		if task.HeartbeatDetails != nil {
 			fmt.Fprintf(&out, " details=%s", task.HeartbeatDetails)
+		}
+		if task.Continuation != nil {
+			fmt.Fprintf(&out, " continuation=%s", task.Continuation)
+		}
+		for _, a := range task.Answers {
+			fmt.Fprintf(&out, " %s=%s by %s", a.ID, a.Result, a.By)
+			if a.Error != nil {
+				fmt.Fprintf(&out, " refused %s", a.Error.Code)
+			}
 		}
 		out.WriteByte('\n')
 	}

@@ -171,6 +171,8 @@ func (r *recorder) record(effect fsm.Effect) {
 		r.startTask(e)
 	case fsm.TaskChanged:
 		r.taskChanged(e)
+	case fsm.PutDown:
+		r.putDown(e)
 	case fsm.Emitted:
 		domain(r.event(events.EventStateTransitioned, nil, e.Data), e.Event)
 	case fsm.SendSignal:
@@ -234,7 +236,14 @@ func (r *recorder) startTask(s fsm.StartTask) {
 		AttemptData: events.AttemptData{TaskID: s.TaskID, Task: s.Name, Invocation: s.Invocation, Attempt: s.Attempt},
 	}
 	child := r.prepare(&s, data)
-	scheduled := r.event(events.EventTaskScheduled, data, s.Input)
+	input := s.Input
+	if data.AskedBy, data.Again = s.AskedBy, s.Again; s.Again {
+		input = nil // it is what it was
+	}
+	if s.Back != nil {
+		data.HandedBack, data.NodeID, data.Error = true, s.Back.NodeID, errorData(s.Back.Error)
+	}
+	scheduled := r.event(events.EventTaskScheduled, data, input)
 	if r.asked == nil {
 		r.asked = make(map[events.UUID]events.UUID)
 	}
@@ -253,8 +262,16 @@ func (r *recorder) startTask(s fsm.StartTask) {
 		Invocation: s.Invocation, Attempt: s.Attempt, IdempotencyKey: s.TaskID.String(), Input: s.Input,
 		Priority: s.Priority, Semantics: s.Semantics, Delivery: s.Delivery, Requires: s.Requires, Timeouts: s.Timeouts,
 		ScheduledAt: r.in.Now, CorrelationID: r.next.CorrelationID, CausationID: scheduled.EventID, Token: s.Token,
-		HeartbeatDetails: s.HeartbeatDetails,
+		HeartbeatDetails: s.HeartbeatDetails, Continuation: s.Continuation, Answers: s.Answers,
 	})
+}
+
+// putDown records that an attempt goes on later.
+func (r *recorder) putDown(p fsm.PutDown) {
+	r.event(events.EventTaskScheduled, events.TaskScheduledData{
+		AttemptData: events.AttemptData{TaskID: p.TaskID, Task: p.Name, Invocation: p.Invocation, Attempt: p.Attempt},
+		State:       p.To, PutDown: !p.HandedBack, HandedBack: p.HandedBack, ResumeAt: p.ResumeAt, NodeID: p.NodeID, Error: errorData(p.Error),
+	}, p.Continuation)
 }
 
 // taskEvents says which event records that a task reached a state.

@@ -52,6 +52,9 @@ func Read(history []events.Event) ([]Fact, error) {
 		if i > 0 && sameDecision(&history[i-1], e) {
 			list[len(list)-1].Count++
 			list[len(list)-1].noteUnwritten(e)
+			if err := list[len(list)-1].noteQuestion(e); err != nil {
+				return nil, fmt.Errorf("event %d (%s): %w", e.SequenceNumber, e.EventType, err)
+			}
 			continue
 		}
 		f, err := readFact(e)
@@ -161,6 +164,9 @@ func readCommand(f *Fact, e *events.Event) error {
 			return err
 		}
 		return readFailure(c, e)
+	case events.EventTaskScheduled:
+		c.Command, c.Payload = events.CommandResult, e.Payload
+		return readPutDown(c, e)
 	case events.EventStateTransitioned:
 		var d events.TransitionData
 		err := events.DecodeData(e.Data, &d)
@@ -216,6 +222,50 @@ func readFailure(c *events.Command, e *events.Event) error {
 	if d.Error != nil {
 		c.Result.Error.Code, c.Result.Error.Message = d.Error.Code, d.Error.Message
 	}
+	return nil
+}
+
+// readPutDown fills what an attempt was put down or handed back with.
+func readPutDown(c *events.Command, e *events.Event) error {
+	if err := readReport(c, e); err != nil {
+		return err
+	}
+	var d events.TaskScheduledData
+	if err := events.DecodeData(e.Data, &d); err != nil {
+		return err
+	}
+	if !d.PutDown && !d.HandedBack {
+		return errors.New("it is not known what issued the attempt")
+	}
+	r := c.Result
+	if r.State, r.HandedBack = d.State, d.HandedBack; r.HandedBack {
+		r.State = events.TaskScheduled
+	}
+	if d.Error != nil {
+		r.Error = &events.Error{Code: d.Error.Code, Message: d.Error.Message}
+	}
+	if !d.ResumeAt.IsZero() {
+		r.ResumeAfter = d.ResumeAt.Sub(e.Timestamp)
+	}
+	return nil
+}
+
+// noteQuestion adds what an attempt that was put down asks, which the events behind
+// it say.
+func (f *Fact) noteQuestion(e *events.Event) error {
+	if e.EventType != events.EventTaskScheduled || f.Command == nil || f.Command.Result == nil || !f.Command.Result.PutDown() {
+		return nil
+	}
+	var d events.TaskScheduledData
+	if err := events.DecodeData(e.Data, &d); err != nil || d.AskedBy != f.Command.Result.TaskID {
+		return err
+	}
+	var q events.Question
+	if err := json.Unmarshal(e.Payload, &q); err != nil {
+		return fmt.Errorf("the question: %w", err)
+	}
+	q.ID = events.QuestionID(d.Invocation)
+	f.Command.Result.Questions = append(f.Command.Result.Questions, q)
 	return nil
 }
 

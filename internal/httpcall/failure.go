@@ -10,8 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"code.dny.dev/ssrf"
-
+	"github.com/leat-io/leat/internal/egress"
 	"github.com/leat-io/leat/pkg/events"
 )
 
@@ -53,7 +52,7 @@ func failure(ctx context.Context, req *http.Request, err error, unknown bool) er
 		own = &events.Error{Code: CodeTimeout, Message: describe(req) + ": " + errUsualTime.Error(), Retryable: true}
 	case ctx.Err() != nil: // the executor knows why
 		return fmt.Errorf("%s: %w", describe(req), context.Cause(ctx))
-	case errors.Is(err, ssrf.ErrProhibitedIP) || errors.Is(err, ssrf.ErrProhibitedNetwork):
+	case egress.IsAddress(err):
 		return fail(CodeAddressRefused, "%s: %v; private addresses are refused unless the operator allows the address itself, or all with --http-allow-private "+
 			"(and never to a redirect from another host)", describe(req), plain(err))
 	default:

@@ -8,8 +8,8 @@
 // bounded. A request is written at most once an attempt; trying again is the
 // router's.
 //
-// policy.go says which hosts are allowed, dial.go which addresses, request.go
-// and response.go read and write the JSON, failure.go holds the codes.
+// internal/egress says which hosts and addresses are allowed, request.go and
+// response.go read and write the JSON, failure.go holds the codes.
 package httpcall
 
 import (
@@ -21,9 +21,11 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptrace"
+	"net/url"
 	"sync/atomic"
 	"time"
 
+	"github.com/leat-io/leat/internal/egress"
 	"github.com/leat-io/leat/pkg/events"
 )
 
@@ -32,10 +34,9 @@ const TaskName = "http.call"
 
 // Bounds of one call.
 const (
-	maxRedirects   = 5
-	maxBody        = events.MaxPayloadLength // of the response, after decompression
-	maxHeaderBytes = 64 << 10
-	usualTime      = time.Minute // of a task without a start-to-close timeout
+	maxRedirects = 5
+	maxBody      = events.MaxPayloadLength // of the response, after decompression
+	usualTime    = time.Minute             // of a task without a start-to-close timeout
 )
 
 // Config says where calls may go. The zero value allows nothing.
@@ -53,28 +54,34 @@ type Config struct {
 
 // Caller makes calls. Safe for concurrent use.
 type Caller struct {
-	policy  policy
+	gate    *egress.Gate
 	usual   *http.Transport
 	foreign *http.Transport // of redirects to another origin: public addresses only
 }
 
 // New makes a caller. The error says which entry of Allow cannot be read.
 func New(c Config) (*Caller, error) {
-	p, err := newPolicy(c.Allow)
+	gate, err := egress.New(egress.Config{
+		Allow: c.Allow, AllowPrivate: c.AllowPrivate, RootCAs: c.RootCAs, For: "http calls", Flag: "--http-allow",
+		IdlePerHost: 16, IdleTime: 30 * time.Second,
+	})
 	if err != nil {
 		return nil, err
 	}
-	return &Caller{
-		policy:  p,
-		usual:   newTransport(dialer(c.AllowPrivate), p.names, c.RootCAs),
-		foreign: newTransport(dialer(false), nil, c.RootCAs),
-	}, nil
+	return &Caller{gate: gate, usual: gate.Listed(), foreign: gate.Foreign()}, nil
+}
+
+// check refuses a URL that the operator did not allow.
+func (c *Caller) check(u *url.URL) error {
+	if err := c.gate.Check(u); err != nil {
+		return fail(CodeHostNotAllowed, "%v", err)
+	}
+	return nil
 }
 
 // Close ends idle connections.
 func (c *Caller) Close() {
-	c.usual.CloseIdleConnections()
-	c.foreign.CloseIdleConnections()
+	c.gate.Close()
 }
 
 // Handle makes the call that a task asks for.
@@ -88,7 +95,7 @@ func (c *Caller) Handle(ctx context.Context, task *events.Task) (json.RawMessage
 	if err != nil {
 		return nil, err
 	}
-	if err := c.policy.check(req.URL); err != nil {
+	if err := c.check(req.URL); err != nil {
 		return nil, err
 	}
 	var written atomic.Bool
@@ -103,16 +110,16 @@ func (c *Caller) Handle(ctx context.Context, task *events.Task) (json.RawMessage
 func (c *Caller) call(req *http.Request) (json.RawMessage, error) {
 	given := req.Header.Clone()
 	client := http.Client{
-		Transport: &hop{caller: c, first: origin(req.URL)},
+		Transport: &hop{caller: c, first: egress.Origin(req.URL)},
 		CheckRedirect: func(next *http.Request, via []*http.Request) error {
 			if len(via) > maxRedirects {
 				return fail(CodeRedirect, "more than %d redirects", maxRedirects)
 			}
-			if origin(next.URL) != origin(via[0].URL) {
+			if egress.Origin(next.URL) != egress.Origin(via[0].URL) {
 				next.Header = own(given) //nolint:gosec // what the definition gave is for the host that it named, and is not among these
 			}
 			next.URL.RawQuery = escapeQuery(next.URL.RawQuery)
-			return c.policy.check(next.URL)
+			return c.check(next.URL)
 		},
 	}
 	resp, err := client.Do(req)
@@ -139,7 +146,7 @@ type hop struct {
 func (h *hop) RoundTrip(r *http.Request) (*http.Response, error) {
 	once := r.WithContext(r.Context())
 	once.GetBody = nil // or net/http would send it again on a connection that broke
-	if origin(r.URL) != h.first {
+	if egress.Origin(r.URL) != h.first {
 		return h.caller.foreign.RoundTrip(once)
 	}
 	return h.caller.usual.RoundTrip(once)

@@ -19,6 +19,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/leat-io/leat/internal/egress"
 	"github.com/leat-io/leat/pkg/events"
 )
 
@@ -49,7 +50,7 @@ func newWorld(t *testing.T) *world {
 	})
 	mux.HandleFunc("/large", func(rw http.ResponseWriter, _ *http.Request) { _, _ = rw.Write(bytes.Repeat([]byte("x"), 2*maxBody)) })
 	mux.HandleFunc("/headers", func(rw http.ResponseWriter, _ *http.Request) {
-		rw.Header().Set("X-Large", strings.Repeat("x", 2*maxHeaderBytes))
+		rw.Header().Set("X-Large", strings.Repeat("x", 2*64<<10))
 	})
 	mux.HandleFunc("/quotes", func(rw http.ResponseWriter, _ *http.Request) { _, _ = rw.Write(bytes.Repeat([]byte{'"'}, maxBody-1)) })
 	mux.HandleFunc("/bomb", func(rw http.ResponseWriter, _ *http.Request) {
@@ -271,7 +272,7 @@ func TestAllowedHosts(t *testing.T) {
 		{"[::1]:8443", "https://[::1]:8443 https://[0:0::1]:8443", "https://[::1]"},
 		{"*", "https://x.y https://1.2.3.4", "http://x.y https://x.y:1"},
 	} {
-		p, err := newPolicy([]string{test.allow})
+		p, err := egress.New(egress.Config{Allow: []string{test.allow}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -281,7 +282,7 @@ func TestAllowedHosts(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if got := p.check(u) == nil; got != want {
+				if got := p.Check(u) == nil; got != want {
 					t.Errorf("%s with %s allowed: got %v", text, test.allow, got)
 				}
 			}
@@ -367,7 +368,7 @@ func FuzzRequest(f *testing.F) {
 	f.Add(`{"url": "http://[::1]:80/", "headers": {"idempotency-key": 1}, "input": "text"}`)
 	f.Add(`{"url": "https://a.b\r\nHost: c", "headers": {"a\r\nb": "c\r\nd"}}`)
 	f.Add(`{"url": "//a.b/c"}`)
-	closed, err := newPolicy(nil)
+	closed, err := egress.New(egress.Config{})
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -379,7 +380,7 @@ func FuzzRequest(f *testing.F) {
 			}
 			return
 		}
-		if closed.check(req.URL) == nil {
+		if closed.Check(req.URL) == nil {
 			t.Fatalf("%s is allowed by an empty list", req.URL)
 		}
 		var wire bytes.Buffer

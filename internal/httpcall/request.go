@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/leat-io/leat/internal/egress"
 	"github.com/leat-io/leat/pkg/events"
 )
 
@@ -87,7 +88,7 @@ func parseURL(text string) (*url.URL, error) {
 		return nil, fail(CodeBadRequest, "the url names no host")
 	case u.User != nil:
 		return nil, fail(CodeBadRequest, "the url holds a user name or a password; give an Authorization header")
-	case !plainHost(u.Hostname()) && !strings.Contains(u.Host, "["):
+	case !egress.PlainHost(u.Hostname()) && !strings.Contains(u.Host, "["):
 		return nil, fail(CodeBadRequest, "the host %.100q is not a name in ASCII", u.Hostname())
 	}
 	u.Fragment, u.RawFragment = "", ""

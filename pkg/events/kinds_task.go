@@ -15,7 +15,10 @@ const (
 
 func taskKinds() []EventKind {
 	return []EventKind{
-		{EventTaskScheduled, "An attempt of a task was issued.", TaskScheduledData{}, "The input of the task."},
+		{
+			EventTaskScheduled, "An attempt of a task was issued, or put down until it is issued again.", TaskScheduledData{},
+			"The input of the task; of an attempt that is put down, what it goes on with.",
+		},
 		{EventTaskStarted, "An attempt was claimed.", TaskStartedData{}, ""},
 		{EventTaskCompleted, "A task completed.", TaskCompletedData{}, "The result, when it is not empty."},
 		{EventTaskFailed, "A task failed permanently.", TaskFailedData{}, ""},
@@ -36,9 +39,17 @@ type AttemptData struct {
 // TaskScheduledData is the data of task.scheduled.
 type TaskScheduledData struct {
 	AttemptData
-	State    TaskState  `data:"state,omitempty"`    // waiting_for_input of a human task; absent of every other
-	Assignee *string    `data:"assignee,omitempty"` // who is to do a human task, when the definition says
-	Child    *ChildData `data:",inline"`            // of a task that starts a child workflow
+	// waiting_for_input of a human task and of an attempt that is put down with questions, scheduled of one that goes on at a time; absent of every other
+	State      TaskState  `data:"state,omitempty"`
+	Assignee   *string    `data:"assignee,omitempty"`    // who is to do a human task, when the definition or the question says
+	Child      *ChildData `data:",inline"`               // of a task that starts a child workflow
+	AskedBy    UUID       `data:"asked_by,omitempty"`    // the task whose question this is
+	PutDown    bool       `data:"put_down,omitempty"`    // true when the attempt goes on later
+	HandedBack bool       `data:"handed_back,omitempty"` // true when the worker that had it did not begin
+	Again      bool       `data:"again,omitempty"`       // true when the attempt was put down or handed back, and is issued again
+	ResumeAt   time.Time  `data:"resume_at,omitempty"`   // when an attempt that is put down is issued again; absent of one that waits for answers
+	NodeID     string     `data:"node_id,omitempty"`     // worker that put it down or handed it back
+	Error      *ErrorData `data:",inline"`               // of an attempt that was handed back, when there is a reason to give
 }
 
 // ChildData names a child workflow.

@@ -67,6 +67,17 @@ type Question struct {
 	Assignee string          `json:"assignee,omitempty"` // who is to answer; "" for anybody
 }
 
+// QuestionInvocation is the invocation of the task of a question: no id in a
+// definition has a slash.
+func QuestionInvocation(asker, id string) string { return asker + "/" + id }
+
+// QuestionID is the id of the question whose task has this invocation, "" when it
+// is that of no question.
+func QuestionID(invocation string) string {
+	_, id, _ := strings.Cut(invocation, "/")
+	return id
+}
+
 // Answer is what became of a [Question].
 type Answer struct {
 	ID     string          `json:"id"`               // of the question

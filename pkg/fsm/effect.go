@@ -46,6 +46,28 @@ type StartTask struct {
 	Token      string // of the attempt; "" when none is needed
 
 	HeartbeatDetails json.RawMessage // the newest of an earlier attempt, nil for none
+
+	Continuation json.RawMessage // what the attempt goes on with, nil for one that begins
+	Answers      []events.Answer // to the questions with which it was put down
+	Again        bool            // the attempt was issued before, and was put down or handed back
+	Back         *PutDown        // of one that was handed back just now; nil of every other
+	AskedBy      events.UUID     // the task whose question it is; Nil of every other
+}
+
+// PutDown says that an attempt goes on later: at a time, or when the questions are
+// answered that are the next effects. Handed back, it did not begin.
+type PutDown struct {
+	TaskID       events.UUID
+	StateID      string
+	Invocation   string
+	Name         string
+	From, To     events.TaskState
+	Attempt      int32
+	NodeID       string // who had it
+	Continuation json.RawMessage
+	ResumeAt     time.Time // zero: when the questions are answered
+	HandedBack   bool
+	Error        *events.Error // handed back: why; nil when nobody says
 }
 
 // TaskChanged is a step in a task's life other than its start.
@@ -177,6 +199,7 @@ func (Started) effect()             {}
 func (Transitioned) effect()        {}
 func (StartTask) effect()           {}
 func (TaskChanged) effect()         {}
+func (PutDown) effect()             {}
 func (DependencyResolved) effect()  {}
 func (DependencyFailed) effect()    {}
 func (SlotGiven) effect()           {}

@@ -154,7 +154,7 @@ func (s *step) undo(among []*invocation, reverse bool) bool {
 			}
 			t.Error = &events.Error{Code: "COMPENSATED", Message: "its work is undone"} // while its state needs it
 		}
-		if among != nil || isUndoing(&t) {
+		if among != nil || isUndoing(&t) || stands(&t, kept) {
 			kept = append(kept, t)
 		}
 	}
@@ -256,7 +256,7 @@ func (s *step) expire() {
 // isUndoing reports whether a status is of work that is still to be undone:
 // it has not begun, it is under way, or it has failed and waits for an operator.
 func isUndoing(t *events.TaskStatus) bool {
-	return strings.HasPrefix(t.Invocation, compensatePrefix) &&
+	return t.AskedBy.IsNil() && strings.HasPrefix(t.Invocation, compensatePrefix) &&
 		(!t.State.Finished() || t.State == events.TaskFailed || t.State == events.TaskTimeout)
 }
 

@@ -50,11 +50,11 @@ var taskMoves = map[events.TaskState][]events.TaskState{
 		events.TaskCompleted, events.TaskFailed, events.TaskTimeout, events.TaskCancelled,
 	},
 	events.TaskRunning: {
-		events.TaskWaitingForInput, events.TaskRetrying,
+		events.TaskScheduled, events.TaskWaitingForInput, events.TaskRetrying,
 		events.TaskCompleted, events.TaskFailed, events.TaskTimeout, events.TaskCancelled,
 	},
 	events.TaskWaitingForInput: {
-		events.TaskRunning, events.TaskRetrying,
+		events.TaskScheduled, events.TaskRunning, events.TaskRetrying,
 		events.TaskCompleted, events.TaskFailed, events.TaskTimeout, events.TaskCancelled,
 	},
 	events.TaskRetrying:  {events.TaskScheduled, events.TaskBlocked, events.TaskFailed, events.TaskTimeout, events.TaskCancelled},
@@ -241,6 +241,9 @@ func (s *step) renew(tasks []events.TaskStatus) {
 	issued := make(map[int]bool)
 	for i := range tasks {
 		t := tasks[i]
+		if !t.AskedBy.IsNil() {
+			continue // who asks begins again
+		}
 		if !t.State.Finished() {
 			issued[len(s.chart.Tasks)] = t.Attempt > 0
 			s.chart.Counter++

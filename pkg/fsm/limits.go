@@ -98,7 +98,7 @@ func (s *step) usage() (taken [pools]int, waiting [pools]bool) {
 		case pool == noPool:
 		case t.State == events.TaskBlocked:
 			waiting[pool] = true
-		case t.State == events.TaskScheduled || t.State == events.TaskRunning:
+		case open(t.State): // put down, too
 			taken[pool]++
 		}
 	}

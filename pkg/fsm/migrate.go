@@ -212,6 +212,11 @@ func (g *migration) tasks() {
 	kept := s.chart.Tasks[:0]
 	for i := range g.old.Tasks {
 		t := g.old.Tasks[i]
+		if at := slices.IndexFunc(kept, func(asker events.TaskStatus) bool { return asker.TaskID == t.AskedBy }); !t.AskedBy.IsNil() && at >= 0 {
+			t.StateID, t.Invocation = kept[at].StateID, events.QuestionInvocation(kept[at].Invocation, events.QuestionID(t.Invocation))
+			kept = append(kept, t)
+			continue
+		}
 		inv := g.counterpart(t.StateID, t.Invocation)
 		if inv != nil && g.stays(&t, inv) {
 			t.StateID, t.Invocation, t.Name = g.to.states[inv.state].id, inv.name, inv.def.Task

@@ -83,15 +83,7 @@ func (s *step) dispatch(at int, inv *invocation) {
 	mustMove(t.State, events.TaskScheduled)
 	t.Attempt++
 	t.State = inv.issued()
-	t.ScheduledAt, t.StartedAt, t.NodeID = s.clock(), time.Time{}, ""
-	t.Repeatable, t.Generation = false, 0
-	token := s.token(t, inv)
-	s.emit(StartTask{
-		TaskID: t.TaskID, StateID: t.StateID, Invocation: t.Invocation, Name: t.Name, Kind: inv.def.Kind, Attempt: t.Attempt,
-		TaskType: inv.taskType, NodeType: inv.def.NodeType, Input: t.Input, Priority: inv.def.Priority,
-		Semantics: inv.def.Semantics, Delivery: inv.def.Delivery, Requires: inv.def.Requires, Timeouts: inv.timeouts, Token: token,
-		HeartbeatDetails: t.HeartbeatDetails,
-	})
+	s.hand(at, inv, false, nil)
 	s.arm(at, events.TimerScheduleToStart, inv.timeouts.ScheduleToStart)
 	if inv.def.Kind == InvokeWorkflow {
 		s.arm(at, events.TimerStartToClose, inv.timeouts.StartToClose) // it is never claimed
@@ -103,6 +95,21 @@ func (s *step) dispatch(at int, inv *invocation) {
 	if inv.def.Semantics != events.Await {
 		s.raise(&event{name: inv.doneEvent, invoker: inv}) // the instance goes on
 	}
+}
+
+// hand gives an attempt to whoever reads the queue, or knows of it otherwise: again,
+// if it was put down or handed back.
+func (s *step) hand(at int, inv *invocation, again bool, back *PutDown) {
+	t := &s.chart.Tasks[at]
+	t.ScheduledAt, t.StartedAt, t.NodeID = s.clock(), time.Time{}, ""
+	t.Repeatable, t.Generation = false, 0
+	token := s.token(t, inv)
+	s.emit(StartTask{
+		TaskID: t.TaskID, StateID: t.StateID, Invocation: t.Invocation, Name: t.Name, Kind: inv.def.Kind, Attempt: t.Attempt,
+		TaskType: inv.taskType, NodeType: inv.def.NodeType, Input: t.Input, Priority: inv.def.Priority,
+		Semantics: inv.def.Semantics, Delivery: inv.def.Delivery, Requires: inv.def.Requires, Timeouts: inv.timeouts, Token: token,
+		HeartbeatDetails: t.HeartbeatDetails, Continuation: t.Continuation, Answers: s.answers(t.TaskID), Again: again, Back: back,
+	})
 }
 
 // arm sets a deadline of a task; zero is none.
@@ -138,6 +145,10 @@ func (s *step) report() Effect {
 	if forged := Forged(t, r); forged != nil {
 		return *forged
 	}
+	if !t.AskedBy.IsNil() {
+		s.ownTasks()
+		return s.answer(at)
+	}
 	inv := s.m.invs[invocationKey(t.StateID, t.Invocation)]
 	if inv == nil {
 		return Ignored{Code: UnknownTask, Message: fmt.Sprintf("version %d has no invocation %q in state %q", s.m.Version(), t.Invocation, t.StateID)}
@@ -155,9 +166,7 @@ func (s *step) report() Effect {
 		if refused := s.refuse(at, inv); refused != nil {
 			return refused
 		}
-		s.result(at, inv)
-		s.later()
-		return nil
+		return s.over(at, inv)
 	}
 }
 
@@ -239,6 +248,9 @@ func (s *step) result(at int, inv *invocation) {
 			failure = *r.Error
 		}
 		s.keepDetails(at)
+		if failure.Code != CodeDrained && failure.Code != CodeStartToClose { // else nobody says that it failed
+			s.forgetDown(at)
+		}
 		s.failed(at, inv, failure)
 	}
 	s.proceed(inv)
@@ -268,7 +280,8 @@ func (s *step) complete(at int, inv *invocation, result json.RawMessage) {
 	from := t.State
 	t.State, t.Result, t.Error, t.TokenHash, t.HeartbeatDetails = events.TaskCompleted, result, nil, "", nil
 	s.cancelDeadlines(t.TaskID, "")
-	s.changed(t, from)
+	s.forgetDown(at)
+	s.changed(&s.chart.Tasks[at], from)
 	s.ended(at, inv, &event{name: inv.doneEvent, data: result, invoker: inv})
 }
 
@@ -306,7 +319,8 @@ func (s *step) kept(at int, inv *invocation) bool {
 }
 
 func (s *step) isUndo(at int) bool {
-	return strings.HasPrefix(s.chart.Tasks[at].Invocation, compensatePrefix)
+	t := &s.chart.Tasks[at]
+	return t.AskedBy.IsNil() && strings.HasPrefix(t.Invocation, compensatePrefix)
 }
 
 // cancelTasks ends what a state waits for when it is left.
@@ -319,7 +333,7 @@ func (s *step) cancelTasks(state *state) {
 	for i := range s.chart.Tasks {
 		t := s.chart.Tasks[i]
 		inv := s.m.invs[invocationKey(t.StateID, t.Invocation)]
-		if t.StateID != state.id || inv != nil && s.outlives(i, inv) {
+		if t.StateID != state.id || inv != nil && s.outlives(i, inv) || stands(&t, kept) {
 			kept = append(kept, t)
 			continue
 		}

@@ -148,6 +148,10 @@ func (s *step) fireTask(timer *events.Timer) {
 		s.issue(at, inv)
 		s.reacted = true
 		return
+	case events.TimerResume:
+		s.resume(at, inv, nil)
+		s.reacted = true
+		return
 	case events.TimerHeartbeat:
 		s.lost(at, inv)
 	case events.TimerScheduleToStart:
@@ -272,6 +276,8 @@ func (s *step) failForGood(at int, inv *invocation, failure events.Error, final 
 	from := t.State
 	t.State, t.Error = final, &failure
 	s.cancelDeadlines(t.TaskID, "")
+	s.forgetDown(at)
+	t = &s.chart.Tasks[at]
 	s.changed(t, from)
 	data, _ := plain.Append(nil, map[string]any{
 		"code": failure.Code, "message": failure.Message, "attempt": int64(t.Attempt), "retryable": failure.Retryable,

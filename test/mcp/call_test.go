@@ -59,7 +59,9 @@ func TestDeployedLater(t *testing.T) {
 	const late = `{leat: v1, type: late, version: %d, tool: {description: "%s", task: never}, initial: d, states: {d: {type: final, output: "'%s'"}}}`
 	for version, says := range []string{"one", "two"} {
 		e.deploy(fmt.Sprintf(late, version+1, says, says))
-		until(t, func() bool { return strings.Contains(string(c.ask("tools/list", nil).Result), `"description":"`+says+`"`) })
+		until(t, func() bool {
+			return strings.Contains(string(c.ask("tools/list", nil).Result), `"description":"`+says+`"`)
+		})
 		if a := c.call("late", nil); a.text() != says {
 			t.Errorf("version %d says %q", version+1, a.text())
 		}

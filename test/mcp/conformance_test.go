@@ -38,7 +38,9 @@ func fixtures(t *testing.T) string {
 	e := start(t)
 	r := e.replica(func(c *serve.Config) { c.Options = fixture.Options })
 	fixture.Add(r.Server)
-	later := fixture.Tool(func(ctx context.Context, c *serve.Call) (serve.Outcome, error) { return r.offered.Call(ctx, "greet_later", c) })
+	later := fixture.Tool(func(ctx context.Context, c *serve.Call) (serve.Outcome, error) {
+		return r.offered.Call(ctx, "greet_later", c)
+	})
 	r.SetTools(append(r.offered.Tools(), later))
 	s := httptest.NewServer(r.Handler(nil))
 	t.Cleanup(s.Close)
@@ -61,7 +63,7 @@ func TestServerConforms(t *testing.T) {
 		t.Run(c.revision, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 			defer cancel()
-			out, err := exec.CommandContext(ctx, node, script, "server", "--url", url, "--requirements", c.revision, "--timeout", "60000").CombinedOutput() //nolint:gosec // the test's own
+			out, err := exec.CommandContext(ctx, node, script, "server", "--url", url, "--requirements", c.revision, "--timeout", "60000").CombinedOutput()
 			if _, exited := err.(*exec.ExitError); err != nil && !exited { //nolint:errorlint // never wrapped
 				t.Fatal(err)
 			}

@@ -20,11 +20,11 @@ func bearers(t *testing.T, of ...string) (b *serve.Bearers, write func(of ...str
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "tokens")
 	write = func(of ...string) {
-		text := "# who may call\n\n"
+		text := []byte("# who may call\n\n")
 		for i := 0; i < len(of); i += 2 {
-			text += fmt.Sprintf("%s %x\n", of[i], sha256.Sum256([]byte(of[i+1])))
+			text = fmt.Appendf(text, "%s %x\n", of[i], sha256.Sum256([]byte(of[i+1])))
 		}
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		if err := os.WriteFile(path, text, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -5,10 +5,12 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -182,13 +184,9 @@ func (c *caller) post(ctx context.Context, method string, params map[string]any)
 		"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": c.capabilities,
 		"io.modelcontextprotocol/clientInfo": map[string]any{"name": "test", "version": "1"},
 	}
-	for k, v := range c.meta {
-		meta[k] = v
-	}
+	maps.Copy(meta, c.meta)
 	all := map[string]any{"_meta": meta}
-	for k, v := range params {
-		all[k] = v
-	}
+	maps.Copy(all, params)
 	body, err := json.Marshal(map[string]any{"jsonrpc": "2.0", "id": 1, "method": method, "params": all})
 	if err != nil {
 		return nil, err
@@ -209,9 +207,7 @@ func (c *caller) post(ctx context.Context, method string, params map[string]any)
 	if c.bearer != "" {
 		req.Header.Set("Authorization", "Bearer "+c.bearer)
 	}
-	for k, v := range c.header {
-		req.Header[k] = v
-	}
+	maps.Copy(req.Header, c.header)
 	if host := c.header.Get("Host"); host != "" {
 		req.Host = host
 	}
@@ -277,10 +273,8 @@ func (c *caller) until(id string, status ...string) *answered {
 	deadline := time.Now().Add(patience)
 	for {
 		a := c.task(id)
-		for _, s := range status {
-			if a.Status == s {
-				return a
-			}
+		if slices.Contains(status, a.Status) {
+			return a
 		}
 		if time.Now().After(deadline) {
 			c.t.Fatalf("task %s is %s, not %v", id, a.Status, status)

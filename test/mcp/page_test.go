@@ -50,12 +50,12 @@ func TestThePageRuns(t *testing.T) {
 	}
 	port := free.Addr().String()
 	_ = free.Close()
-	script := "set -euo pipefail\ntrap 'kill $(jobs -p)' EXIT\n"
+	lines := []byte("set -euo pipefail\ntrap 'kill $(jobs -p)' EXIT\n")
 	for _, block := range blocks {
-		script += string(block[1])
+		lines = append(lines, block[1]...)
 	}
-	script = strings.ReplaceAll(script, "127.0.0.1:8475", port)
-	cmd := exec.CommandContext(t.Context(), "bash", "-c", script) //nolint:gosec // the test's own
+	script := strings.ReplaceAll(string(lines), "127.0.0.1:8475", port)
+	cmd := exec.CommandContext(t.Context(), "bash", "-c", script)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "KAFKA_BROKERS="+e.broker, "PATH="+filepath.Dir(built(t))+":"+os.Getenv("PATH"))
 	out, err := cmd.CombinedOutput()

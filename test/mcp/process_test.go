@@ -23,7 +23,7 @@ func startOf(workflowType, key string) client.StartRequest {
 func built(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "leat")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", path, "../../cmd/leat").CombinedOutput(); err != nil { //nolint:gosec // the test's own
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", path, "../../cmd/leat").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	return path
@@ -42,7 +42,7 @@ func replicas(t *testing.T, program, broker string, n int) (callers []*caller, k
 	}
 	t.Cleanup(kill)
 	for range n {
-		cmd := exec.CommandContext(t.Context(), program, "--brokers", broker, "mcp", "serve", "--http", "127.0.0.1:0", "-o", "jsonl") //nolint:gosec // the test's own
+		cmd := exec.CommandContext(t.Context(), program, "--brokers", broker, "mcp", "serve", "--http", "127.0.0.1:0", "-o", "jsonl")
 		cmd.Stderr = os.Stderr
 		out, err := cmd.StdoutPipe()
 		if err != nil {
@@ -114,7 +114,7 @@ func TestStandardStreams(t *testing.T) {
 					return &mcp.ElicitResult{Action: "accept", Content: map[string]any{"confirm": true}}, nil
 				},
 			})
-			cmd := exec.CommandContext(t.Context(), program, "--brokers", e.broker, "mcp", "serve", "--stdio") //nolint:gosec // the test's own
+			cmd := exec.CommandContext(t.Context(), program, "--brokers", e.broker, "mcp", "serve", "--stdio")
 			cmd.Stderr = os.Stderr
 			session, err := c.Connect(t.Context(), &mcp.CommandTransport{Command: cmd}, &mcp.ClientSessionOptions{ProtocolVersion: version})
 			if err != nil {

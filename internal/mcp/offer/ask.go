@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/leat-io/leat/internal/mcp/serve"
@@ -34,12 +35,7 @@ func asksPeople(s *fsm.State) bool {
 			}
 		}
 	}
-	for _, child := range s.States {
-		if asksPeople(child) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(s.States, asksPeople)
 }
 
 // open reports whether a task waits for a person whom nobody has named yet.

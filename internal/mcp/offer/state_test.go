@@ -100,8 +100,8 @@ func TestKeys(t *testing.T) {
 		}
 		keys[key] = true
 	}
-	if keyOf(ann, "k") != keyOf(ann, "k") {
-		t.Error("the same idempotency key has two keys")
+	if first, again := keyOf(ann, "k"), keyOf(ann, "k"); first != again {
+		t.Errorf("the same idempotency key has the keys %s and %s", first, again)
 	}
 	for key, of := range map[string]bool{keyOf(ann, "k"): true, keyOf(bob, "k"): false, "mcp/ann/": false, "ann": false, keyOf(serve.Caller{Name: "ann.b"}, "k"): false} {
 		if startedBy(ann, &client.Instance{Key: key}) != of {

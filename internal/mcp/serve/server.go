@@ -216,10 +216,10 @@ func (s *Server) AddResource(r Resource) {
 // away or ctx ends.
 func (s *Server) Streams(ctx context.Context, in io.Reader, out io.Writer) error {
 	err := s.sdk.Run(ctx, &mcp.IOTransport{Reader: io.NopCloser(in), Writer: unclosed{out}})
-	if ctx.Err() != nil || errors.Is(err, io.EOF) {
-		return nil
+	if ctx.Err() == nil && !errors.Is(err, io.EOF) {
+		return err
 	}
-	return err
+	return nil // it was asked to end, or the client has gone
 }
 
 // unclosed is a writer that stays open.
@@ -238,4 +238,3 @@ func wireError(err error) error {
 	}
 	return &jsonrpc.Error{Code: CodeInternal, Message: err.Error()}
 }
-

@@ -2,9 +2,12 @@ package wire
 
 import (
 	"context"
+	"crypto/x509"
 	"log/slog"
 	"net/http"
 	"time"
+
+	"github.com/leat-io/leat/internal/egress"
 )
 
 // Target says where a subsystem is: at a URL or behind a command, not both.
@@ -115,4 +118,18 @@ type Server struct {
 	Tools, ToolsChange bool
 	// Tasks says that it may answer a call with a task.
 	Tasks bool
+}
+
+// idleTime is how long a connection is kept while no call uses it. Many servers
+// close one after 5 s, and a request that meets the end of its connection has an
+// unknown outcome.
+const idleTime = 3 * time.Second
+
+// NewGate is the [Options.Transport] that goes only where the operator allows:
+// allow as in [egress.Config].
+func NewGate(allow []string, private bool, roots *x509.CertPool) (*egress.Gate, error) {
+	return egress.New(egress.Config{
+		Allow: allow, AllowPrivate: private, RootCAs: roots, For: "MCP calls", Flag: "--mcp-allow",
+		IdlePerHost: 64, IdleTime: idleTime, Uncompressed: true,
+	})
 }

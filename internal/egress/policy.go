@@ -1,4 +1,4 @@
-package httpcall
+package egress
 
 import (
 	"errors"
@@ -63,14 +63,14 @@ func parseEntry(text string) (entry, error) {
 	if n, err := strconv.ParseUint(e.port, 10, 16); err != nil || n == 0 {
 		return e, fmt.Errorf("%q is not a port", e.port)
 	}
-	if !e.addr.IsValid() && e.host != "*" && !plainHost(strings.TrimPrefix(e.host, ".")) {
+	if !e.addr.IsValid() && e.host != "*" && !PlainHost(strings.TrimPrefix(e.host, ".")) {
 		return e, errors.New("want a host such as api.example.com, *.example.com or 10.0.0.7:8443, without a path")
 	}
 	return e, nil
 }
 
-// plainHost reports whether text looks like a DNS name in ASCII.
-func plainHost(text string) bool {
+// PlainHost reports whether text looks like a DNS name in ASCII.
+func PlainHost(text string) bool {
 	return text != "" && !strings.HasPrefix(text, ".") && !strings.ContainsFunc(text, func(r rune) bool {
 		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '.' && r != '-' && r != '_'
 	})
@@ -83,11 +83,13 @@ func defaultPort(scheme string) string {
 	return "443"
 }
 
-// check refuses a URL to which nothing in the policy leads.
-func (p policy) check(u *url.URL) error {
-	if slices.ContainsFunc(p, func(e entry) bool { return e.matches(u) }) {
-		return nil
-	}
+// allows reports whether something in the policy leads to a URL.
+func (p policy) allows(u *url.URL) bool {
+	return slices.ContainsFunc(p, func(e entry) bool { return e.matches(u) })
+}
+
+// entryFor is what an operator would have to allow for a URL.
+func entryFor(u *url.URL) string {
 	wanted := u.Hostname()
 	if strings.Contains(wanted, ":") {
 		wanted = "[" + wanted + "]"
@@ -98,7 +100,7 @@ func (p policy) check(u *url.URL) error {
 	if u.Scheme != "https" {
 		wanted = u.Scheme + "://" + wanted
 	}
-	return fail(CodeHostNotAllowed, "%s is not among the hosts that http calls may go to; allow it where the executor (or `leat dev`) starts: --http-allow '%s'", wanted, wanted)
+	return wanted
 }
 
 func (e entry) matches(u *url.URL) bool {
@@ -127,8 +129,8 @@ func (p policy) names(addr netip.AddrPort) bool {
 	})
 }
 
-// origin is scheme, host and port of a URL.
-func origin(u *url.URL) string {
+// Origin is scheme, host and port of a URL.
+func Origin(u *url.URL) string {
 	port := u.Port()
 	if port == "" {
 		port = defaultPort(u.Scheme)

@@ -1,9 +1,8 @@
-package httpcall
+package egress
 
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"net"
 	"net/http"
@@ -57,7 +56,7 @@ func plainDialer() *net.Dialer { return &net.Dialer{Timeout: 10 * time.Second} }
 
 // newTransport dials addresses that named knows without the guard: the operator
 // wrote them down. No proxy: it would do the dialing, and nothing would check it.
-func newTransport(guarded *net.Dialer, named func(netip.AddrPort) bool, roots *x509.CertPool) *http.Transport {
+func newTransport(guarded *net.Dialer, named func(netip.AddrPort) bool, c *Config) *http.Transport {
 	plain := plainDialer()
 	return &http.Transport{
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -66,11 +65,12 @@ func newTransport(guarded *net.Dialer, named func(netip.AddrPort) bool, roots *x
 			}
 			return guarded.DialContext(ctx, network, address)
 		},
-		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots},
+		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: c.RootCAs},
 		TLSHandshakeTimeout:    10 * time.Second,
 		ForceAttemptHTTP2:      true,
-		MaxIdleConnsPerHost:    16,
-		IdleConnTimeout:        30 * time.Second,
+		MaxIdleConnsPerHost:    c.IdlePerHost,
+		IdleConnTimeout:        c.IdleTime,
+		DisableCompression:     c.Uncompressed,
 		MaxResponseHeaderBytes: maxHeaderBytes,
 	}
 }
