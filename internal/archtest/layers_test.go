@@ -53,6 +53,17 @@ var layers = map[string]layer{
 	"internal/mcp/offer":  {inside: rules + " pkg/client internal/mcp/serve"},    // workflows as tools
 	"internal/mcp/schema": {outside: "github.com/santhosh-tekuri/jsonschema/v6"}, // schemas that strangers wrote
 
+	// MCP servers: which there are, how they are, and which gets a call.
+	"internal/mcp/catalog":   {pure: true, inside: "pkg/events"},
+	"internal/mcp/health":    {pure: true, inside: "pkg/events"},
+	"internal/mcp/register":  {pure: true, inside: "pkg/events internal/mcp/catalog", outside: "go.yaml.in/yaml/v3"}, // files that describe a server
+	"internal/mcp/routing":   {pure: true},
+	"internal/mcp/directory": {inside: words + " internal/avro internal/kafka internal/mcp/catalog"},
+	"internal/mcp/fleet": {
+		inside:  words + " internal/kafka internal/mcp/catalog internal/mcp/directory internal/mcp/health internal/mcp/routing internal/mcp/wire",
+		outside: "golang.org/x/time/rate",
+	},
+
 	// Contracts that two implementations keep, and the suite that both run.
 	"internal/spi/eventbus": {pure: true},
 	"internal/spi/workflow": {pure: true, inside: "pkg/events"},
@@ -120,7 +131,8 @@ var layers = map[string]layer{
 		outside: "github.com/spf13/cobra",
 	},
 	"internal/cli/mcp": {
-		inside:  "pkg/client internal/boot internal/mcp internal/problem internal/registry internal/cli/output internal/cli/session",
+		inside: "pkg/client pkg/events internal/boot internal/mcp/catalog internal/mcp/directory internal/mcp/offer internal/mcp/register internal/mcp/serve" +
+			" internal/problem internal/registry internal/cli/input internal/cli/output internal/cli/session",
 		outside: "github.com/spf13/cobra",
 	},
 	"internal/cli/schedule": {

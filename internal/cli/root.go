@@ -54,9 +54,9 @@ func newRoot(s *session.Session) *cobra.Command {
 			root.AddCommand(c)
 		}
 	}
-	add("run", dev.Command(s), def.Command(s), mcp.Command(s))
+	add("run", dev.Command(s), def.Command(s))
 	add("flow", instance.Commands(s)...)
-	add("flow", schedule.Command(s), task.Command(s))
+	add("flow", schedule.Command(s), task.Command(s), mcp.Command(s))
 	add("life", instance.LifeCommands(s)...)
 	add("other", configCommand(s), versionCommand(s))
 	holders(root)

@@ -193,6 +193,9 @@ func (r *reader) callee(inv *fsm.Invocation, n *node) {
 	switch given[0] {
 	case "task":
 		inv.Task, inv.Input = r.taskName(body), input.Value
+		if inv.Task == "mcp.call" { // a call whose tool is computed
+			inv.Kind = fsm.InvokeMCP
+		}
 	case "mcp":
 		inv.Kind, inv.Task = fsm.InvokeMCP, "mcp.call"
 		r.fields(body, "mcp", "tool", "subsystem", "require")

@@ -21,6 +21,7 @@ var areas = []struct{ letter, title string }{
 	{"F", "Definition files"},
 	{"W", "Workflows"},
 	{"S", "Schedules"},
+	{"M", "MCP servers"},
 	{"A", "The projector's API"},
 	{"G", "The gateway for workers"},
 	{"X", "Everything else"},

@@ -23,7 +23,7 @@ const (
 
 // The codes. The letter says where to look: U usage, C configuration, K Kafka,
 // D data directory, F definition file, W workflow, A the projector's API, G the
-// gateway for workers, S schedule, X everything else.
+// gateway for workers, S schedule, M MCP servers, X everything else.
 const (
 	Usage          Code = "LEAT-U001"
 	UnknownCommand Code = "LEAT-U002"
@@ -65,6 +65,12 @@ const (
 	ScheduleMissing Code = "LEAT-S001"
 	ScheduleExists  Code = "LEAT-S002"
 	ScheduleInvalid Code = "LEAT-S003"
+
+	SubsystemMissing Code = "LEAT-M001"
+	SubsystemInvalid Code = "LEAT-M002"
+	ToolMissing      Code = "LEAT-M003"
+	ToolUnseen       Code = "LEAT-M004"
+	Unconfirmed      Code = "LEAT-M005"
 
 	ProjectorAway Code = "LEAT-A001"
 	BadAnswer     Code = "LEAT-A002"
@@ -136,6 +142,12 @@ var registry = map[Code]Kind{
 	ScheduleMissing: {ExitNotFound, "There is no such schedule", "leat schedule list shows the schedules"},
 	ScheduleExists:  {ExitConflict, "A schedule with this name exists", "leat schedule apply changes it; leat schedule get shows it"},
 	ScheduleInvalid: {ExitUsage, "The schedule is not valid", "correct the field that is named; leat schedule next shows when it would fire"},
+
+	SubsystemMissing: {ExitNotFound, "There is no such MCP server", "leat mcp list shows those that are registered"},
+	SubsystemInvalid: {ExitUsage, "The MCP server cannot be registered as it is described", "correct what is named; leat mcp register --check FILE checks without a broker"},
+	ToolMissing:      {ExitNotFound, "The MCP server lists no such tool", "leat mcp tools shows those that are listed"},
+	ToolUnseen:       {ExitConflict, "Executors see the tool in more than one way, or its description is not there yet", "try again in a moment, or say which one is meant: --pin"},
+	Unconfirmed:      {ExitUsage, "Nobody confirmed what was shown", "read what is shown, and confirm it with --yes"},
 
 	ProjectorAway: {ExitUnavailable, "The projector does not answer", "start one (`leat dev`, or bin/projector), or name yours with --api"},
 	BadAnswer:     {ExitError, "The projector gave an invalid answer", "check that --api points to a projector of this version"},

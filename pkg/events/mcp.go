@@ -64,7 +64,7 @@ func MCPTrusts() []MCPTrust { return []MCPTrust{MCPTrustNone, MCPTrustAnnotation
 const (
 	MaxSubsystemIDLength = 100
 	MaxMCPTools          = 1000      // tools that a subsystem says something about, or offers
-	MaxMCPToolName       = 128       // bytes
+	MaxMCPToolName       = 512       // bytes
 	MaxMCPDescription    = 64 << 10  // bytes of the description of a tool
 	MaxMCPSchema         = 256 << 10 // bytes of each schema of a tool
 	MaxMCPAnnotations    = 16 << 10  // bytes of JSON
