@@ -63,6 +63,7 @@ var layers = map[string]layer{
 		inside:  words + " internal/kafka internal/mcp/catalog internal/mcp/directory internal/mcp/health internal/mcp/routing internal/mcp/wire",
 		outside: "golang.org/x/time/rate",
 	},
+	"internal/mcp/invoke": {inside: rules + " internal/executor internal/mcp/fleet internal/mcp/schema internal/mcp/wire"}, // the calls of definitions
 
 	// Contracts that two implementations keep, and the suite that both run.
 	"internal/spi/eventbus": {pure: true},
