@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/leat-io/leat/internal/boot/config"
 	"github.com/leat-io/leat/internal/boot/explain"
 	"github.com/leat-io/leat/internal/boot/listen"
 	"github.com/leat-io/leat/internal/boot/ops"
@@ -38,6 +39,7 @@ type DevOptions struct {
 	Partitions int    // of topics without a count of their own; default topics.DevPartitions
 	Exec       []string
 	HTTPCalls  httpcall.Config
+	MCP        config.MCP
 
 	Capabilities []string     // of the node that its executor and its gateway are
 	Capacity     []string     // name=amount, of the same
@@ -224,8 +226,8 @@ func (d *Dev) newSeat(o DevOptions, config kafka.Config, metrics *ops.Metrics) (
 }
 
 // newExecutor serves what --exec names and what comes with every executor.
-func (d *Dev) newExecutor(o DevOptions, config kafka.Config, metrics *ops.Metrics, seat *seat.Seat) (*executor.Executor, error) {
-	e, err := executor.New(executor.Config{Kafka: config, NodeID: seat.NodeID(), Seat: seat, Logger: o.Logger.With("part", "executor"), Metrics: metrics.Executor()})
+func (d *Dev) newExecutor(o DevOptions, k kafka.Config, metrics *ops.Metrics, seat *seat.Seat) (worker, error) {
+	e, err := executor.New(executor.Config{Kafka: k, NodeID: seat.NodeID(), Seat: seat, Logger: o.Logger.With("part", "executor"), Metrics: metrics.Executor()})
 	if err != nil {
 		return nil, err
 	}
@@ -235,8 +237,12 @@ func (d *Dev) newExecutor(o DevOptions, config kafka.Config, metrics *ops.Metric
 	if err := addBuiltins(e, o.HTTPCalls, true); err != nil {
 		return nil, err
 	}
+	m, err := addMCP(e, o.MCP, k, topics.Names{}, seat.NodeID(), o.Logger.With("part", "executor"))
+	if err != nil {
+		return nil, err
+	}
 	d.Queues = e.Queues()
-	return e, nil
+	return m, nil
 }
 
 // devDrain is how long workers may go on with their tasks when everything stops.

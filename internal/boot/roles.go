@@ -101,14 +101,14 @@ func Executor() Role {
 
 // startExecutor runs programs, hands tasks to workers elsewhere, or both.
 func startExecutor(p *process) (worker, error) {
-	addr, programs, calls := p.settings.Text("gateway.http"), p.settings.List("exec"), p.settings.HTTPCalls()
+	addr, programs, calls, mcp := p.settings.Text("gateway.http"), p.settings.List("exec"), p.settings.HTTPCalls(), p.settings.MCP()
 	seat, err := p.seat()
 	if err != nil {
 		return nil, err
 	}
 	all := together{seat}
 	var served []string
-	if addr == "" || len(programs) > 0 || len(calls.Allow) > 0 {
+	if addr == "" || len(programs) > 0 || len(calls.Allow) > 0 || mcp.Any() {
 		w, err := executor.New(executor.Config{
 			Kafka: p.kafka, Names: p.settings.Names(), Group: p.settings.Text("group"),
 			NodeID: seat.NodeID(), Seat: seat, Concurrency: p.settings.Int("concurrency"), DrainTimeout: p.settings.Duration("drain-timeout"),
@@ -117,10 +117,14 @@ func startExecutor(p *process) (worker, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := addHandlers(w, p.programs, programs, calls); err != nil {
+		if err := addHandlers(w, p.programs, programs, calls, mcp); err != nil {
 			return nil, err
 		}
-		all, served = append(all, w), w.Queues()
+		runs, err := withMCP(w, mcp, p.kafka, p.settings.Names(), seat.NodeID(), p.logger)
+		if err != nil {
+			return nil, err
+		}
+		all, served = append(all, runs), w.Queues()
 	}
 	token, err := p.settings.GatewayToken()
 	if err != nil {

@@ -174,3 +174,19 @@ func (s *Settings) GatewayToken() (string, error) {
 func (s *Settings) HTTPCalls() httpcall.Config {
 	return httpcall.Config{Allow: s.List("http-allow"), AllowPrivate: s.Bool("http-allow-private")}
 }
+
+// MCP is which MCP servers a process may call.
+type MCP struct {
+	Allow        []string // hosts
+	AllowPrivate bool
+	Commands     []string // NAME=program arg…
+	Env          []string // NAME=VARIABLE=value
+}
+
+// Any reports whether there is any.
+func (m MCP) Any() bool { return len(m.Allow) > 0 || len(m.Commands) > 0 }
+
+// MCP is where the mcp calls of definitions may go.
+func (s *Settings) MCP() MCP {
+	return MCP{s.List("mcp-allow"), s.Bool("mcp-allow-private"), s.List("mcp-command"), s.List("mcp-env")}
+}
