@@ -100,7 +100,7 @@ func (e *engine) kill() { e.child.Kill() }
 
 func (e *engine) start(name string, args ...string) *process.Child {
 	e.t.Helper()
-	cmd := exec.Command(e.program(name), args...) //nolint:noctx // the end of the test kills it
+	cmd := exec.Command(e.program(name), args...)
 	log := &process.Output{}
 	cmd.Stdout, cmd.Stderr = log, log
 	child, err := process.Start(cmd)

@@ -114,8 +114,8 @@ func (b *brokerRelay) request(client net.Conn, frame []byte) bool {
 	if len(frame) < 8 {
 		return true
 	}
-	key, name := binary.BigEndian.Uint16(frame), ""
-	switch key {
+	var name string
+	switch binary.BigEndian.Uint16(frame) {
 	case produce:
 		name = "produce"
 	case offsetCommit:
@@ -162,7 +162,7 @@ func (b *brokerRelay) renamed(frame []byte) []byte {
 func address(addr string) []byte {
 	host, text, _ := net.SplitHostPort(addr)
 	port, _ := strconv.Atoi(text)
-	return binary.BigEndian.AppendUint32([]byte(host), uint32(port)) //nolint:gosec // a port
+	return binary.BigEndian.AppendUint32([]byte(host), uint32(port))
 }
 
 // frames reads messages until one is not wanted.
@@ -180,7 +180,7 @@ func frames(r io.Reader, next func([]byte) bool) {
 }
 
 func write(w io.Writer, frame []byte) bool {
-	_, err := w.Write(append(binary.BigEndian.AppendUint32(nil, uint32(len(frame))), frame...)) //nolint:gosec // it was read so
+	_, err := w.Write(append(binary.BigEndian.AppendUint32(nil, uint32(len(frame))), frame...))
 	return err == nil
 }
 

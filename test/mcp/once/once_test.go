@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -122,7 +123,7 @@ var atServer = []point{
 // TestOnce kills at every point, on both brokers.
 func TestOnce(t *testing.T) {
 	t.Parallel()
-	for name, broker := range map[string]func(*testing.T) []string{"embedded": embedded, "real": real} {
+	for name, broker := range map[string]func(*testing.T) []string{"embedded": embedded, "real": genuine} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			if name == "real" && testing.Short() {
@@ -161,7 +162,7 @@ func embedded(t *testing.T) []string {
 	return []string{b.Addr()}
 }
 
-func real(t *testing.T) []string {
+func genuine(t *testing.T) []string {
 	t.Helper()
 	return kafkatest.Brokers(t)
 }
@@ -228,7 +229,7 @@ func newLane(t *testing.T, brokers []string, p point) (l *lane, err error) {
 	var cancel context.CancelFunc
 	l.ctx, cancel = context.WithTimeout(context.Background(), patience)
 	l.ends = append(l.ends, cancel)
-	dir, err := os.MkdirTemp("", "leat-once-*")
+	dir, err := os.MkdirTemp("", "leat-once-*") //nolint:usetesting // a case ends before the test does
 	if err != nil {
 		return l, err
 	}
@@ -255,8 +256,8 @@ func newLane(t *testing.T, brokers []string, p point) (l *lane, err error) {
 }
 
 func (l *lane) close() {
-	for i := len(l.ends) - 1; i >= 0; i-- {
-		l.ends[i]()
+	for _, end := range slices.Backward(l.ends) {
+		end()
 	}
 }
 
@@ -295,7 +296,7 @@ func (l *lane) executor(broker, at string) (*process.Child, int, error) {
 		return nil, 0, err
 	}
 	server := append([]string{self}, mcpservers.Filesystem(l.t, l.dir).Command...)
-	cmd := exec.Command(filepath.Join(dir, "executor"), "--brokers", broker, "--prefix", l.names.Prefix, "--ops-addr", ops, //nolint:noctx // close kills it
+	cmd := exec.Command(filepath.Join(dir, "executor"), "--brokers", broker, "--prefix", l.names.Prefix, "--ops-addr", ops,
 		"--mcp-command", "files="+strings.Join(server, " "), "--mcp-env", "files="+relayEnv+"="+at, "--mcp-env", "files="+callsEnv+"="+l.calls)
 	log := &process.Output{}
 	cmd.Stdout, cmd.Stderr = log, log

@@ -30,7 +30,7 @@ const (
 // relay is what this test binary is when it stands between an executor and a server:
 // its arguments are the server's command.
 func relay(command []string) error {
-	server := exec.Command(command[0], command[1:]...) //nolint:noctx // it ends with its standard input, or with its group
+	server := exec.Command(command[0], command[1:]...)
 	server.Env, server.Stderr = []string{}, os.Stderr
 	in, err := server.StdinPipe()
 	if err != nil {
