@@ -17,9 +17,9 @@ const CodeMCPNotAvailable = "MCP_NOT_AVAILABLE"
 const mcpTask = "mcp.call"
 
 // addHandlers gives an executor its programs and what comes with it.
-func addHandlers(w *executor.Executor, running *executor.Programs, programs []string, calls httpcall.Config) error {
-	if len(programs) == 0 && len(calls.Allow) == 0 {
-		return problem.New(problem.Usage, "the executor has nothing to run", "none of --exec, --http and --http-allow is given",
+func addHandlers(w *executor.Executor, running *executor.Programs, programs []string, calls httpcall.Config, mcp bool) error {
+	if len(programs) == 0 && len(calls.Allow) == 0 && !mcp {
+		return problem.New(problem.Usage, "the executor has nothing to run", "none of --exec, --http, --http-allow, --mcp-allow and --mcp-command is given",
 			"executor --exec 'queue.task=program arg…', executor --http 127.0.0.1:8474 for workers in any language, executor --http-allow api.example.com, or write one in Go with pkg/executor")
 	}
 	if err := addPrograms(w, running, programs); err != nil {

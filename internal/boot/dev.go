@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/leat-io/leat/internal/boot/config"
 	"github.com/leat-io/leat/internal/boot/explain"
 	"github.com/leat-io/leat/internal/boot/listen"
 	"github.com/leat-io/leat/internal/boot/ops"
@@ -37,6 +38,7 @@ type DevOptions struct {
 	Partitions int    // of topics without a count of their own; default topics.DevPartitions
 	Exec       []string
 	HTTPCalls  httpcall.Config
+	MCP        config.MCP
 	Programs   *Programs    // notified of what runs; default: none
 	Logger     *slog.Logger // default: none
 }
@@ -156,6 +158,10 @@ func (d *Dev) startWorkers(o DevOptions) (err error) {
 	if err != nil {
 		return err
 	}
+	runs, err := d.withServers(o, config, metrics, e)
+	if err != nil {
+		return err
+	}
 	g, workers, err := d.newGateway(o, config, metrics)
 	if err != nil {
 		return err
@@ -197,7 +203,7 @@ func (d *Dev) startWorkers(o DevOptions) (err error) {
 	d.run("projector", p)
 	// It is no part of Ready: it waits for queues that are there only once a
 	// definition that uses them is deployed.
-	d.run("executor", e)
+	d.run("executor", runs)
 	d.runGateway(g, workers)
 	return nil
 }
@@ -216,6 +222,15 @@ func (d *Dev) newExecutor(o DevOptions, config kafka.Config, metrics *ops.Metric
 	}
 	d.Queues = e.Queues()
 	return e, nil
+}
+
+// withServers adds the MCP servers that the executor may call, when there are any.
+func (d *Dev) withServers(o DevOptions, config kafka.Config, metrics *ops.Metrics, e *executor.Executor) (worker, error) {
+	if !o.MCP.Any() {
+		return e, nil
+	}
+	servers, err := newFleet(fleetOptions{MCP: o.MCP, NodeID: e.NodeID(), Kafka: config, Metrics: metrics.MCP(), Logger: o.Logger.With("part", "mcp")})
+	return calling{e, servers}, err
 }
 
 // devDrain is how long workers may go on with their tasks when everything stops.

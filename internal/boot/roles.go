@@ -91,6 +91,7 @@ func Executor() Role {
 		Example: "  executor --brokers kafka:9092 --exec 'mail.send=/usr/local/bin/send-mail --html' --exec 'pdf.*=./render'\n" +
 			"  KAFKA_BROKERS=kafka:9092 LEAT_CONCURRENCY=64 executor --exec 'quakes.classify=./classify.py'\n" +
 			"  executor --brokers kafka:9092 --http-allow 'api.example.com,*.partner.example'    # the http calls of definitions\n" +
+			"  executor --brokers kafka:9092 --mcp-allow tools.example.com --mcp-command 'time=/usr/bin/mcp-server-time'    # MCP servers\n" +
 			"  executor --brokers kafka:9092 --http 127.0.0.1:8474    # workers in any language poll for tasks\n\n" +
 			"A program reads the task's input as JSON on standard input and writes the result as JSON on standard output.\n" +
 			"Exit code 0 is success, 65 a final failure, any other a failure that may be retried. A line of JSON on file\n" +
@@ -101,10 +102,10 @@ func Executor() Role {
 
 // startExecutor runs programs, hands tasks to workers elsewhere, or both.
 func startExecutor(p *process) (worker, error) {
-	addr, programs, calls := p.settings.Text("gateway.http"), p.settings.List("exec"), p.settings.HTTPCalls()
+	addr, programs, calls, mcp := p.settings.Text("gateway.http"), p.settings.List("exec"), p.settings.HTTPCalls(), p.settings.MCP()
 	var all together
 	var served []string
-	if addr == "" || len(programs) > 0 || len(calls.Allow) > 0 {
+	if addr == "" || len(programs) > 0 || len(calls.Allow) > 0 || mcp.Any() {
 		w, err := executor.New(executor.Config{
 			Kafka: p.kafka, Names: p.settings.Names(), Group: p.settings.Text("group"),
 			Concurrency: p.settings.Int("concurrency"), DrainTimeout: p.settings.Duration("drain-timeout"),
@@ -113,10 +114,18 @@ func startExecutor(p *process) (worker, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := addHandlers(w, p.programs, programs, calls); err != nil {
+		if err := addHandlers(w, p.programs, programs, calls, mcp.Any()); err != nil {
 			return nil, err
 		}
-		all, served = append(all, w), w.Queues()
+		runs := worker(w)
+		if mcp.Any() {
+			servers, err := newFleet(fleetOptions{MCP: mcp, NodeID: w.NodeID(), Kafka: p.kafka, Names: p.settings.Names(), Metrics: p.metrics.MCP(), Logger: p.logger})
+			if err != nil {
+				return nil, err
+			}
+			runs = calling{w, servers}
+		}
+		all, served = append(all, runs), w.Queues()
 	}
 	token, err := p.settings.GatewayToken()
 	if err != nil {

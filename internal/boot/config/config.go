@@ -59,7 +59,7 @@ func addFlags(flags *pflag.FlagSet, wanted func(setting) bool) {
 		case time.Duration:
 			flags.Duration(s.flagName(), v, s.usage)
 		case []string:
-			if s.key == "exec" { // a command line may hold commas
+			if s.key == "exec" || s.key == "mcp-command" || s.key == "mcp-env" { // a command line may hold commas
 				flags.StringArray(s.flagName(), v, s.usage)
 			} else {
 				flags.StringSlice(s.flagName(), v, s.usage)

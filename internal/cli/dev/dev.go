@@ -76,7 +76,7 @@ func (a *app) dev(ctx context.Context, o boot.DevOptions) error {
 		return err
 	}
 	o.Programs = a.Programs
-	o.Logger, o.HTTPCalls, o.HTTPHosts = logger, a.Settings.HTTPCalls(), a.Settings.List("http-host")
+	o.Logger, o.HTTPCalls, o.MCP, o.HTTPHosts = logger, a.Settings.HTTPCalls(), a.Settings.MCP(), a.Settings.List("http-host")
 	if o.Token, err = a.Settings.GatewayToken(); err != nil {
 		return err
 	}
