@@ -31,7 +31,7 @@ func (s *Settings) Dump() []Line {
 	var lines []Line
 	for _, k := range s.known {
 		v := s.values[k.key]
-		if texts, list := v.([]string); k.secret && v != "" && !(list && len(texts) == 0) {
+		if texts, list := v.([]string); k.secret && v != "" && (!list || len(texts) > 0) {
 			v = masked
 		}
 		if d, ok := v.(time.Duration); ok {
