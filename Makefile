@@ -46,6 +46,9 @@ race: ## Run the same tests with -race
 integration: ## Run the whole engine on the embedded broker and on a real one (TEST_BROKERS, a container, or Kafka from jars)
 	$(GOTESTSUM) -- -count=1 -timeout 15m ./test/kafka/... ./test/integration/...
 
+mcp-servers: ## Install the MCP servers that tests use (npm, pip, go) into the user's cache folder
+	@go run ./test/mcp/servers/fetch
+
 chaos: ## Run the examples on real processes and kill -9 them in the middle (LEAT_CHAOS_SEED=n repeats a run)
 	$(GOTESTSUM) --format standard-verbose -- -count=1 -timeout 5m ./test/chaos/...
 
@@ -100,4 +103,4 @@ hooks: ## Lint before every commit in this clone
 clean: ## Remove what was built and the data of local runs
 	rm -rf bin data .leat coverage*
 
-.PHONY: help build run examples test unit race integration chaos test-containers sim bench bench-fsm cases fuzz lint fmt check vuln kafka hooks clean
+.PHONY: help build run examples test unit race integration mcp-servers chaos test-containers sim bench bench-fsm cases fuzz lint fmt check vuln kafka hooks clean

@@ -32,7 +32,7 @@ var layers = map[string]layer{
 	"pkg/definition": {inside: rules + " internal/definition"}, // what a definition says, as a machine of pkg/fsm
 
 	// What people import and that talks to Kafka.
-	"pkg/client": {inside: rules + " internal/apicall internal/endings internal/facts internal/follow internal/jsonfit internal/kafka internal/avro" +
+	"pkg/client": {inside: rules + " pkg/spi/node internal/nodes internal/apicall internal/endings internal/facts internal/follow internal/jsonfit internal/kafka internal/avro" +
 		" internal/definition internal/problem internal/schedule"},
 	"pkg/executor": {inside: words + " internal/executor internal/jsonfit internal/kafka internal/avro"},
 	"pkg/leattest": {inside: rules + " pkg/client pkg/executor internal/devkafka internal/kafka internal/router internal/definition internal/simulate"},
@@ -61,6 +61,7 @@ var layers = map[string]layer{
 		inside:  words + " internal/kafka internal/mcp/catalog internal/mcp/directory internal/mcp/health internal/mcp/routing internal/mcp/wire",
 		outside: "golang.org/x/time/rate",
 	},
+	"internal/mcp/invoke": {inside: rules + " internal/executor internal/mcp/fleet internal/mcp/schema internal/mcp/wire"}, // the calls of definitions
 
 	// Contracts that two implementations keep, and the suite that both run.
 	"internal/spi/eventbus": {pure: true},
@@ -68,6 +69,10 @@ var layers = map[string]layer{
 	"internal/spi/spitest":  {inside: words + " internal/spi/eventbus internal/spi/workflow"}, // tests, with a clock and random names
 	"internal/memory":       {inside: words + " internal/spi"},
 	"internal/bus":          {inside: words + " internal/spi internal/kafka internal/avro"}, // the contracts on Kafka
+
+	"pkg/spi/node":    {pure: true, inside: "pkg/events"},                             // which workers there are, and who gets a task
+	"pkg/spi/spitest": {inside: "pkg/events pkg/spi/node"},                            // the suites of the contracts in pkg/spi
+	"internal/nodes":  {inside: words + " pkg/spi/node internal/kafka internal/avro"}, // the contracts of pkg/spi/node on Kafka
 
 	// Services: each one job over the homes above.
 	"internal/schedule": {inside: words, outside: "github.com/robfig/cron/v3", pure: true},
@@ -87,11 +92,12 @@ var layers = map[string]layer{
 
 	// The three workers and what they share. They reach a library only through its home.
 	"internal/shard":             {inside: words + " internal/kafka"},
-	"internal/router":            {inside: rules + " internal/decide internal/shard internal/kafka internal/store internal/avro internal/registry internal/schedule", outside: "golang.org/x/sync/errgroup"},
-	"internal/projector":         {inside: rules + " internal/endings internal/follow internal/shard internal/kafka internal/store internal/avro internal/projector/views internal/definition internal/registry internal/problem internal/rest", outside: "github.com/danielgtaylor/huma/v2"},
+	"internal/router":            {inside: rules + " pkg/spi/node internal/nodes internal/decide internal/shard internal/kafka internal/store internal/avro internal/registry internal/schedule", outside: "golang.org/x/sync/errgroup"},
+	"internal/projector":         {inside: rules + " pkg/spi/node internal/nodes internal/endings internal/follow internal/shard internal/kafka internal/store internal/avro internal/projector/views internal/definition internal/registry internal/problem internal/rest", outside: "github.com/danielgtaylor/huma/v2"},
 	"internal/projector/views":   {inside: words + " internal/endings internal/kafka internal/store internal/avro"}, // a fold and its questions
 	"internal/projector/logtest": {inside: words + " internal/kafka internal/avro"},
-	"internal/executor":          {inside: rules + " internal/kafka internal/avro internal/shard internal/problem internal/process", outside: "golang.org/x/time/rate"},
+	"internal/executor":          {inside: rules + " pkg/spi/node internal/nodes internal/kafka internal/avro internal/shard internal/problem internal/process", outside: "golang.org/x/time/rate"},
+	"internal/executor/seat":     {inside: "pkg/events pkg/spi/node pkg/topics internal/kafka internal/nodes"}, // the place of a process among the nodes
 	"internal/gateway":           {inside: words + " internal/executor internal/kafka internal/problem internal/rest", outside: "github.com/danielgtaylor/huma/v2"},
 	"internal/process":           {}, // programs that end with this process
 	"internal/console":           {},
@@ -102,7 +108,7 @@ var layers = map[string]layer{
 	"internal/boot/config":  {inside: "pkg/topics internal/boot/explain internal/httpcall internal/kafka internal/problem", outside: "github.com/knadh/koanf github.com/spf13/pflag"},
 	"internal/boot/explain": {inside: "pkg/events internal/devkafka internal/kafka internal/problem internal/store"},
 	"internal/boot/listen":  {inside: "internal/boot/explain internal/problem"},
-	"internal/boot/ops":     {inside: "pkg/events internal/executor internal/gateway internal/kafka internal/mcp/fleet internal/problem internal/projector internal/router internal/shard", outside: "github.com/prometheus/client_golang"},
+	"internal/boot/ops":     {inside: "pkg/events internal/executor internal/gateway internal/kafka internal/mcp/fleet internal/nodes internal/problem internal/projector internal/router internal/shard", outside: "github.com/prometheus/client_golang"},
 
 	"internal/archtest": {},
 
@@ -126,6 +132,10 @@ var layers = map[string]layer{
 	"internal/cli/instance": {
 		inside: "pkg/client pkg/events pkg/fsm internal/definition internal/facts internal/problem internal/decide" +
 			" internal/cli/input internal/cli/output internal/cli/session",
+		outside: "github.com/spf13/cobra",
+	},
+	"internal/cli/node": {
+		inside:  "pkg/client pkg/events pkg/spi/node internal/problem internal/cli/output internal/cli/session",
 		outside: "github.com/spf13/cobra",
 	},
 	"internal/cli/mcp": {

@@ -62,6 +62,12 @@ func records() []record {
 		recordOf("definition", func(*events.DefinitionRecord) {}, EncodeDefinition, AppendDefinition, DecodeDefinition),
 		recordOf("schedule", func(s *events.ScheduleRecord) { s.Every += events.MinScheduleEvery; s.EndAt = s.StartAt.Add(time.Hour) },
 			EncodeSchedule, AppendSchedule, DecodeSchedule),
+		recordOf("node", func(n *events.NodeRecord) {
+			n.NodeID = "a-" + n.NodeID
+			n.Capacity, n.Load = asWords(n.Capacity), asWords(n.Load)
+			n.Shares[0].Load, n.Shares[1].Load = asWords(n.Shares[0].Load), asWords(n.Shares[1].Load)
+		},
+			EncodeNode, AppendNode, DecodeNode),
 		recordOf("audit", func(*events.AuditEvent) {}, EncodeAudit, AppendAudit, DecodeAudit),
 		recordOf("subsystem", func(s *events.MCPSubsystem) {
 			for i := range s.Tools {
@@ -85,6 +91,13 @@ func records() []record {
 		}, EncodeHealth, AppendHealth, DecodeHealth),
 		recordOf("progress", func(*events.ScheduleProgress) {}, EncodeProgress, AppendProgress, DecodeProgress),
 	}
+}
+
+// asWords are amounts without the name that no resource may have.
+func asWords(amounts map[string]int64) map[string]int64 {
+	amounts["u"] = amounts["ü"]
+	delete(amounts, "ü")
+	return amounts
 }
 
 // values are one ContextValue of every kind, with neighbours that must not be confused.

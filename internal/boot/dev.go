@@ -16,6 +16,7 @@ import (
 	"github.com/leat-io/leat/internal/console"
 	"github.com/leat-io/leat/internal/devkafka"
 	"github.com/leat-io/leat/internal/executor"
+	"github.com/leat-io/leat/internal/executor/seat"
 	"github.com/leat-io/leat/internal/gateway"
 	"github.com/leat-io/leat/internal/httpcall"
 	"github.com/leat-io/leat/internal/kafka"
@@ -39,8 +40,11 @@ type DevOptions struct {
 	Exec       []string
 	HTTPCalls  httpcall.Config
 	MCP        config.MCP
-	Programs   *Programs    // notified of what runs; default: none
-	Logger     *slog.Logger // default: none
+
+	Capabilities []string     // of the node that its executor and its gateway are
+	Capacity     []string     // name=amount, of the same
+	Programs     *Programs    // notified of what runs; default: none
+	Logger       *slog.Logger // default: none
 }
 
 // DevHTTP is where `leat dev` serves when nothing is said.
@@ -154,7 +158,11 @@ func (d *Dev) startWorkers(o DevOptions) (err error) {
 			_ = server.Close()
 		}
 	}()
-	e, err := d.newExecutor(o, config, metrics)
+	seat, err := d.newSeat(o, config, metrics)
+	if err != nil {
+		return err
+	}
+	e, err := d.newExecutor(o, config, metrics, seat)
 	if err != nil {
 		return err
 	}
@@ -162,7 +170,7 @@ func (d *Dev) startWorkers(o DevOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	g, workers, err := d.newGateway(o, config, metrics)
+	g, workers, err := d.newGateway(o, config, metrics, seat)
 	if err != nil {
 		return err
 	}
@@ -173,10 +181,10 @@ func (d *Dev) startWorkers(o DevOptions) (err error) {
 	}()
 	viewing := projector.Config{
 		Kafka: config, Dir: o.path("projector"), Logger: o.Logger.With("part", "projector"), Metrics: metrics.Projector(),
-		Page: console.Handler(),
+		NodeID: "dev-projector", Version: ops.Build().Version, Endpoint: d.URL, Page: console.Handler(),
 	}
 	routing := router.Config{
-		Kafka: config, Slot: "dev", Dir: o.path("router"), Logger: o.Logger.With("part", "router"), Metrics: metrics.Router(),
+		Kafka: config, Slot: "dev", Version: ops.Build().Version, Endpoint: d.URL, Dir: o.path("router"), Logger: o.Logger.With("part", "router"), Metrics: metrics.Router(),
 	}
 	build := ops.Build()
 	build.Partitions = o.Partitions
@@ -201,6 +209,7 @@ func (d *Dev) startWorkers(o DevOptions) (err error) {
 	}
 	d.run("router", r)
 	d.run("projector", p)
+	d.run("node", seat)
 	// It is no part of Ready: it waits for queues that are there only once a
 	// definition that uses them is deployed.
 	d.run("executor", runs)
@@ -208,9 +217,21 @@ func (d *Dev) startWorkers(o DevOptions) (err error) {
 	return nil
 }
 
+// newSeat is the one node that runs tasks here.
+func (d *Dev) newSeat(o DevOptions, config kafka.Config, metrics *ops.Metrics) (*seat.Seat, error) {
+	capacity, err := capacities(o.Capacity)
+	if err != nil {
+		return nil, err
+	}
+	return newSeat(seat.Config{
+		Kafka: config, NodeID: "dev", Capabilities: withMCP(o.Capabilities, o.MCP), Capacity: capacity, Version: ops.Build().Version, Endpoint: d.URL,
+		Logger: o.Logger.With("part", "executor"), Metrics: metrics.Nodes(),
+	})
+}
+
 // newExecutor serves what --exec names and what comes with every executor.
-func (d *Dev) newExecutor(o DevOptions, config kafka.Config, metrics *ops.Metrics) (*executor.Executor, error) {
-	e, err := executor.New(executor.Config{Kafka: config, Logger: o.Logger.With("part", "executor"), Metrics: metrics.Executor()})
+func (d *Dev) newExecutor(o DevOptions, config kafka.Config, metrics *ops.Metrics, seat *seat.Seat) (*executor.Executor, error) {
+	e, err := executor.New(executor.Config{Kafka: config, NodeID: seat.NodeID(), Seat: seat, Logger: o.Logger.With("part", "executor"), Metrics: metrics.Executor()})
 	if err != nil {
 		return nil, err
 	}
@@ -238,9 +259,9 @@ const devDrain = 3 * time.Second
 
 // newGateway hands the tasks of all other queues to workers. Without an address
 // of its own it gives way to a second `leat dev`.
-func (d *Dev) newGateway(o DevOptions, config kafka.Config, metrics *ops.Metrics) (*gateway.Gateway, *listen.Server, error) {
+func (d *Dev) newGateway(o DevOptions, config kafka.Config, metrics *ops.Metrics, seat *seat.Seat) (*gateway.Gateway, *listen.Server, error) {
 	w, err := gateway.New(gateway.Config{
-		Kafka: config, Token: o.Token, Served: d.Queues, DrainTimeout: devDrain, Logger: o.Logger.With("part", "gateway"),
+		Kafka: config, NodeID: seat.NodeID(), Seat: seat, Token: o.Token, Served: d.Queues, DrainTimeout: devDrain, Logger: o.Logger.With("part", "gateway"),
 		Tasks: metrics.LentTasks(), Metrics: metrics.Gateway(),
 	})
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/leat-io/leat/internal/boot/listen"
+	"github.com/leat-io/leat/internal/executor/seat"
 	"github.com/leat-io/leat/internal/gateway"
 	"github.com/leat-io/leat/internal/problem"
 )
@@ -25,13 +26,13 @@ func checkGateway(addr, token string) error {
 
 // serveGateway puts a gateway on its address. The address is served until the
 // gateway has stopped: who has a task can report it while it drains.
-func (p *process) serveGateway(addr, token string, served []string) (worker, error) {
+func (p *process) serveGateway(addr, token string, served []string, seat *seat.Seat) (worker, error) {
 	if err := checkGateway(addr, token); err != nil {
 		return nil, err
 	}
 	w, err := gateway.New(gateway.Config{
 		Kafka: p.kafka, Names: p.settings.Names(), Group: p.settings.Text("group"), DrainTimeout: p.settings.Duration("drain-timeout"),
-		Token: token, Served: served, Logger: p.logger, Tasks: p.metrics.LentTasks(), Metrics: p.metrics.Gateway(),
+		NodeID: seat.NodeID(), Seat: seat, Token: token, Served: served, Logger: p.logger, Tasks: p.metrics.LentTasks(), Metrics: p.metrics.Gateway(),
 	})
 	if err != nil {
 		return nil, err

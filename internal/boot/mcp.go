@@ -59,6 +59,20 @@ func newFleet(o fleetOptions) (*fleet.Fleet, error) {
 	return fleet.New(c)
 }
 
+// withMCP adds what a node can do because of its MCP servers to its capabilities:
+// mcp:http, and mcp:stdio:NAME for each command.
+func withMCP(capabilities []string, m config.MCP) []string {
+	all := slices.Clone(capabilities)
+	if len(m.Allow) > 0 {
+		all = append(all, "mcp:http")
+	}
+	for _, spec := range m.Commands {
+		name, _, _ := strings.Cut(spec, "=")
+		all = append(all, "mcp:stdio:"+name)
+	}
+	return all
+}
+
 // mcpCommands reads NAME=/path arg… and NAME=VAR=value. Values are never repeated
 // in an error.
 func mcpCommands(specs, env []string) (map[string]fleet.Command, error) {

@@ -40,7 +40,7 @@ func Router() Role {
 			return router.New(router.Config{
 				Kafka: p.kafka, Names: p.settings.Names(), Slot: slot, Group: p.settings.Text("group"), Dir: dir,
 				Types: p.settings.List("types"), ReplicationFactor: int16(p.settings.Int("replication-factor")), //nolint:gosec // a small number
-				Logger: p.logger, Metrics: p.metrics.Router(),
+				Version: ops.Build().Version, Endpoint: p.servers[0].URL(), Logger: p.logger, Metrics: p.metrics.Router(),
 			})
 		},
 	}
@@ -73,7 +73,7 @@ func Projector() Role {
 			p.health.Add("disk", ops.DiskCheck(dir))
 			w, err := projector.New(projector.Config{
 				Kafka: p.kafka, Names: p.settings.Names(), Dir: dir, Logger: p.logger, Metrics: p.metrics.Projector(),
-				Page: console.Handler(),
+				Version: ops.Build().Version, Endpoint: p.servers[0].URL(), Page: console.Handler(),
 			})
 			if err != nil {
 				return nil, err
@@ -103,12 +103,16 @@ func Executor() Role {
 // startExecutor runs programs, hands tasks to workers elsewhere, or both.
 func startExecutor(p *process) (worker, error) {
 	addr, programs, calls, mcp := p.settings.Text("gateway.http"), p.settings.List("exec"), p.settings.HTTPCalls(), p.settings.MCP()
-	var all together
+	seat, err := p.seat()
+	if err != nil {
+		return nil, err
+	}
+	all := together{seat}
 	var served []string
 	if addr == "" || len(programs) > 0 || len(calls.Allow) > 0 || mcp.Any() {
 		w, err := executor.New(executor.Config{
 			Kafka: p.kafka, Names: p.settings.Names(), Group: p.settings.Text("group"),
-			Concurrency: p.settings.Int("concurrency"), DrainTimeout: p.settings.Duration("drain-timeout"),
+			NodeID: seat.NodeID(), Seat: seat, Concurrency: p.settings.Int("concurrency"), DrainTimeout: p.settings.Duration("drain-timeout"),
 			Logger: p.logger, Metrics: p.metrics.Executor(),
 		})
 		if err != nil {
@@ -132,7 +136,7 @@ func startExecutor(p *process) (worker, error) {
 		return nil, err
 	}
 	if addr != "" {
-		w, err := p.serveGateway(addr, token, served)
+		w, err := p.serveGateway(addr, token, served, seat)
 		if err != nil {
 			return nil, err
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/leat-io/leat/internal/cli/dev"
 	"github.com/leat-io/leat/internal/cli/instance"
 	"github.com/leat-io/leat/internal/cli/mcp"
+	"github.com/leat-io/leat/internal/cli/node"
 	"github.com/leat-io/leat/internal/cli/schedule"
 	"github.com/leat-io/leat/internal/cli/session"
 	"github.com/leat-io/leat/internal/cli/task"
@@ -58,6 +59,7 @@ func newRoot(s *session.Session) *cobra.Command {
 	add("flow", instance.Commands(s)...)
 	add("flow", schedule.Command(s), task.Command(s), mcp.Command(s))
 	add("life", instance.LifeCommands(s)...)
+	add("life", node.Command(s))
 	add("other", configCommand(s), versionCommand(s))
 	holders(root)
 	byID(root)

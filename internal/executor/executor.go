@@ -36,6 +36,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/leat-io/leat/internal/executor/seat"
 	"github.com/leat-io/leat/internal/kafka"
 	"github.com/leat-io/leat/pkg/events"
 	"github.com/leat-io/leat/pkg/topics"
@@ -61,6 +62,12 @@ type Config struct {
 	HeartbeatEvery time.Duration    // at most this between heartbeats; default a third of the task's own timeout
 	DrainTimeout   time.Duration    // how long running tasks get when Run's ctx ends; default 20 s
 	CommitEvery    time.Duration    // between commits of the group's offsets; default 200 ms
+	// Seat is the place of this process among the nodes, when other executors of it
+	// share that; whoever makes it runs it. nil: the executor has one of its own, with
+	// Capabilities and Capacity.
+	Seat         *seat.Seat
+	Capabilities []string         // what tasks may require of the node, such as gpu
+	Capacity     map[string]int64 // how much of each resource the node has
 	// Admit is asked before every attempt, in front of what [Runner.Admit] says, as
 	// that is. nil: all may begin.
 	Admit   func(ctx context.Context, task *events.Task) (Admission, error)
@@ -146,7 +153,8 @@ type Executor struct {
 	handling context.Context //nolint:containedctx // the parent of every handler's context: it ends when draining takes too long
 	abandon  context.CancelCauseFunc
 	attempts sync.WaitGroup
-	lending  *lending // nil: its handlers run the tasks
+	lending  *lending   // nil: its handlers run the tasks
+	seat     *seat.Seat // set by New
 
 	mu      sync.Mutex // guards what follows, and the intakes' partitions
 	queue   queue
@@ -172,6 +180,14 @@ func New(c Config) (*Executor, error) {
 		e.bounds[name] = newBound(l)
 	}
 	e.handling, e.abandon = context.WithCancelCause(context.Background())
+	if e.seat = c.Seat; e.seat == nil {
+		var err error
+		if e.seat, err = seat.New(seat.Config{
+			Kafka: c.Kafka, Names: c.Names, NodeID: c.NodeID, Capabilities: c.Capabilities, Capacity: c.Capacity, Logger: c.Logger,
+		}); err != nil {
+			return nil, err
+		}
+	}
 	return e, nil
 }
 
@@ -241,8 +257,27 @@ func (e *Executor) Run(ctx context.Context) error {
 	reporting, stopReports := context.WithCancel(context.Background())
 	defer stopReports()
 	e.report = &reporter{config: e.config, producer: producer, life: reporting}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	unseat := e.sit(ctx, stop)
 	err = e.serve(ctx)
-	return errors.Join(err, e.drain(stopReports))
+	return errors.Join(err, e.drain(stopReports), unseat())
+}
+
+// sit takes the executor's place among the nodes, and stops the executor when another
+// process takes it away. The place is given up when ctx ends, or the func is called.
+func (e *Executor) sit(ctx context.Context, stop func()) (unseat func() error) {
+	e.seat.Join(e.Queues(), e.config.Concurrency)
+	if e.config.Seat != nil {
+		return func() error { e.seat.Leave(e.Queues(), e.config.Concurrency); return nil }
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan error, 1)
+	go func() { // its end is waited for below
+		ended <- e.seat.Run(ctx)
+		stop()
+	}()
+	return func() error { cancel(); return <-ended }
 }
 
 // serve runs one intake a queue until ctx ends or one of them fails.

@@ -43,6 +43,7 @@ func (e *Executor) next() (*job, time.Duration) {
 func (e *Executor) start(j *job) {
 	take(j.bounds, time.Now())
 	e.running[j] = true
+	e.seat.Take(1)
 	j.in.queued--
 	e.lending.give(j)
 	j.begin()
@@ -83,6 +84,7 @@ func (e *Executor) release(j *job) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	delete(e.running, j)
+	e.seat.Take(-1)
 	giveBack(j.bounds)
 	e.dispatch()
 }

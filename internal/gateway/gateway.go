@@ -26,6 +26,7 @@ import (
 	"time"
 
 	"github.com/leat-io/leat/internal/executor"
+	"github.com/leat-io/leat/internal/executor/seat"
 	"github.com/leat-io/leat/internal/kafka"
 	"github.com/leat-io/leat/pkg/topics"
 )
@@ -35,6 +36,7 @@ type Config struct {
 	Kafka        kafka.Config
 	Names        topics.Names
 	NodeID       string        // who runs the tasks; default host name and process id
+	Seat         *seat.Seat    // place among the nodes; nil: each queue that is polled has one of its own
 	Group        string        // prefix of the consumer groups; default that of executors
 	DrainTimeout time.Duration // how long leases may go on when Run's ctx ends; default 20 s
 	Token        string        // bearer token of all requests; "" asks for none
@@ -137,7 +139,7 @@ func New(c Config) (*Gateway, error) {
 // executor is how a queue is read.
 func (c Config) executor() executor.Config {
 	return executor.Config{
-		Kafka: c.Kafka, Names: c.Names, NodeID: c.NodeID, Group: c.Group, Concurrency: c.MaxLeases,
+		Kafka: c.Kafka, Names: c.Names, NodeID: c.NodeID, Seat: c.Seat, Group: c.Group, Concurrency: c.MaxLeases,
 		DrainTimeout: c.DrainTimeout, Logger: c.Logger, Metrics: c.Tasks,
 	}
 }

@@ -71,21 +71,27 @@ func NewFetcher(c Config) (*Fetcher, error) { return newFetcher(c) }
 // has come to the end of a log that ends in one.
 func NewPositionFetcher(c Config) (*Fetcher, error) { return newFetcher(c, kgo.KeepControlRecords()) }
 
+// NewPatientFetcher makes a fetcher for a topic on which small records come all the
+// time: what comes within wait is fetched together.
+func NewPatientFetcher(c Config, wait time.Duration) (*Fetcher, error) {
+	return newFetcher(c, kgo.FetchMinBytes(64<<10), kgo.FetchMaxWait(wait))
+}
+
 // IsControl reports whether a record only ends a transaction.
 func IsControl(r *Record) bool { return r.Attrs.IsControl() }
 
 func newFetcher(c Config, extra ...kgo.Opt) (*Fetcher, error) {
-	client, err := c.newClient(append(extra,
+	client, err := c.newClient(append([]kgo.Opt{
 		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{}),
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
 		// A partition that is added while a fetch waits at the broker is asked for
 		// only when that fetch returns: this is how long a handover may take longer.
 		kgo.FetchMaxWait(FetchWait),
-		kgo.FetchMaxBytes(16<<20),
-		kgo.FetchMaxPartitionBytes(1<<20),
-		kgo.MetadataMinAge(10*time.Millisecond),
+		kgo.FetchMaxBytes(16 << 20),
+		kgo.FetchMaxPartitionBytes(1 << 20),
+		kgo.MetadataMinAge(10 * time.Millisecond),
 		fastRetry(),
-	)...)
+	}, extra...)...)
 	if err != nil {
 		return nil, err
 	}

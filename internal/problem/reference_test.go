@@ -24,6 +24,7 @@ var areas = []struct{ letter, title string }{
 	{"M", "MCP servers"},
 	{"A", "The projector's API"},
 	{"G", "The gateway for workers"},
+	{"N", "Nodes"},
 	{"X", "Everything else"},
 }
 

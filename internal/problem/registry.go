@@ -88,6 +88,8 @@ const (
 	ResultRefused  Code = "LEAT-G008"
 	LeaseElsewhere Code = "LEAT-G009"
 
+	NodeMissing Code = "LEAT-N001"
+
 	TimedOut    Code = "LEAT-X001"
 	Interrupted Code = "LEAT-X002"
 	Internal    Code = "LEAT-X003"
@@ -158,6 +160,7 @@ var registry = map[Code]Kind{
 	LeaseForged:   {ExitAuth, "The gateway has not issued this lease", "send the lease exactly as the poll returned it, to the queue that was polled"},
 	LeaseOver:     {ExitConflict, "The lease is over", "drop the work: the task is done, or is given to another worker with the same idempotency key; poll for another"},
 	QueueMissing:  {ExitNotFound, "There is no such queue", "check its name, or deploy the definition first (leat def deploy FILE) and poll again"},
+	NodeMissing:   {ExitNotFound, "There is no such node", "leat node list shows the nodes"},
 	TooManyPolls:  {ExitUnavailable, "Too many polls are waiting, or too many queues are polled", "wait for an answer before the next poll"},
 	TokenWrong:    {ExitAuth, "The gateway requires a bearer token", "send the header: Authorization: Bearer TOKEN, with the token of --http-token-file"},
 	QueueServed:   {ExitConflict, "The process itself runs the tasks of the queue", "poll another executor --http, or give the tasks another queue"},

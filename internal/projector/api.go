@@ -26,6 +26,7 @@ func newHandler(p *Projector) (http.Handler, error) {
 	p.routeEnds(api)
 	p.routeCounts(api)
 	p.routeStatus(api)
+	p.routeNodes(api)
 	p.routeCommands(api)
 	if err := rest.Describe(mux, api); err != nil {
 		return nil, err

@@ -473,7 +473,7 @@ func TestOpenAPIDescribesEveryRoute(t *testing.T) {
 			t.Errorf("route %s", path)
 		}
 	}
-	if routes != 15 {
+	if routes != 16 {
 		t.Errorf("%d routes", routes)
 	}
 	if !strings.Contains(s.ask("GET", "/openapi.json", "").Body.String(), "Stable name of the kind of problem") {

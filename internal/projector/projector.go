@@ -12,6 +12,7 @@ import (
 
 	"github.com/leat-io/leat/internal/follow"
 	"github.com/leat-io/leat/internal/kafka"
+	"github.com/leat-io/leat/internal/nodes"
 	"github.com/leat-io/leat/internal/projector/views"
 	"github.com/leat-io/leat/internal/registry"
 	"github.com/leat-io/leat/internal/shard"
@@ -21,12 +22,15 @@ import (
 
 // Config says what a projector follows and where it keeps its copy.
 type Config struct {
-	Kafka   kafka.Config
-	Names   topics.Names
-	Dir     string           // of the local store; "" keeps it in memory
-	Clock   func() time.Time // default time.Now
-	Logger  *slog.Logger     // default: none
-	Metrics Metrics
+	Kafka    kafka.Config
+	Names    topics.Names
+	Dir      string           // of the local store; "" keeps it in memory
+	NodeID   string           // names it among the nodes; default host name and process id
+	Version  string           // of the program, for the record on the topic nodes
+	Endpoint string           // URL of its /metrics, for the same
+	Clock    func() time.Time // default time.Now
+	Logger   *slog.Logger     // default: none
+	Metrics  Metrics
 	// MaxFollowers bounds the live streams that are open at once; default 1000.
 	MaxFollowers int
 	// MaxWaits bounds the requests that wait for an instance to finish; default 2000.
@@ -51,6 +55,8 @@ type Metrics struct {
 type Projector struct {
 	config   Config
 	registry *registry.Registry
+	nodes    *nodes.Nodes
+	agent    *nodes.Agent
 	outcomes *follow.Topics // of the types whose ends somebody listens to
 	hub      hub
 	handler  http.Handler
@@ -109,6 +115,9 @@ func New(c Config) (*Projector, error) {
 		default:
 		}
 	})
+	if err := p.newNode(); err != nil {
+		return nil, err
+	}
 	handler, err := newHandler(p)
 	if err != nil {
 		return nil, err
@@ -175,6 +184,7 @@ func (p *Projector) Run(outer context.Context) (err error) {
 			cancel(fmt.Errorf("follow definitions: %w", err))
 		}
 	})
+	following.Go(func() { p.beNode(ctx) })
 	if p.registry.WaitReady(ctx) == nil {
 		if err := p.serve(ctx); err != nil {
 			return err

@@ -3,6 +3,7 @@ package router
 import (
 	"time"
 
+	"github.com/leat-io/leat/internal/nodes"
 	"github.com/leat-io/leat/internal/shard"
 	"github.com/leat-io/leat/pkg/events"
 )
@@ -10,6 +11,7 @@ import (
 // Metrics observes a router. Nil funcs are skipped; all may be called at once.
 type Metrics struct {
 	Shard shard.Metrics
+	Nodes nodes.Metrics
 
 	Committed    func(commands, timers, records int, took time.Duration) // one transaction
 	Aborted      func(stale bool)                                        // stale: the group had moved on

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/leat-io/leat/internal/kafka"
+	"github.com/leat-io/leat/internal/nodes"
 	"github.com/leat-io/leat/internal/registry"
 	"github.com/leat-io/leat/internal/shard"
 	"github.com/leat-io/leat/internal/store"
@@ -42,6 +43,8 @@ type Config struct {
 	// SessionTimeout is how long the group waits for a silent worker; default 6 s.
 	SessionTimeout    time.Duration
 	ReplicationFactor int16            // of topics that have to be made; 0 is the broker's default
+	Version           string           // of the program, for the record on the topic nodes
+	Endpoint          string           // URL of its /metrics, for the same
 	Clock             func() time.Time // default time.Now
 	Logger            *slog.Logger     // default: none
 	Metrics           Metrics
@@ -68,6 +71,8 @@ type Router struct {
 	config    Config
 	registry  *registry.Registry
 	schedules *registry.Schedules
+	nodes     *nodes.Nodes
+	agent     *nodes.Agent
 	admin     *kafka.Admin
 	shard     *shard.Shard
 	lane      atomic.Pointer[lane] // once Run has made it
@@ -88,6 +93,16 @@ func New(c Config) (*Router, error) {
 	topics := registry.Config{Kafka: c.Kafka, Names: c.Names, ReplicationFactor: c.ReplicationFactor, Logger: c.Logger}
 	r.registry = registry.New(topics)
 	r.schedules = registry.NewSchedules(topics, func() { r.shard.Wake() })
+	r.nodes = nodes.New(nodes.Config{
+		Kafka: c.Kafka, Names: c.Names, ReplicationFactor: c.ReplicationFactor, Sweep: true, Logger: c.Logger, Metrics: c.Metrics.Nodes,
+	})
+	r.agent, err = nodes.NewAgent(r.nodes, events.NodeRecord{
+		NodeID: nodes.Name("router-" + c.Slot), Types: []events.NodeType{events.NodeOrchestrator}, Version: c.Version, Endpoint: c.Endpoint,
+	}, nil)
+	if err != nil {
+		admin.Close()
+		return nil, err
+	}
 	return r, nil
 }
 
@@ -126,6 +141,7 @@ func (r *Router) Run(ctx context.Context) error {
 	group.Go(func() error { return db.Watch(running) })
 	group.Go(func() error { return r.registry.Run(running) })
 	group.Go(func() error { return r.schedules.Run(running) })
+	group.Go(func() error { return r.beNode(running) })
 	group.Go(func() error { return r.serveTypes(running) })
 	group.Go(func() error { return r.shard.Run(running) })
 	group.Go(func() error { return r.mend(running, lane) })
@@ -133,6 +149,17 @@ func (r *Router) Run(ctx context.Context) error {
 	err = group.Wait()
 	lane.closeProducers()
 	return errors.Join(err, db.Close())
+}
+
+// beNode follows the nodes and is one of them. A second router under the same slot is
+// for the group to end, which knows who of the two has the partitions.
+func (r *Router) beNode(ctx context.Context) error {
+	err := nodes.Run(ctx, r.nodes, r.agent)
+	if errors.Is(err, nodes.ErrReplaced) {
+		r.config.Logger.LogAttrs(ctx, slog.LevelError, "router is no node any more", slog.Any("error", err))
+		return nil
+	}
+	return err
 }
 
 // brokerRetry is how long the router waits before it asks an absent broker again.

@@ -39,8 +39,7 @@ type AttemptData struct {
 // TaskScheduledData is the data of task.scheduled.
 type TaskScheduledData struct {
 	AttemptData
-	// waiting_for_input of a human task and of an attempt that is put down with questions, scheduled of one that goes on at a time; absent of every other
-	State      TaskState  `data:"state,omitempty"`
+	State      TaskState  `data:"state,omitempty"`       // waiting_for_input of a human task and of an attempt that is put down with questions, scheduled of one that goes on at a time; absent of every other
 	Assignee   *string    `data:"assignee,omitempty"`    // who is to do a human task, when the definition or the question says
 	Child      *ChildData `data:",inline"`               // of a task that starts a child workflow
 	AskedBy    UUID       `data:"asked_by,omitempty"`    // the task whose question this is

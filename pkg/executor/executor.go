@@ -64,6 +64,15 @@ type Config struct {
 	// before their own contexts do; default 20 s.
 	DrainTimeout time.Duration
 
+	// Capabilities are what this machine can do besides running the handlers, such as
+	// "gpu": tasks whose definition requires them (node.requires) go to executors that
+	// have all of them.
+	Capabilities []string
+	// Capacity is how much there is of what tasks take while they run (node.resources),
+	// such as {"gpu": 2, "memory_mb": 8192}: whole numbers, in units on which definitions
+	// and executors agree. No more is ever taken at once.
+	Capacity map[string]int64
+
 	Logger  *slog.Logger // default: none
 	Metrics Metrics
 }
@@ -118,6 +127,7 @@ func New(c Config) (*Executor, error) {
 			Brokers: c.Brokers, ClientID: c.ClientID, TLS: c.TLS, SASL: kafka.SASL(c.SASL), Logger: c.Logger,
 		},
 		Names: topics.Names{Prefix: c.Prefix}, NodeID: c.NodeID, Group: c.Group, Concurrency: c.Concurrency, Limits: limits,
+		Capabilities: c.Capabilities, Capacity: c.Capacity,
 		ClaimAfter: c.ClaimAfter, HeartbeatEvery: c.HeartbeatEvery, DrainTimeout: c.DrainTimeout,
 		Logger: c.Logger, Metrics: executor.Metrics(c.Metrics),
 	})

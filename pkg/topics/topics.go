@@ -29,6 +29,7 @@ const (
 	DevPartitions        = 8  // the same in `leat dev`
 	registryPartitions   = 1  // of topics that every worker reads whole
 	deadLetterPartitions = 1
+	nodeTaskPartitions   = 8 // a node reads the one of its id, and what is for others there
 )
 
 // Spec is one topic.
@@ -37,15 +38,26 @@ type Spec struct {
 	Partitions int32
 	Cleanup    Cleanup
 	Retention  time.Duration // Forever, or how long a record stays; ignored when compacted
-	Key        string        // what the record key is, for people
-	Writers    string        // who may write, for people and ACLs
-	Readers    string        // who reads
+	// Busy says of a compacted topic that its records are replaced every few seconds:
+	// it is compacted soon, and its records have the broker's time, by which those who
+	// read it count what is missing, whatever the clocks of the writers say.
+	Busy    bool
+	Key     string // what the record key is, for people
+	Writers string // who may write, for people and ACLs
+	Readers string // who reads
 }
 
 // Config is the topic configuration of Spec, in Kafka's names.
 func (s Spec) Config() map[string]string {
 	c := map[string]string{"cleanup.policy": string(s.Cleanup)}
 	switch {
+	case s.Cleanup == Compact && s.Busy:
+		c["segment.bytes"] = "8388608"
+		c["segment.ms"] = millis(10 * time.Minute) // the cleaner leaves the newest segment alone
+		c["min.cleanable.dirty.ratio"] = "0.2"
+		c["max.compaction.lag.ms"] = millis(10 * time.Minute)
+		c["delete.retention.ms"] = millis(10 * time.Minute)
+		c["message.timestamp.type"] = "LogAppendTime"
 	case s.Cleanup == Compact:
 		c["segment.bytes"] = "67108864" // small segments, so that the cleaner gets to work
 		c["min.cleanable.dirty.ratio"] = "0.2"
@@ -104,6 +116,12 @@ func (n Names) Audit() string { return n.Prefix + "audit" }
 
 // Schedules holds every schedule.
 func (n Names) Schedules() string { return n.Prefix + "workflow.schedules" }
+
+// Nodes holds what every worker says of itself.
+func (n Names) Nodes() string { return n.Prefix + "nodes" }
+
+// NodeTasks is where nodes find the tasks that were given to them.
+func (n Names) NodeTasks() string { return n.Prefix + "nodes.tasks" }
 
 // MCPSubsystems holds every MCP server that is registered.
 func (n Names) MCPSubsystems() string { return n.Prefix + "mcp.subsystems" }
@@ -169,7 +187,7 @@ func (n Names) DeadLetter(source string) Spec {
 
 // Shared lists the topics that do not belong to a type or a queue.
 func (n Names) Shared() []Spec {
-	return []Spec{
+	return append([]Spec{
 		{
 			Name: n.Definitions(), Partitions: registryPartitions, Cleanup: Compact,
 			Key: "type@version", Writers: "deployers", Readers: "all",
@@ -193,6 +211,20 @@ func (n Names) Shared() []Spec {
 		{
 			Name: n.Audit(), Partitions: registryPartitions, Cleanup: Delete, Retention: Forever,
 			Key: "type/instance id", Writers: "router", Readers: "people",
+		},
+	}, n.OfNodes()...)
+}
+
+// OfNodes lists the topics with which workers find each other.
+func (n Names) OfNodes() []Spec {
+	return []Spec{
+		{
+			Name: n.Nodes(), Partitions: registryPartitions, Cleanup: Compact, Busy: true,
+			Key: "node id", Writers: "every worker", Readers: "every worker",
+		},
+		{
+			Name: n.NodeTasks(), Partitions: nodeTaskPartitions, Cleanup: Delete, Retention: 24 * time.Hour,
+			Key: "node id", Writers: "router", Readers: "executors",
 		},
 	}
 }

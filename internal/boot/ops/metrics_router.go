@@ -27,6 +27,7 @@ func (s *Metrics) Router() router.Metrics {
 		mended := m.counter("leat_router_mended_total", "Transactions that kafka forgot to end and the router ended: an alarm")
 		return router.Metrics{
 			Shard: shardMetrics(m, "leat_router"),
+			Nodes: s.Nodes(),
 			Committed: func(commands, timers, n int, d time.Duration) {
 				committed.WithLabelValues("command").Add(float64(commands))
 				committed.WithLabelValues("timer").Add(float64(timers))

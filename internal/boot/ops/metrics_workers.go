@@ -6,6 +6,7 @@ import (
 	"github.com/leat-io/leat/internal/executor"
 	"github.com/leat-io/leat/internal/gateway"
 	"github.com/leat-io/leat/internal/mcp/fleet"
+	"github.com/leat-io/leat/internal/nodes"
 	"github.com/leat-io/leat/internal/projector"
 	"github.com/leat-io/leat/internal/shard"
 	"github.com/leat-io/leat/pkg/events"
@@ -166,6 +167,23 @@ func (s *Metrics) MCP() fleet.Metrics {
 					health.WithLabelValues(subsystem, is).Set(1)
 				}
 			},
+		}
+	})
+}
+
+// Nodes is what a process knows of the nodes of the cluster.
+func (s *Metrics) Nodes() nodes.Metrics {
+	return once(s, "nodes", func(m Meters) nodes.Metrics {
+		known := m.gauge("leat_nodes", "Workers of the cluster that are not expired", "health")
+		expired := m.counter("leat_nodes_expired_total", "Nodes that were silent for too long and given up by this process")
+		unread := m.counter("leat_nodes_unreadable_total", "Records on the topic of nodes that are none")
+		return nodes.Metrics{
+			Known: func(healthy, unhealthy int) {
+				known.WithLabelValues("healthy").Set(float64(healthy))
+				known.WithLabelValues("unhealthy").Set(float64(unhealthy))
+			},
+			Expired: func() { expired.WithLabelValues().Inc() },
+			Unread:  func() { unread.WithLabelValues().Inc() },
 		}
 	})
 }

@@ -77,6 +77,7 @@ func (a *app) dev(ctx context.Context, o boot.DevOptions) error {
 	}
 	o.Programs = a.Programs
 	o.Logger, o.HTTPCalls, o.MCP, o.HTTPHosts = logger, a.Settings.HTTPCalls(), a.Settings.MCP(), a.Settings.List("http-host")
+	o.Capabilities, o.Capacity = a.Settings.List("capability"), a.Settings.List("capacity")
 	if o.Token, err = a.Settings.GatewayToken(); err != nil {
 		return err
 	}

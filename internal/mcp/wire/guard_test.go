@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -136,7 +137,7 @@ func TestKeys(t *testing.T) {
 func TestKeyThatCannotBeRead(t *testing.T) {
 	f := newFaults(t)
 	options := testOptions()
-	options.Authorizer = &Key{Read: func() (string, error) { return "", fmt.Errorf("there is no file") }}
+	options.Authorizer = &Key{Read: func() (string, error) { return "", errors.New("there is no file") }}
 	_, err := Open(t.Context(), Target{ID: "s", URL: f.URL}, options)
 	if got := failureOf(t, err); got.Code != CodeUnauthorized || got.Evidence != NotSent {
 		t.Errorf("got %v", err)

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -151,13 +152,13 @@ func (s *pipeServer) call(q faultRequest) {
 		<-s.both
 		fallthrough
 	case "asks":
-		id := fmt.Sprint(1000 + s.ids.Add(1))
+		id := strconv.FormatInt(1000+s.ids.Add(1), 10)
 		wait := make(chan json.RawMessage, 1)
 		s.waits.Store(id, wait)
 		s.say(`{"jsonrpc":"2.0","id":` + id + `,"method":"elicitation/create","params":{"message":"sure?","requestedSchema":{"type":"object","properties":{}}}}`)
 		s.answer(q.ID, `{"content":[],"structuredContent":`+string(<-wait)+`}`)
 	case "asks too much":
-		id := fmt.Sprint(1000 + s.ids.Add(1))
+		id := strconv.FormatInt(1000+s.ids.Add(1), 10)
 		wait := make(chan json.RawMessage, 1)
 		s.waits.Store(id, wait)
 		s.say(`{"jsonrpc":"2.0","id":` + id + `,"method":"sampling/createMessage","params":{}}`)

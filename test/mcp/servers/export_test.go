@@ -1,0 +1,4 @@
+package mcpservers
+
+// SDK is the line of go.mod.
+func SDK() string { return sdk + " " + sdkVersion }
