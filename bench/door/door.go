@@ -33,7 +33,7 @@ type Options struct {
 // the bare reader.
 type Result struct {
 	Bench     string  `json:"bench"`
-	Side      string  `json:"side"` // direct: topics alone; projector: its API besides
+	Side      string  `json:"side"` // direct: topics alone; projector: its API besides; api: that alone
 	InFlight  int     `json:"in_flight"`
 	PerSecond float64 `json:"wf_per_s"`
 	P50       float64 `json:"p50_ms"`
@@ -129,7 +129,7 @@ func (o Options) levels(ctx context.Context, c *cluster, emit func(any) error) (
 		return err
 	}
 	defer func() { err = errors.Join(err, embedded.stop()) }()
-	lanes := []lane{{bare, bare, c}, {direct, direct, c}, {projector, projector, c}, {dev, direct, embedded}}
+	lanes := []lane{{bare, bare, c}, {direct, direct, c}, {projector, projector, c}, {alone, alone, c}, {dev, direct, embedded}}
 	o.Talk("warming up for %v", o.Warm)
 	for _, l := range lanes {
 		if _, err := l.cluster.drive(ctx, l.side, 64, o.Warm/time.Duration(len(lanes))); err != nil {
@@ -172,7 +172,7 @@ func (o Options) level(ctx context.Context, lanes []lane, inFlight int, emit fun
 		}
 	}
 	reader, user := total[bare], total[direct]
-	for _, side := range []string{direct, projector} {
+	for _, side := range []string{direct, projector, alone} {
 		s := total[side]
 		if err := emit(Result{
 			Bench: "door", Side: side, InFlight: inFlight, PerSecond: rig.Digits(s.rate(), 1), P50: s.quantile(0.5), P99: s.quantile(0.99),

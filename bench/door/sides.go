@@ -17,6 +17,7 @@ const (
 	bare      = "bare"
 	direct    = "direct"
 	projector = "projector"
+	alone     = "api"
 )
 
 // dev is the direct way on the broker of `leat dev`.
@@ -34,8 +35,11 @@ type runner func(ctx context.Context, n int) error
 const patience = time.Minute
 
 func open(ctx context.Context, side string, brokers []string, prefix, api string) (run runner, end func(), err error) {
-	if side != projector {
+	switch side {
+	case bare, direct:
 		api = ""
+	case alone:
+		brokers = nil
 	}
 	c, err := clientOf(brokers, prefix, api)
 	if err != nil {

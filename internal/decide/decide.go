@@ -56,7 +56,8 @@ type Decision struct {
 	Later   []events.Outcome // of commands that were held until now
 	Logs    []string         // what the definition logs
 	Audit   []events.AuditEvent
-	Forged  int // reports without the token of their attempt
+	Cancels []events.Cancellation // of runs of tasks, for executors
+	Forged  int                   // reports without the token of their attempt
 }
 
 // Decide says what follows from in for an instance in the state snap (nil for
@@ -227,6 +228,7 @@ func unreacted(in Input, snap *events.Snapshot, why *fsm.Ignored) Decision {
 	if why.Code == fsm.WrongToken {
 		d.Forged++
 	}
+	d.Cancels = stopReporter(in, snap)
 	return d
 }
 

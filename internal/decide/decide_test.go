@@ -345,6 +345,13 @@ func describe(t *testing.T, d Decision) string {
 		}
 		out.WriteByte('\n')
 	}
+	for _, c := range d.Cancels {
+		who := "whoever"
+		if c.NodeID != "" {
+			who = c.NodeID
+		}
+		fmt.Fprintf(&out, "%s stops attempt %d: %s\n", who, c.Attempt, c.Code)
+	}
 	for _, s := range d.Signals {
 		fmt.Fprintf(&out, "signal %s/%s %s %s\n", s.Type, s.To, s.Event, s.Data)
 	}

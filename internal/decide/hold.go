@@ -179,6 +179,7 @@ func join(a, b Decision) Decision {
 	a.Events, a.Tasks = append(a.Events, b.Events...), append(a.Tasks, b.Tasks...)
 	a.Signals, a.Logs = append(a.Signals, b.Signals...), append(a.Logs, b.Logs...)
 	a.Sends, a.Later = append(a.Sends, b.Sends...), append(a.Later, b.Later...)
+	a.Cancels = append(a.Cancels, b.Cancels...)
 	a.Forged += b.Forged
 	if b.Outcome != nil {
 		a.Later = append(a.Later, *b.Outcome)

@@ -89,6 +89,9 @@ func end(in Input, snap *events.Snapshot) Decision {
 				TaskID: t.TaskID, StateID: t.StateID, Invocation: t.Invocation, Name: t.Name, From: t.State, To: events.TaskCancelled,
 				Attempt: t.Attempt, NodeID: t.NodeID,
 			})
+			if fsm.Runs(&t, t.State) {
+				r.record(fsm.CancelTask{TaskID: t.TaskID, Attempt: t.Attempt, TokenHash: t.TokenHash, Code: CodeTerminated})
+			}
 		}
 	}
 	chart.Tasks = done

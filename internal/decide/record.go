@@ -173,6 +173,8 @@ func (r *recorder) record(effect fsm.Effect) {
 		r.taskChanged(e)
 	case fsm.PutDown:
 		r.putDown(e)
+	case fsm.CancelTask:
+		r.made.Cancels = append(r.made.Cancels, cancellation(r.in, r.next, e))
 	case fsm.Emitted:
 		domain(r.event(events.EventStateTransitioned, nil, e.Data), e.Event)
 	case fsm.SendSignal:

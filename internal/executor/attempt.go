@@ -23,6 +23,9 @@ type job struct {
 	bounds  []*bound
 	lease   *Lease // nil: a handler runs it
 
+	life context.Context //nolint:containedctx // of the attempt: it ends when that is cancelled, and with the executor; set by start
+	stop context.CancelCauseFunc
+
 	over  chan struct{}  // closed when the handler has returned
 	news  chan struct{}  // has an element when the handler, or the borrower, wants a heartbeat to be sent
 	beats sync.WaitGroup // the claim and the heartbeats
@@ -35,6 +38,8 @@ type job struct {
 	timer   *time.Timer // claims the task when it runs for long; set by begin
 	claimed bool
 	ended   bool
+	// cancelled says that nobody waits for what comes of it.
+	cancelled bool
 	// repeatable says, of what runs at most once, that it may be made again. Only the
 	// attempt's goroutine sets it, before it claims.
 	repeatable bool
@@ -97,7 +102,11 @@ func (e *Executor) attempt(j *job) {
 	defer e.release(j)
 	defer e.forget(j)
 	defer j.leave()
-	n, ok := e.admit(j)
+	defer j.stop(nil)
+	n, ok := ending{}, false
+	if j.life.Err() == nil || e.handling.Err() != nil {
+		n, ok = e.admit(j)
+	}
 	if ok && j.task.Delivery == events.AtMostOnce {
 		n, ok = e.claimFirst(j)
 	}
@@ -109,10 +118,15 @@ func (e *Executor) attempt(j *job) {
 		n = e.call(j)
 	}
 	ran := time.Since(began)
-	e.end(j)
+	cancelled := e.end(j)
 	if !ok {
 		j.lease.lost()
-	} else if j.lease.unspoken() {
+	}
+	if cancelled {
+		e.drop(j)
+		return
+	}
+	if ok && j.lease.unspoken() {
 		failure := e.putBack(j)
 		n = ending{failure: failure, silent: failure == nil}
 	}
@@ -149,7 +163,7 @@ func (e *Executor) conclude(j *job, n ending, ran time.Duration) {
 func (e *Executor) claimFirst(j *job) (n ending, ok bool) {
 	go j.claim() // ends with j.beats, which attempt waits for
 	claimed, ours := false, false
-	e.await(e.handling, func() bool {
+	e.await(j.life, func() bool {
 		claimed = j.claimDurable
 		ours = claimed && (j.repeatable || j.part.committed > j.offset)
 		return ours || !j.repeatable && j.part.closed
@@ -164,8 +178,9 @@ func (e *Executor) claimFirst(j *job) (n ending, ok bool) {
 	}
 }
 
-// end stops the claim timer and the heartbeats.
-func (e *Executor) end(j *job) {
+// end stops the claim timer and the heartbeats, and reports whether the attempt was
+// cancelled.
+func (e *Executor) end(j *job) (cancelled bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	j.ended = true
@@ -173,6 +188,7 @@ func (e *Executor) end(j *job) {
 		j.timer.Stop()
 	}
 	close(j.over)
+	return j.cancelled
 }
 
 // forget takes j out of its partition's books.
@@ -213,9 +229,9 @@ func (e *Executor) call(j *job) (n ending) {
 }
 
 // lifeOf is the context of whatever is asked about an attempt: it knows the task,
-// and ends with the executor.
+// and ends when it is cancelled, and with the executor.
 func (e *Executor) lifeOf(j *job, task *events.Task) (context.Context, context.CancelFunc) {
-	return context.WithCancel(context.WithValue(e.handling, attemptKey{}, attempt{task: task, beat: j.tell}))
+	return context.WithCancel(context.WithValue(j.life, attemptKey{}, attempt{task: task, beat: j.tell}))
 }
 
 // contextOf is the context of j's handler. Its time counts from the claim, if that

@@ -14,8 +14,8 @@
 // # Organization
 //
 // executor.go is the life of an executor, slots.go says what runs when, intake.go
-// is one queue's [shard.Worker], attempt.go runs one task, context.go is what its
-// handler can ask, report.go writes commands, limits.go, handover.go and queue.go
+// is one queue's [shard.Worker], attempt.go runs one task, cancel.go ends
+// those that are over, report.go writes commands, limits.go, handover.go and queue.go
 // have the data structures, failure.go says what an error means, runner.go what a handler
 // can say besides, exec.go runs programs.
 // An executor that lends its tasks (lease.go is what borrowers see, lend.go the
@@ -146,9 +146,9 @@ func (c Config) validate() error {
 // Executor runs tasks. Handle before Run; Run once.
 type Executor struct {
 	config   Config
-	handlers map[string]Handler // by task name, or "queue.*"
-	runners  map[string]Runner  // those of the handlers that have one
-	builtin  map[string]bool    // queues of HandleBuiltin
+	handlers map[string]Handler                                                // by task name, or "queue.*"
+	before   map[string]func(context.Context, *events.Task) (Admission, error) // who is asked first, by the names of handlers
+	builtin  map[string]bool                                                   // queues of HandleBuiltin
 	report   *reporter
 	handling context.Context //nolint:containedctx // the parent of every handler's context: it ends when draining takes too long
 	abandon  context.CancelCauseFunc
@@ -161,7 +161,8 @@ type Executor struct {
 	bounds  map[string]*bound // by queue or task; the map itself never changes
 	alarm   *time.Timer       // starts queued tasks when a rate lets them; nil until one has to wait
 	running map[*job]bool     // those that have a slot
-	changed chan struct{}     // closed and replaced when a slot, the queue or an offset changes
+	cancels cancels
+	changed chan struct{} // closed and replaced when a slot, the queue or an offset changes
 	intakes []*intake
 	state   error // why it is not ready, nil when it is
 }
@@ -173,7 +174,7 @@ func New(c Config) (*Executor, error) {
 		return nil, err
 	}
 	e := &Executor{
-		config: c, handlers: make(map[string]Handler), runners: make(map[string]Runner), builtin: make(map[string]bool),
+		config: c, handlers: make(map[string]Handler), before: make(map[string]func(context.Context, *events.Task) (Admission, error)), builtin: make(map[string]bool),
 		changed: make(chan struct{}), bounds: make(map[string]*bound), running: make(map[*job]bool), state: errors.New("executor is not running"),
 	}
 	for name, l := range c.Limits {
@@ -257,6 +258,10 @@ func (e *Executor) Run(ctx context.Context) error {
 	reporting, stopReports := context.WithCancel(context.Background())
 	defer stopReports()
 	e.report = &reporter{config: e.config, producer: producer, life: reporting}
+	var watching sync.WaitGroup
+	watching.Go(func() { e.watchCancels(reporting) })
+	defer watching.Wait()
+	defer stopReports()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	unseat := e.sit(ctx, stop)

@@ -244,12 +244,12 @@ func TestARebalanceRunsNothingTwice(t *testing.T) {
 		<-let
 		return nil, nil
 	}
-	first := b.start(b.executor(Config{Concurrency: 40}, handler))
+	first := b.start(b.executor(Config{NodeID: "first", Concurrency: 40}, handler))
 	for range 20 {
 		b.issue(b.task("pay.charge", nil))
 	}
 	b.until("20 claims", atLeast(events.CommandClaim, 20))
-	second := b.start(b.executor(Config{Concurrency: 40}, handler))
+	second := b.start(b.executor(Config{NodeID: "second", Concurrency: 40}, handler))
 	for range 20 {
 		b.issue(b.task("pay.charge", nil))
 	}

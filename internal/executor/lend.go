@@ -26,8 +26,11 @@ func (l *Lease) hold(ctx context.Context, _ *events.Task) (json.RawMessage, erro
 			return o.value, o.err
 		case <-ctx.Done():
 			why := ErrOverdue
-			if errors.Is(context.Cause(ctx), errDrained) {
+			switch cause := context.Cause(ctx); {
+			case errors.Is(cause, errDrained):
 				why = ErrDraining
+			case errors.Is(cause, ErrCancelled):
+				why = ErrCancelled
 			}
 			l.expire(why, context.Cause(ctx))
 		case <-timer.C:

@@ -39,6 +39,16 @@ type Admission struct {
 	Done func()
 }
 
+// Before makes admit be asked before every attempt of the tasks of a name, which
+// has a handler, as [Runner.Admit] is.
+func (e *Executor) Before(name string, admit func(context.Context, *events.Task) (Admission, error)) error {
+	if e.handlers[name] == nil {
+		return fmt.Errorf("before %q: there is no handler of that name", name)
+	}
+	e.before[name] = admit
+	return nil
+}
+
 // HandleRunner is [Executor.Handle] for a [Runner].
 func (e *Executor) HandleRunner(name string, r Runner) error {
 	if r == nil {
@@ -47,8 +57,7 @@ func (e *Executor) HandleRunner(name string, r Runner) error {
 	if err := e.Handle(name, r.Run); err != nil {
 		return err
 	}
-	e.runners[name] = r
-	return nil
+	return e.Before(name, r.Admit)
 }
 
 // HandleBuiltinRunner is [Executor.HandleBuiltin] for a [Runner].
@@ -56,15 +65,14 @@ func (e *Executor) HandleBuiltinRunner(name string, r Runner) error {
 	if err := e.HandleBuiltin(name, r.Run); err != nil || !e.builtin[topics.QueueOf(name)] {
 		return err
 	}
-	e.runners[name] = r
-	return nil
+	return e.Before(name, r.Admit)
 }
 
-func (e *Executor) runner(task *events.Task) Runner {
+func (e *Executor) admitter(task *events.Task) func(context.Context, *events.Task) (Admission, error) {
 	if e.handlers[task.TaskName] != nil {
-		return e.runners[task.TaskName]
+		return e.before[task.TaskName]
 	}
-	return e.runners[task.Queue+".*"]
+	return e.before[task.Queue+".*"]
 }
 
 // What a handler returns instead of a failure. All are errors, so that they travel
@@ -170,8 +178,8 @@ func (e *Executor) admit(j *job) (n ending, ok bool) {
 	if e.config.Admit != nil {
 		asked = append(asked, e.config.Admit)
 	}
-	if r := e.runner(&j.task); r != nil && j.lease == nil {
-		asked = append(asked, r.Admit)
+	if admit := e.admitter(&j.task); admit != nil && j.lease == nil {
+		asked = append(asked, admit)
 	}
 	for _, ask := range asked {
 		a, err := ask(ctx, &task)
@@ -195,6 +203,53 @@ func (j *job) leave() {
 	for _, done := range j.done {
 		done()
 	}
+}
+
+// MaxDetails bounds the details of a heartbeat, in bytes.
+const MaxDetails = events.MaxDetailsLength
+
+// ErrNoTask says that a context is not that of a handler.
+var ErrNoTask = errors.New("the context is not that of a task's handler: hand on the one that the handler got")
+
+type attemptKey struct{}
+
+// attempt is what a handler's context knows.
+type attempt struct {
+	task *events.Task
+	beat func(details json.RawMessage) // nil: heartbeats are not sent
+}
+
+// WithTask gives a context the task that [TaskFrom] finds.
+func WithTask(ctx context.Context, task *events.Task) context.Context {
+	return context.WithValue(ctx, attemptKey{}, attempt{task: task})
+}
+
+// TaskFrom is the task that a handler's context is about, nil for any other context.
+func TaskFrom(ctx context.Context) *events.Task {
+	a, _ := ctx.Value(attemptKey{}).(attempt)
+	return a.task
+}
+
+// Heartbeat keeps details, JSON text, for the task's next attempt, if there is
+// one. The newest are sent at once or within a second. It does not wait for that.
+func Heartbeat(ctx context.Context, details json.RawMessage) error {
+	a, ok := ctx.Value(attemptKey{}).(attempt)
+	switch {
+	case !ok:
+		return fmt.Errorf("heartbeat: %w", ErrNoTask)
+	case len(details) > MaxDetails:
+		return fmt.Errorf("heartbeat of %s: the details are %d bytes of JSON, at most %d (%d KiB): keep what is large elsewhere, and where in the details",
+			a.task.TaskName, len(details), MaxDetails, MaxDetails>>10)
+	case details != nil && !json.Valid(details):
+		return fmt.Errorf("heartbeat of %s: the details are not JSON: %.100s", a.task.TaskName, details)
+	}
+	if err := context.Cause(ctx); err != nil {
+		return fmt.Errorf("heartbeat of %s: the attempt is over: %w", a.task.TaskName, err)
+	}
+	if a.beat != nil && details != nil {
+		a.beat(details)
+	}
+	return nil
 }
 
 // PutDown is what an attempt gave to [Continue] or [Ask].

@@ -46,6 +46,11 @@ func (e *Executor) start(j *job) {
 	e.seat.Take(1)
 	j.in.queued--
 	e.lending.give(j)
+	j.life, j.stop = context.WithCancelCause(e.handling)
+	if e.cancels.ended(&j.task, e.config.NodeID) {
+		j.cancelled = true
+		j.stop(ErrCancelled)
+	}
 	j.begin()
 	if !j.kept {
 		e.attempts.Add(1)

@@ -185,6 +185,8 @@ func expiry(why error) string {
 		return "silent"
 	case errors.Is(why, executor.ErrOverdue):
 		return "overdue"
+	case errors.Is(why, executor.ErrCancelled):
+		return "cancelled"
 	default:
 		return "drained"
 	}

@@ -205,12 +205,36 @@ func (t *Transactor) produce(ctx context.Context, records []*Record) error {
 	select {
 	case <-done:
 		if first == nil {
-			return nil
+			return t.known(ctx, records)
 		}
 		return first
 	case <-ctx.Done():
 		return fmt.Errorf("wait for %d of %d acknowledgements: %w", left.Load(), len(records), ctx.Err())
 	}
+}
+
+// known waits until the client knows the topics of records that it has written. It
+// may have written to a topic before it stores what it has learned of it, in a
+// goroutine that has lost the processor; a transaction that ends in between has
+// nothing in it as the client sees it, and is aborted without an error.
+func (t *Transactor) known(ctx context.Context, records []*Record) error {
+	last := ""
+	for _, r := range records {
+		if r.Topic == last {
+			continue
+		}
+		for leader := int32(-1); leader < 0; {
+			var err error
+			if leader, _, err = t.client.PartitionLeader(r.Topic, r.Partition); leader >= 0 || err != nil {
+				break // an error of loading is known of a topic that is known
+			}
+			if Pause(ctx, 50*time.Microsecond); ctx.Err() != nil {
+				return fmt.Errorf("wait for what is known of %s: %w", r.Topic, ctx.Err())
+			}
+		}
+		last = r.Topic
+	}
+	return nil
 }
 
 // produceError is the first record that was not written, and every topic that

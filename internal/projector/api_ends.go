@@ -80,6 +80,10 @@ func (p *Projector) listen(ctx context.Context, in *endsInput) (*huma.StreamResp
 		p.leave()
 		return nil, err
 	}
+	// The deadline by which the request has to be read (huma's 5 s, and that of the
+	// front of every server) does not end the stream: the body has been read to its end
+	// here, and net/http lifts the deadline then, to see from there on whether the other
+	// side is still there. Who sets one later, or leaves a part unread, ends the stream.
 	return &huma.StreamResponse{Body: func(ctx huma.Context) {
 		defer p.leave()
 		defer p.part(f)

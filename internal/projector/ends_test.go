@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -29,7 +30,12 @@ type listening struct {
 
 func (r *running) listen(workflowType, body string) *listening {
 	r.t.Helper()
-	server := httptest.NewServer(r.Handler())
+	return r.listenAt(httptest.NewServer(r.Handler()), workflowType, body)
+}
+
+// listenAt listens at a server, which it closes in the end.
+func (r *running) listenAt(server *httptest.Server, workflowType, body string) *listening {
+	r.t.Helper()
 	ctx, cancel := context.WithCancel(r.t.Context())
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, server.URL+"/api/v1/types/"+workflowType+"/ends", strings.NewReader(body))
 	if err != nil {
@@ -186,6 +192,49 @@ func TestListenersAreBounded(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	l.leave()
+}
+
+// hasty gives a request no longer than limit to be read, whatever the handler allows.
+type hasty struct {
+	http.ResponseWriter
+	limit time.Duration
+	asked *atomic.Int32
+}
+
+func (h hasty) Unwrap() http.ResponseWriter { return h.ResponseWriter }
+
+func (h hasty) SetReadDeadline(at time.Time) error {
+	h.asked.Add(1)
+	if !at.IsZero() {
+		at = time.Now().Add(h.limit)
+	}
+	return http.NewResponseController(h.ResponseWriter).SetReadDeadline(at)
+}
+
+// A request has a deadline until which it has to be read; the stream that answers it
+// outlasts it.
+func TestAStreamOfEndsOutlastsItsRequest(t *testing.T) {
+	c := startCluster(t)
+	c.deploy("order")
+	p := c.project("", nil)
+	const limit = 200 * time.Millisecond
+	var asked atomic.Int32
+	began := time.Now()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w = hasty{w, limit, &asked}
+		_ = http.NewResponseController(w).SetReadDeadline(began.Add(time.Minute)) // as the front of every server does
+		p.Handler().ServeHTTP(w, r)
+	}))
+	l := p.listenAt(server, "order", "{}")
+	for n := 1; time.Since(began) < 4*limit; n++ {
+		c.commit(true, step("order", logtest.ID(n), 1, paid)...)
+		if e := l.end(); e.InstanceID != logtest.ID(n) {
+			t.Fatalf("got %+v", e)
+		}
+	}
+	if asked.Load() < 2 {
+		t.Error("the route has not set a deadline of its own")
+	}
 }
 
 // A projector that is still reading what is there refuses: what it folds until then

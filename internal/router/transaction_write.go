@@ -106,6 +106,12 @@ func (t *transaction) encodeAnswers(d *decide.Decision) error {
 			return fmt.Errorf("outcome: %w", err)
 		}
 	}
+	for i := range d.Cancels {
+		value, err := avro.EncodeCancellation(&d.Cancels[i])
+		if err := t.putAnswer(kafka.NewRecord(names.Cancels(), []byte(d.Cancels[i].TaskID.String()), value), err); err != nil {
+			return fmt.Errorf("cancellation: %w", err)
+		}
+	}
 	for i := range d.Audit {
 		a := &d.Audit[i]
 		value, err := avro.EncodeAudit(a)

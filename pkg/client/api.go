@@ -140,10 +140,21 @@ func (c *Client) sendAPI(ctx context.Context, r Request) (Receipt, error) {
 	return c.post(ctx, command, call)
 }
 
-// post sends a command as a call.
+// commandsAtOnce is how many commands are on their way to a projector, each on a
+// connection of its own. A projector takes 512 connections of one address and closes
+// the next, and more at once would not be faster.
+const commandsAtOnce = 128
+
+// post sends a command as a call, in its turn.
 func (c *Client) post(ctx context.Context, command *events.Command, call apiCall) (Receipt, error) {
 	ctx, cancel := c.bounded(ctx)
 	defer cancel()
+	select {
+	case c.turns <- struct{}{}:
+		defer func() { <-c.turns }()
+	case <-ctx.Done():
+		return Receipt{}, failed("ask the projector", ctx.Err())
+	}
 	header := http.Header{}
 	if command.IdempotencyKey != "" {
 		header.Set("Idempotency-Key", command.IdempotencyKey)

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/leat-io/leat/internal/kafka"
@@ -260,4 +261,58 @@ func TestWaitingWithAProjectorAlone(t *testing.T) {
 	ended := open.Done()
 	api.Close()
 	<-ended
+}
+
+// held answers a request when it is let go.
+type held struct {
+	here atomic.Int32
+	let  chan struct{}
+}
+
+func (h *held) RoundTrip(r *http.Request) (*http.Response, error) {
+	h.here.Add(1)
+	defer h.here.Add(-1)
+	select {
+	case <-h.let:
+	case <-r.Context().Done():
+		return nil, r.Context().Err()
+	}
+	w := httptest.NewRecorder()
+	w.WriteHeader(http.StatusAccepted)
+	_, _ = w.WriteString("{}")
+	return w.Result(), nil
+}
+
+// However many start at once, a projector gets no more connections than it takes.
+func TestCommandsTakeTurnsAtAProjector(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := &held{let: make(chan struct{})}
+		api, err := New(Config{API: "http://projector", HTTP: &http.Client{Transport: server}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer api.Close()
+		const n = 10 * commandsAtOnce
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, n)
+		for range n {
+			go func() { ended <- second(api.Send(ctx, StartRequest{Type: "order"})) }()
+		}
+		synctest.Wait()
+		if got := server.here.Load(); got != commandsAtOnce {
+			t.Errorf("%d requests at once", got)
+		}
+		for range n / 2 {
+			server.let <- struct{}{}
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+		}
+		cancel() // those under way, and those whose turn has not come
+		for range n / 2 {
+			if err := <-ended; !errors.Is(err, ErrUnavailable) && !errors.Is(err, ErrTimeout) {
+				t.Errorf("got %v", err)
+			}
+		}
+	})
 }

@@ -96,6 +96,7 @@ type Client struct {
 	admin    *kafka.Admin
 	feeds    map[string]*feed // what is waited for at a projector, by type
 
+	turns      chan struct{}  // one for each command that is on its way to a projector
 	background sync.WaitGroup // what ends with the client; nothing is added when it is closed
 }
 
@@ -118,7 +119,8 @@ func New(c Config) (*Client, error) {
 	}
 	if c.HTTP == nil {
 		transport := http.DefaultTransport.(*http.Transport).Clone()
-		transport.MaxIdleConnsPerHost = transport.MaxIdleConns // there is one host
+		// There is one host, and a connection that is closed costs more than it holds.
+		transport.MaxIdleConns, transport.MaxIdleConnsPerHost = 2*commandsAtOnce, 2*commandsAtOnce
 		c.HTTP = &http.Client{Transport: transport}
 	}
 	if c.Logger == nil {
@@ -127,6 +129,7 @@ func New(c Config) (*Client, error) {
 	c.API = strings.TrimRight(c.API, "/")
 	client := &Client{
 		config: c, names: topics.Names{Prefix: c.Prefix}, feeds: make(map[string]*feed),
+		turns: make(chan struct{}, commandsAtOnce),
 		api:   apicall.Caller{Base: c.API, HTTP: c.HTTP},
 		kafka: kafka.Config{Brokers: c.Brokers, ClientID: c.ClientID, TLS: c.TLS, SASL: kafka.SASL(c.SASL), Logger: c.Logger},
 	}

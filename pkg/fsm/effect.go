@@ -54,6 +54,16 @@ type StartTask struct {
 	AskedBy      events.UUID     // the task whose question it is; Nil of every other
 }
 
+// CancelTask says that the run of an attempt is over without a word of who runs it:
+// they are to stop.
+type CancelTask struct {
+	TaskID    events.UUID
+	Attempt   int32
+	TokenHash string // of the run; "" when attempts have no tokens
+	NodeID    string // only this node is to stop; "" for whoever runs it
+	Code      string // why
+}
+
 // PutDown says that an attempt goes on later: at a time, or when the questions are
 // answered that are the next effects. Handed back, it did not begin.
 type PutDown struct {
@@ -200,6 +210,7 @@ func (Transitioned) effect()        {}
 func (StartTask) effect()           {}
 func (TaskChanged) effect()         {}
 func (PutDown) effect()             {}
+func (CancelTask) effect()          {}
 func (DependencyResolved) effect()  {}
 func (DependencyFailed) effect()    {}
 func (SlotGiven) effect()           {}

@@ -167,7 +167,11 @@ func (s *step) ask(asker int, q *events.Question) {
 	})
 }
 
-const humanTask = "human.task"
+// The tasks that are on no queue.
+const (
+	humanTask = "human.task"
+	childTask = "workflow.start"
+)
 
 // answer handles what a person says of a question.
 func (s *step) answer(at int) Effect {
@@ -266,3 +270,28 @@ func stands(question *events.TaskStatus, among []events.TaskStatus) bool {
 	return !question.AskedBy.IsNil() &&
 		slices.ContainsFunc(among, func(t events.TaskStatus) bool { return t.TaskID == question.AskedBy })
 }
+
+// CodeCancelled is why a run is over whose task was cancelled.
+const CodeCancelled = "CANCELLED"
+
+// stopRun tells who runs an attempt that it is over, unless they said so
+// themselves. from is the state that the task was in before.
+func (s *step) stopRun(t *events.TaskStatus, from events.TaskState) {
+	over := t.State == events.TaskCancelled || s.in.Kind == InputTimer && t.State != events.TaskCompleted
+	if over && Runs(t, from) {
+		code := CodeCancelled
+		if t.Error != nil && t.State != events.TaskCancelled {
+			code = t.Error.Code
+		}
+		s.emit(CancelTask{TaskID: t.TaskID, Attempt: t.Attempt, TokenHash: t.TokenHash, Code: code})
+	}
+}
+
+// Runs reports whether an executor may be running a task, or about to, that is in
+// state from.
+func Runs(t *events.TaskStatus, from events.TaskState) bool {
+	return (from == events.TaskScheduled || from == events.TaskRunning) && t.TokenHash != noToken && Queued(t)
+}
+
+// Queued reports whether a task is on a queue, and not a person's or a child workflow.
+func Queued(t *events.TaskStatus) bool { return t.Name != humanTask && t.Name != childTask }

@@ -226,6 +226,8 @@ func describe(e fsm.Effect) string {
 			out += " retry at " + e.RetryAt.Sub(noon).String()
 		}
 		return strings.TrimSpace(out) + "\n"
+	case fsm.CancelTask:
+		return ""
 	case fsm.DependencyResolved:
 		return fmt.Sprintf("resolved %s needs %v\n", e.Invocation, e.Needs)
 	case fsm.DependencyFailed:

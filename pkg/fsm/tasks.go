@@ -180,6 +180,7 @@ func (s *step) claim(at int, inv *invocation) Effect {
 		// It was read again, so that who had claimed it will not report.
 		s.cancelDeadlines(t.TaskID, events.TimerStartToClose)
 		s.cancelDeadlines(t.TaskID, events.TimerHeartbeat)
+		s.emit(CancelTask{TaskID: t.TaskID, Attempt: t.Attempt, TokenHash: t.TokenHash, NodeID: t.NodeID, Code: StaleAttempt})
 	default:
 		return Ignored{Code: inv.taken(), Message: fmt.Sprintf("attempt %d of task %s is claimed by %s", t.Attempt, t.TaskID, t.NodeID)}
 	}
@@ -376,6 +377,7 @@ func (s *step) changed(t *events.TaskStatus, from events.TaskState) {
 		e.Error = t.Error
 	}
 	s.emit(e)
+	s.stopRun(t, from)
 }
 
 // cancelDeadlines removes the timers of a task: those of a kind, or all.

@@ -268,6 +268,7 @@ func (s *step) retrying(at int, failure events.Error, due time.Time) {
 		TaskID: t.TaskID, StateID: t.StateID, Invocation: t.Invocation, Name: t.Name, From: from, To: t.State,
 		Attempt: t.Attempt, Error: t.Error, NodeID: t.NodeID, RetryAt: due,
 	})
+	s.stopRun(t, from)
 }
 
 // failForGood ends a task badly and tells the chart.

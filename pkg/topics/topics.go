@@ -114,6 +114,9 @@ func (n Names) Definitions() string { return n.Prefix + "workflow.definitions" }
 // Audit keeps every operation that was requested.
 func (n Names) Audit() string { return n.Prefix + "audit" }
 
+// Cancels tells executors which attempts are over.
+func (n Names) Cancels() string { return n.Prefix + "cancels" }
+
 // Schedules holds every schedule.
 func (n Names) Schedules() string { return n.Prefix + "workflow.schedules" }
 
@@ -207,6 +210,10 @@ func (n Names) Shared() []Spec {
 		{
 			Name: n.MCPHealth(), Partitions: registryPartitions, Cleanup: Compact,
 			Key: "subsystem id/node id", Writers: "executors, registrars", Readers: "executors, projector",
+		},
+		{
+			Name: n.Cancels(), Partitions: registryPartitions, Cleanup: Delete, Retention: 24 * time.Hour,
+			Key: "task id", Writers: "router", Readers: "executors",
 		},
 		{
 			Name: n.Audit(), Partitions: registryPartitions, Cleanup: Delete, Retention: Forever,
