@@ -166,10 +166,6 @@ func (d *Dev) startWorkers(o DevOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	runs, err := d.withServers(o, config, metrics, e)
-	if err != nil {
-		return err
-	}
 	g, workers, err := d.newGateway(o, config, metrics, seat)
 	if err != nil {
 		return err
@@ -212,7 +208,7 @@ func (d *Dev) startWorkers(o DevOptions) (err error) {
 	d.run("node", seat)
 	// It is no part of Ready: it waits for queues that are there only once a
 	// definition that uses them is deployed.
-	d.run("executor", runs)
+	d.run("executor", e)
 	d.runGateway(g, workers)
 	return nil
 }
@@ -224,14 +220,14 @@ func (d *Dev) newSeat(o DevOptions, config kafka.Config, metrics *ops.Metrics) (
 		return nil, err
 	}
 	return newSeat(seat.Config{
-		Kafka: config, NodeID: "dev", Capabilities: withMCP(o.Capabilities, o.MCP), Capacity: capacity, Version: ops.Build().Version, Endpoint: d.URL,
+		Kafka: config, NodeID: "dev", Capabilities: mcpCapabilities(o.Capabilities, o.MCP), Capacity: capacity, Version: ops.Build().Version, Endpoint: d.URL,
 		Logger: o.Logger.With("part", "executor"), Metrics: metrics.Nodes(),
 	})
 }
 
 // newExecutor serves what --exec names and what comes with every executor.
-func (d *Dev) newExecutor(o DevOptions, config kafka.Config, metrics *ops.Metrics, seat *seat.Seat) (*executor.Executor, error) {
-	e, err := executor.New(executor.Config{Kafka: config, NodeID: seat.NodeID(), Seat: seat, Logger: o.Logger.With("part", "executor"), Metrics: metrics.Executor()})
+func (d *Dev) newExecutor(o DevOptions, k kafka.Config, metrics *ops.Metrics, seat *seat.Seat) (worker, error) {
+	e, err := executor.New(executor.Config{Kafka: k, NodeID: seat.NodeID(), Seat: seat, Logger: o.Logger.With("part", "executor"), Metrics: metrics.Executor()})
 	if err != nil {
 		return nil, err
 	}
@@ -241,17 +237,12 @@ func (d *Dev) newExecutor(o DevOptions, config kafka.Config, metrics *ops.Metric
 	if err := addBuiltins(e, o.HTTPCalls, true); err != nil {
 		return nil, err
 	}
-	d.Queues = e.Queues()
-	return e, nil
-}
-
-// withServers adds the MCP servers that the executor may call, when there are any.
-func (d *Dev) withServers(o DevOptions, config kafka.Config, metrics *ops.Metrics, e *executor.Executor) (worker, error) {
-	if !o.MCP.Any() {
-		return e, nil
+	m, err := addMCP(e, o.MCP, k, topics.Names{}, seat.NodeID(), metrics.MCP(), o.Logger.With("part", "executor"))
+	if err != nil {
+		return nil, err
 	}
-	servers, err := newFleet(fleetOptions{MCP: o.MCP, NodeID: e.NodeID(), Kafka: config, Metrics: metrics.MCP(), Logger: o.Logger.With("part", "mcp")})
-	return calling{e, servers}, err
+	d.Queues = e.Queues()
+	return m, nil
 }
 
 // devDrain is how long workers may go on with their tasks when everything stops.

@@ -2,7 +2,6 @@ package boot
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -12,10 +11,11 @@ import (
 
 	"github.com/leat-io/leat/internal/boot/config"
 	"github.com/leat-io/leat/internal/boot/ops"
-	"github.com/leat-io/leat/internal/egress"
+	"github.com/leat-io/leat/internal/executor"
 	"github.com/leat-io/leat/internal/kafka"
 	"github.com/leat-io/leat/internal/mcp/directory"
 	"github.com/leat-io/leat/internal/mcp/fleet"
+	"github.com/leat-io/leat/internal/mcp/invoke"
 	"github.com/leat-io/leat/internal/mcp/routing"
 	"github.com/leat-io/leat/internal/mcp/wire"
 	"github.com/leat-io/leat/internal/problem"
@@ -23,45 +23,67 @@ import (
 	"github.com/leat-io/leat/pkg/topics"
 )
 
-// fleetOptions is what a fleet is made from.
-type fleetOptions struct {
-	MCP     config.MCP
-	NodeID  string
-	Kafka   kafka.Config
-	Names   topics.Names
-	Metrics fleet.Metrics
-	Logger  *slog.Logger
+// mcpExecutor is an executor with the MCP servers that it may call. Its servers
+// outlive its tasks: a call that runs when the executor stops has its connection
+// until the executor gives it up.
+type mcpExecutor struct {
+	*executor.Executor
+
+	fleet *fleet.Fleet
 }
 
-// newFleet is the MCP servers that an executor may call.
-func newFleet(o fleetOptions) (*fleet.Fleet, error) {
-	commands, err := mcpCommands(o.MCP.Commands, o.MCP.Env)
+// Run runs both; the fleet ends behind the executor.
+func (m *mcpExecutor) Run(ctx context.Context) error {
+	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	g := newGroup(ctx)
+	g.Go(func(context.Context) error { return m.fleet.Run(serving) })
+	g.Go(func(ctx context.Context) error {
+		defer stop()
+		return m.Executor.Run(ctx)
+	})
+	return g.Wait()
+}
+
+// withMCP is w with the mcp calls of definitions, when this process may make any.
+// An executor that may make none leaves queue mcp to those that may.
+func withMCP(w *executor.Executor, calls config.MCP, k kafka.Config, names topics.Names, node string, metrics fleet.Metrics, logger *slog.Logger) (worker, error) {
+	if !calls.Any() {
+		return w, nil
+	}
+	return addMCP(w, calls, k, names, node, metrics, logger)
+}
+
+// addMCP lets an executor make the mcp calls of definitions.
+func addMCP(w *executor.Executor, calls config.MCP, k kafka.Config, names topics.Names, node string, metrics fleet.Metrics, logger *slog.Logger) (*mcpExecutor, error) {
+	commands, err := mcpCommands(calls.Commands, calls.Env)
 	if err != nil {
 		return nil, err
 	}
-	policy := routing.Policy(o.MCP.Routing)
+	policy := routing.Policy(calls.Routing)
 	if !slices.Contains(routing.Policies(), policy) {
-		return nil, problem.New(problem.BadSetting, fmt.Sprintf("setting mcp-routing has the value %q", o.MCP.Routing), "there is no such policy", "use round_robin, least_loaded or weighted")
+		return nil, problem.New(problem.BadSetting, fmt.Sprintf("setting mcp-routing has the value %q", calls.Routing), "there is no such policy", "use round_robin, least_loaded or weighted")
 	}
-	c := fleet.Config{
-		NodeID: o.NodeID, Directory: directory.Config{Kafka: o.Kafka, Names: o.Names, Logger: o.Logger}, Commands: commands, Policy: policy,
-		Wire: wire.Options{Name: "leat", Version: ops.Build().Version, Elicitation: true, Tasks: true}, Logger: o.Logger, Metrics: o.Metrics,
+	gate, err := wire.NewGate(calls.Allow, calls.AllowPrivate, nil)
+	if err != nil {
+		return nil, problem.New(problem.BadSetting, "MCP servers cannot be allowed", err.Error(), "--mcp-allow 'mcp.example.com,http://127.0.0.1:3001'")
 	}
-	if len(o.MCP.Allow) > 0 {
-		gate, err := egress.New(egress.Config{
-			Allow: o.MCP.Allow, AllowPrivate: o.MCP.AllowPrivate, For: "calls of MCP servers", Flag: "--mcp-allow", IdlePerHost: 64, Uncompressed: true,
-		})
-		if err != nil {
-			return nil, problem.New(problem.BadSetting, "MCP servers cannot be allowed", err.Error(), "--mcp-allow 'tools.example.com,*.partner.example,http://10.0.0.7:8080'")
-		}
-		c.Transport, c.Allowed = gate, gate.Check
+	f, err := fleet.New(fleet.Config{
+		NodeID: node, Directory: directory.Config{Kafka: k, Names: names, Logger: logger}, Transport: gate, Allowed: gate.Check,
+		Commands: commands, Wire: wire.Options{Name: "leat", Version: ops.Build().Version, Elicitation: true, Tasks: true}, Policy: policy, Metrics: metrics, Logger: logger,
+	})
+	if err != nil {
+		return nil, err
 	}
-	return fleet.New(c)
+	if err := w.HandleBuiltinRunner(invoke.TaskName, invoke.New(f)); err != nil {
+		return nil, problem.Wrap(problem.Internal, "mcp calls cannot be served", err)
+	}
+	return &mcpExecutor{Executor: w, fleet: f}, nil
 }
 
-// withMCP adds what a node can do because of its MCP servers to its capabilities:
+// mcpCapabilities adds what a node can do because of its MCP servers to its capabilities:
 // mcp:http, and mcp:stdio:NAME for each command.
-func withMCP(capabilities []string, m config.MCP) []string {
+func mcpCapabilities(capabilities []string, m config.MCP) []string {
 	all := slices.Clone(capabilities)
 	if len(m.Allow) > 0 {
 		all = append(all, "mcp:http")
@@ -112,28 +134,4 @@ func mcpCommands(specs, env []string) (map[string]fleet.Command, error) {
 		all[name] = command
 	}
 	return all, nil
-}
-
-// calling is an executor with the MCP servers that its tasks call: those end when
-// it has ended, so that no running call loses its connection.
-type calling struct {
-	worker
-
-	servers *fleet.Fleet
-}
-
-// Run runs both; what ends one ends the other.
-func (c calling) Run(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	life, end := context.WithCancel(context.WithoutCancel(ctx))
-	defer end()
-	ended := make(chan error, 1)
-	go func() {
-		ended <- c.servers.Run(life)
-		cancel()
-	}()
-	err := c.worker.Run(ctx)
-	end()
-	return errors.Join(err, <-ended)
 }

@@ -118,16 +118,12 @@ func startExecutor(p *process) (worker, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := addHandlers(w, p.programs, programs, calls, mcp.Any()); err != nil {
+		if err := addHandlers(w, p.programs, programs, calls, mcp); err != nil {
 			return nil, err
 		}
-		runs := worker(w)
-		if mcp.Any() {
-			servers, err := newFleet(fleetOptions{MCP: mcp, NodeID: w.NodeID(), Kafka: p.kafka, Names: p.settings.Names(), Metrics: p.metrics.MCP(), Logger: p.logger})
-			if err != nil {
-				return nil, err
-			}
-			runs = calling{w, servers}
+		runs, err := withMCP(w, mcp, p.kafka, p.settings.Names(), seat.NodeID(), p.metrics.MCP(), p.logger)
+		if err != nil {
+			return nil, err
 		}
 		all, served = append(all, runs), w.Queues()
 	}

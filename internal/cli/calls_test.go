@@ -37,7 +37,7 @@ func TestDevMakesCalls(t *testing.T) {
 		`{"how": "http", "base": "https://example.org"}`:         "HTTP_HOST_NOT_ALLOWED",
 		`{"how": "http", "base": "http://169.254.169.254"}`:      "--http-allow 'http://169.254.169.254'",
 		`{"how": "http", "base": "` + server.URL + `/\nX-A: b"}`: "HTTP_BAD_REQUEST",
-		`{"how": "mcp", "base": ""}`:                             "MCP_NOT_AVAILABLE",
+		`{"how": "mcp", "base": ""}`:                             "MCP_UNKNOWN_TOOL",
 	} {
 		code, out, errs := p.leat(t, "start", "calls", "--key", key, "--input", key, "--wait-for", "finished")
 		if code != problem.ExitWorkflow || !strings.Contains(errs, want) {

@@ -52,7 +52,7 @@ type Handler func(ctx context.Context, task *events.Task) (json.RawMessage, erro
 type Config struct {
 	Kafka  kafka.Config
 	Names  topics.Names
-	NodeID string // who runs the tasks; default host name and process id
+	NodeID string // who runs the tasks; default host name, process id and a few random digits
 	// Group is the prefix of the consumer groups: the executors of a queue are the
 	// group "<Group>.<queue>". Default "leat.executor", behind Names.Prefix.
 	Group          string
@@ -105,7 +105,7 @@ func (c Config) withDefaults() Config {
 		if err != nil {
 			host = "executor"
 		}
-		c.NodeID = fmt.Sprintf("%s-%d", host, os.Getpid())
+		c.NodeID = seat.Unique(fmt.Sprintf("%s-%d", host, os.Getpid()))
 	}
 	c.Group = cmp.Or(c.Group, DefaultGroup(c.Names))
 	c.Concurrency = cmp.Or(c.Concurrency, 64)

@@ -36,7 +36,7 @@ type Config struct {
 	Kafka        kafka.Config
 	Names        topics.Names
 	NodeID       string        // who runs the tasks; default host name and process id
-	Seat         *seat.Seat    // place among the nodes; nil: each queue that is polled has one of its own
+	Seat         *seat.Seat    // place among the nodes; nil: the gateway has one of its own
 	Group        string        // prefix of the consumer groups; default that of executors
 	DrainTimeout time.Duration // how long leases may go on when Run's ctx ends; default 20 s
 	Token        string        // bearer token of all requests; "" asks for none
@@ -106,6 +106,7 @@ func (m Metrics) filled() Metrics {
 // any time.
 type Gateway struct {
 	config   Config
+	ownSeat  bool // Run keeps it
 	handler  http.Handler
 	leases   *leases
 	polling  context.Context //nolint:containedctx // the parent of every poll: it ends when Run's does
@@ -123,11 +124,18 @@ type Gateway struct {
 // New makes a gateway. Its handler answers 503 until Run.
 func New(c Config) (*Gateway, error) {
 	c = c.withDefaults()
+	own := c.Seat == nil
+	if own {
+		var err error
+		if c.Seat, err = seat.New(seat.Config{Kafka: c.Kafka, Names: c.Names, NodeID: cmp.Or(c.NodeID, seat.Unique("gateway")), Logger: c.Logger}); err != nil {
+			return nil, err
+		}
+	}
 	if _, err := executor.New(c.executor()); err != nil {
 		return nil, err
 	}
 	g := &Gateway{
-		config: c, leases: newLeases(c.Metrics), looking: make(chan struct{}, 1),
+		config: c, ownSeat: own, leases: newLeases(c.Metrics), looking: make(chan struct{}, 1),
 		queues: make(map[string]*queue), polls: make(map[string]int),
 	}
 	g.polling, g.endPolls = context.WithCancel(context.Background())
@@ -179,6 +187,13 @@ func (g *Gateway) Run(ctx context.Context) error {
 	g.mu.Lock()
 	g.admin = admin
 	g.mu.Unlock()
+	if g.ownSeat {
+		g.running.Go(func() {
+			if err := g.config.Seat.Run(ctx); err != nil {
+				g.config.Logger.Error("gateway is no node any more", slog.Any("error", err))
+			}
+		})
+	}
 	g.closeIdle(ctx) // until ctx ends
 	g.mu.Lock()
 	g.endPolls()

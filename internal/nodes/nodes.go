@@ -100,7 +100,7 @@ func (n *Nodes) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		err := n.follow(ctx)
 		if ctx.Err() != nil {
-			return nil //nolint:nilerr // whatever the reading ended with, it was told to end
+			return nil
 		}
 		if _, ok := errors.AsType[*kafka.TopicError](err); ok {
 			return err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -120,11 +121,11 @@ func ids(t *testing.T, n *nodes.Nodes) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := ""
+	var text strings.Builder
 	for i := range list {
-		text += fmt.Sprintf("%s:%s ", list[i].NodeID, list[i].Health)
+		fmt.Fprintf(&text, "%s:%s ", list[i].NodeID, list[i].Health)
 	}
-	return text
+	return text.String()
 }
 
 // One process learns of the nodes of another, and of their going, at once.
@@ -282,8 +283,14 @@ func TestGarbageHarmsNobody(t *testing.T) {
 		key   string
 		value []byte
 	}{
-		{"a", []byte("garbage")}, {"a", []byte{}}, {"a", value}, {"", value}, {"b\n", value}, {"b", value[:len(value)-3]},
-		{"b", append(value, 0)}, {"never there", nil},
+		{"a", []byte("garbage")},
+		{"a", []byte{}},
+		{"a", value},
+		{"", value},
+		{"b\n", value},
+		{"b", value[:len(value)-3]},
+		{"b", append(value, 0)},
+		{"never there", nil},
 	} {
 		write(t, c, bad.key, bad.value)
 	}

@@ -41,7 +41,9 @@ type Config struct {
 	TLS      *tls.Config // nil for plain text
 	SASL     SASL        // zero for none
 
-	// NodeID says in the history who ran a task; default host name and process id.
+	// NodeID says in the history who ran a task, and names this executor among the
+	// nodes: of two that run under one id the first ends. Default host name, process id
+	// and a few random digits.
 	NodeID string
 	// Group is the prefix of the consumer groups: the executors of a queue share
 	// its tasks as the group "<Group>.<queue>". Default "leat.executor". Executors

@@ -185,7 +185,7 @@ type MCP struct {
 }
 
 // Any reports whether there is any server that may be called.
-func (m *MCP) Any() bool { return len(m.Allow) > 0 || len(m.Commands) > 0 }
+func (m MCP) Any() bool { return len(m.Allow) > 0 || len(m.Commands) > 0 }
 
 // MCP is which MCP servers may be called.
 func (s *Settings) MCP() MCP {

@@ -4,6 +4,7 @@ package seat
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -71,6 +72,14 @@ func sorted(list []string) []string {
 	list = slices.Clone(list)
 	slices.Sort(list)
 	return slices.Compact(list)
+}
+
+// Unique is a name with random digits behind it: a process may have more than one
+// executor, and each of them that has a seat of its own is a node.
+func Unique(name string) string {
+	var digits [3]byte
+	_, _ = rand.Read(digits[:]) // never fails
+	return fmt.Sprintf("%s-%x", name, digits)
 }
 
 // Run keeps the record until ctx ends. The error is [nodes.ErrReplaced] when another

@@ -37,7 +37,7 @@ func Capable(nodes []Node, needs *Needs, given func(Key) Given) []Candidate {
 	return list
 }
 
-// Nothing is what one gave who gave nothing.
+// NothingGiven is what one gave who gave nothing.
 func NothingGiven(Key) Given { return Given{} }
 
 // Free is what a node has left of the resources that are asked for, and of its slots:
@@ -76,7 +76,7 @@ func unmet(c *Candidate, needs *Needs, given Given) []string {
 		list = append(list, fmt.Sprintf("is no %s node", needs.Type))
 	}
 	if needs.Queue != "" && !slices.Contains(n.Queues, needs.Queue) {
-		list = append(list, fmt.Sprintf("does not run tasks of queue %s", needs.Queue))
+		list = append(list, "does not run tasks of queue "+needs.Queue)
 	}
 	for _, capability := range needs.Requires {
 		if !slices.Contains(n.Capabilities, capability) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -46,7 +47,7 @@ func TestView(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			v := node.NewView()
 			for i, s := range steps {
-				got := node.Nothing
+				var got node.Change
 				if s.n == nil {
 					got = v.Remove("a", s.of, noon.Add(s.at))
 				} else {
@@ -218,7 +219,7 @@ func TestLeastLoadedSpreadsEvenly(t *testing.T) {
 		}
 		got := map[string]int{}
 		for i := range tasks {
-			is, err := ledger.Assign(node.LeastLoaded, nodes, node.Task{ID: id(fmt.Sprint(i)), Needs: node.Needs{Resources: map[string]int64{"gpu": 1}}})
+			is, err := ledger.Assign(node.LeastLoaded, nodes, node.Task{ID: id(strconv.Itoa(i)), Needs: node.Needs{Resources: map[string]int64{"gpu": 1}}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -311,11 +312,17 @@ func TestWhyNone(t *testing.T) {
 		want  string
 	}{
 		"nobody": {[]node.Node{router}, node.Needs{}, "there is no node that runs tasks: start an executor"},
-		"full": {all, node.Needs{Queue: "train", Requires: []string{"gpu"}, Resources: map[string]int64{"memory_mb": 4096}},
+		"full": {
+			all,
+			node.Needs{Queue: "train", Requires: []string{"gpu"}, Resources: map[string]int64{"memory_mb": 4096}},
 			"no live node has all of it free: full has 2192 of 8192 memory_mb free, wanted are 4096; silent is unhealthy: the last beat was 17s ago; " +
-				"mail does not run tasks of queue train, does not have gpu, has 0 memory_mb, wanted are 4096"},
-		"missing": {[]node.Node{full}, node.Needs{Requires: []string{"tpu"}, Resources: map[string]int64{"memory_mb": 9000}},
-			"no live node has tpu and 9000 memory_mb: full does not have tpu, has 8192 memory_mb, wanted are 9000"},
+				"mail does not run tasks of queue train, does not have gpu, has 0 memory_mb, wanted are 4096",
+		},
+		"missing": {
+			[]node.Node{full},
+			node.Needs{Requires: []string{"tpu"}, Resources: map[string]int64{"memory_mb": 9000}},
+			"no live node has tpu and 9000 memory_mb: full does not have tpu, has 8192 memory_mb, wanted are 9000",
+		},
 		"no queue": {[]node.Node{mail}, node.Needs{Queue: "train"}, "no live node has the queue train: mail does not run tasks of queue train"},
 	} {
 		if got := node.WhyNone(c.nodes, &c.needs, node.NothingGiven).Error(); got != c.want {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strconv"
 	"sync"
 
 	"github.com/leat-io/leat/pkg/events"
@@ -342,7 +343,7 @@ func manyAssignAtOnce(ctx context.Context, n Nodes) error {
 	var running sync.WaitGroup
 	for i := range tasks {
 		running.Go(func() {
-			_, err := n.Assigner.AssignTaskToNode(ctx, wantsGPU(fmt.Sprint(i)))
+			_, err := n.Assigner.AssignTaskToNode(ctx, wantsGPU(strconv.Itoa(i)))
 			mu.Lock()
 			defer mu.Unlock()
 			if err == nil {

@@ -14,6 +14,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -110,11 +111,11 @@ func (n Nodes) register(ctx context.Context, records ...events.NodeRecord) error
 
 // names are the ids of nodes, as one text.
 func names(list []node.Node) string {
-	text := ""
+	var text strings.Builder
 	for i := range list {
-		text += list[i].NodeID + " "
+		text.WriteString(list[i].NodeID + " ")
 	}
-	return text
+	return text.String()
 }
 
 // are holds the nodes that are listed against what is wanted: "a b ".
@@ -141,10 +142,18 @@ func (n Nodes) capable(ctx context.Context, needs node.Needs, want string) error
 	return nil
 }
 
+// orNone makes an error of none, to be shown.
+func orNone(err error) error {
+	if err == nil {
+		return errors.New("no error")
+	}
+	return err
+}
+
 // failsWith wants an error of a kind.
 func failsWith(what string, err, want error) error {
 	if !errors.Is(err, want) {
-		return fmt.Errorf("%s: got error %v, want %w", what, err, want)
+		return fmt.Errorf("%s: want %w, and got %w", what, want, orNone(err))
 	}
 	return nil
 }

@@ -189,12 +189,15 @@ func TestBrokenNodesAreFound(t *testing.T) {
 			b.leave = func(context.Context, string, events.UUID) error { return nil }
 		}},
 		{"looks first and takes later", "ManyAssignAtOnce", func(good spitest.Nodes, b *broken) {
+			var looked sync.WaitGroup
+			looked.Add(40) // as many as the case has
 			b.assign = func(ctx context.Context, task node.Task) (node.Node, error) {
 				found, err := good.Discovery.FindCapableNodes(ctx, task.Needs)
 				if err != nil || len(found) == 0 {
 					return node.Node{}, node.ErrInvalid
 				}
-				time.Sleep(time.Millisecond) //nolint:forbidigo // the breakage is a pause between looking and taking
+				looked.Done()
+				looked.Wait() // all who assign at once have looked
 				_, _ = good.Assigner.AssignTaskToNode(ctx, task)
 				return found[0], nil
 			}
