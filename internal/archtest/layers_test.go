@@ -110,7 +110,7 @@ var layers = map[string]layer{
 	"internal/boot/config":  {inside: "pkg/topics internal/boot/explain internal/httpcall internal/kafka internal/problem", outside: "github.com/knadh/koanf github.com/spf13/pflag"},
 	"internal/boot/explain": {inside: "pkg/events internal/devkafka internal/kafka internal/problem internal/store"},
 	"internal/boot/listen":  {inside: "internal/boot/explain internal/problem"},
-	"internal/boot/ops":     {inside: "pkg/events internal/executor internal/gateway internal/kafka internal/nodes internal/problem internal/projector internal/router internal/shard", outside: "github.com/prometheus/client_golang"},
+	"internal/boot/ops":     {inside: "pkg/events internal/executor internal/gateway internal/kafka internal/mcp/fleet internal/nodes internal/problem internal/projector internal/router internal/shard", outside: "github.com/prometheus/client_golang"},
 
 	"internal/archtest": {},
 
