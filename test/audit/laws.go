@@ -113,6 +113,24 @@ type life struct {
 	ended   bool
 	failed  bool // and its end was a failure, from which a person may have it retried when it undoes
 	decided bool // what it needs has ended
+	down    bool // the newest attempt is put down
+}
+
+// again folds that the newest attempt is put down, or issued again, and says what is
+// wrong with it.
+func (l *life) again(e *events.Event, attempt int64) (wrong string) {
+	down := Text(e, "state") != ""
+	if attempt != l.attempt || !l.open || !e.Data["handed_back"].Bool() && down == l.down {
+		wrong = fmt.Sprintf("again while the newest is %d (open: %t, put down: %t)", l.attempt, l.open, l.down)
+	}
+	l.down = down
+	return wrong
+}
+
+// resumed reports whether an event puts an attempt down or issues it again.
+func resumed(e *events.Event) bool {
+	return e.EventType == events.EventTaskScheduled &&
+		(e.Data["put_down"].Bool() || e.Data["handed_back"].Bool() || e.Data["again"].Bool())
 }
 
 // next folds one event and says what is wrong with it.
@@ -158,7 +176,7 @@ func (l *life) next(kind events.EventType, attempt int64) (wrong string) {
 // queued reports whether an event asks an executor for an attempt: nobody finds
 // child workflows and what people do in a queue.
 func queued(e *events.Event) bool {
-	return e.EventType == events.EventTaskScheduled && Text(e, "child_id") == "" &&
+	return e.EventType == events.EventTaskScheduled && Text(e, "child_id") == "" && Text(e, "state") != string(events.TaskScheduled) &&
 		Text(e, "state") != string(events.TaskWaitingForInput)
 }
 
@@ -177,7 +195,13 @@ func (b *Books) checkTasks(id events.UUID, list []Event) {
 			lives[task] = &life{}
 		}
 		attempt := e.Data["attempt"].Int()
-		if wrong := lives[task].next(e.EventType, attempt); wrong != "" {
+		var wrong string
+		if resumed(&e.Event) {
+			wrong = lives[task].again(&e.Event, attempt)
+		} else {
+			wrong = lives[task].next(e.EventType, attempt)
+		}
+		if wrong != "" {
 			b.failf("%s/%d: %s of task %s attempt %d %s", id, e.SequenceNumber, e.EventType, task, attempt, wrong)
 		}
 		if queued(&e.Event) {
