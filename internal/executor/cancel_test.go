@@ -3,6 +3,7 @@ package executor
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"testing"
 	"time"
 
@@ -103,6 +104,35 @@ func TestCancelEndsTheHandler(t *testing.T) {
 	}
 	if len(began) != 0 || len(b.until("reports", func([]events.Command) bool { return true })) != 0 {
 		t.Errorf("%d began that were over, and there are reports", len(began))
+	}
+}
+
+// A lease ends when its attempt is over, and says why; what its borrower reports then
+// does not count.
+func TestCancelEndsTheLease(t *testing.T) {
+	b := cancelBench(t)
+	e := b.lender(Config{ClaimAfter: time.Hour}, 1)
+	stop := b.start(e)
+	b.issue(b.task("pay.charge", func(t *events.Task) { t.Token = "secret" }))
+	lease := b.take(e)
+	b.cancel(lease.Task(), nil)
+	told := time.Now()
+	select {
+	case <-lease.Over():
+	case <-time.After(20 * time.Second):
+		t.Fatal("the lease goes on")
+	}
+	if took := time.Since(told); took > time.Second || !errors.Is(lease.Why(), ErrCancelled) {
+		t.Errorf("after %s the lease is over because of %v", took, lease.Why())
+	}
+	if err := lease.Complete(nil); !errors.Is(err, ErrCancelled) {
+		t.Errorf("the borrower hears %v", err)
+	}
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(b.until("reports", func([]events.Command) bool { return true })); n != 0 {
+		t.Errorf("%d reports", n)
 	}
 }
 

@@ -113,6 +113,7 @@ type life struct {
 	ended   bool
 	failed  bool // and its end was a failure, from which a person may have it retried when it undoes
 	decided bool // what it needs has ended
+	down    bool // the newest attempt is put down
 }
 
 // next folds one event and says what is wrong with it.
@@ -158,7 +159,7 @@ func (l *life) next(kind events.EventType, attempt int64) (wrong string) {
 // queued reports whether an event asks an executor for an attempt: nobody finds
 // child workflows and what people do in a queue.
 func queued(e *events.Event) bool {
-	return e.EventType == events.EventTaskScheduled && Text(e, "child_id") == "" &&
+	return e.EventType == events.EventTaskScheduled && Text(e, "child_id") == "" && Text(e, "state") != string(events.TaskScheduled) &&
 		Text(e, "state") != string(events.TaskWaitingForInput)
 }
 
@@ -177,7 +178,13 @@ func (b *Books) checkTasks(id events.UUID, list []Event) {
 			lives[task] = &life{}
 		}
 		attempt := e.Data["attempt"].Int()
-		if wrong := lives[task].next(e.EventType, attempt); wrong != "" {
+		var wrong string
+		if resumed(&e.Event) {
+			wrong = lives[task].again(&e.Event, attempt)
+		} else {
+			wrong = lives[task].next(e.EventType, attempt)
+		}
+		if wrong != "" {
 			b.failf("%s/%d: %s of task %s attempt %d %s", id, e.SequenceNumber, e.EventType, task, attempt, wrong)
 		}
 		if queued(&e.Event) {

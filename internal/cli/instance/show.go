@@ -32,6 +32,9 @@ func (a *app) showInstance(s *events.Snapshot) error {
 		}
 		for _, t := range s.Chart.Tasks {
 			pairs = append(pairs, "task "+t.Invocation, fmt.Sprintf("%s, %s, attempt %d%s", t.Name, t.State, t.Attempt, output.Because(t.Error)))
+			if waits := output.Waits(&t, s.Chart.Tasks); waits != "" {
+				pairs = append(pairs, "", waits)
+			}
 			if t.Child != nil {
 				pairs = append(pairs, "child "+t.Invocation, t.Child.WorkflowType+" "+t.Child.InstanceID.String())
 			}

@@ -22,11 +22,12 @@ type openTask struct {
 	Key        string      `json:"key,omitempty"`
 	InstanceID events.UUID `json:"instance_id"`
 	Assignee   string      `json:"assignee,omitempty"`
+	waits      string      // what it waits for, for people
 	*events.TaskStatus
 }
 
 func openTaskOf(s *client.Instance, t *events.TaskStatus) openTask {
-	o := openTask{Type: s.WorkflowType, Key: s.Key, InstanceID: s.InstanceID, TaskStatus: t}
+	o := openTask{Type: s.WorkflowType, Key: s.Key, InstanceID: s.InstanceID, TaskStatus: t, waits: output.Waits(t, s.Chart.Tasks)}
 	var asked struct {
 		Assignee string `json:"assignee"`
 	}
@@ -41,6 +42,9 @@ func (a *app) listCommand() *cobra.Command {
 	var limit int
 	cmd := &cobra.Command{
 		Use: "list", Short: "List open tasks", Args: cobra.NoArgs,
+		Long: "List open tasks, those too whose attempt is put down, and the questions that it asks: `leat task complete`\n" +
+			"answers a question, `leat task fail` refuses it. In -o json, `resume_at` is when an attempt goes on, `continuation`\n" +
+			"what it goes on with, and `asked_by` the task_id of the task that asks a question.",
 		Example: "  leat task list --state waiting_for_input\n  leat task list --assignee ann -o jsonl\n  leat task list --type order --state retrying",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if state != "" && !contains(taskStates(), state) {
@@ -108,12 +112,12 @@ func openTasks(ctx context.Context, c *client.Client, workflowType string, limit
 }
 
 func taskRows(items []openTask) output.Rows {
-	r := output.Rows{Header: []string{"type", "key", "task", "name", "state", "attempt", "assignee", "by", "since", "error", "instance"}, Right: []int{6}}
+	r := output.Rows{Header: []string{"type", "key", "task", "name", "state", "attempt", "assignee", "by", "since", "waits for", "error", "instance"}, Right: []int{6}}
 	for i := range items {
 		t := &items[i]
 		r.Lines = append(r.Lines, []string{
 			t.Type, output.Clip(t.Key, 40), t.Invocation, t.Name, string(t.State), strconv.Itoa(int(t.Attempt)), t.Assignee, t.NodeID,
-			output.When(t.ScheduledAt), output.Clip(output.Because(t.Error), 60), t.InstanceID.String(),
+			output.When(t.ScheduledAt), t.waits, output.Clip(output.Because(t.Error), 60), t.InstanceID.String(),
 		})
 	}
 	return r
