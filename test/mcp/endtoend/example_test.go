@@ -29,7 +29,7 @@ func TestTheExample(t *testing.T) {
 					e.t.Fatal(err)
 				}
 			}
-			servers, err := os.ReadFile(example + "servers.yaml")
+			servers, err := os.ReadFile(example + "servers.yml")
 			if err != nil {
 				e.t.Fatal(err)
 			}
