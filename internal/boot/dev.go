@@ -237,7 +237,7 @@ func (d *Dev) newExecutor(o DevOptions, k kafka.Config, metrics *ops.Metrics, se
 	if err := addBuiltins(e, o.HTTPCalls, true); err != nil {
 		return nil, err
 	}
-	m, err := addMCP(e, o.MCP, k, topics.Names{}, seat.NodeID(), o.Logger.With("part", "executor"))
+	m, err := addMCP(e, o.MCP, mcpConfig{kafka: k, seat: seat, logger: o.Logger.With("part", "executor"), metrics: metrics.MCP()})
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/leat-io/leat/internal/boot/config"
 	"github.com/leat-io/leat/internal/boot/ops"
 	"github.com/leat-io/leat/internal/executor"
+	"github.com/leat-io/leat/internal/executor/seat"
 	"github.com/leat-io/leat/internal/kafka"
 	"github.com/leat-io/leat/internal/mcp/directory"
 	"github.com/leat-io/leat/internal/mcp/fleet"
@@ -42,15 +43,24 @@ func (m *mcpExecutor) Run(ctx context.Context) error {
 
 // withMCP is w with the mcp calls of definitions, when this process may make any.
 // An executor that may make none leaves queue mcp to those that may.
-func withMCP(w *executor.Executor, calls config.MCP, k kafka.Config, names topics.Names, node string, logger *slog.Logger) (worker, error) {
+func withMCP(w *executor.Executor, calls config.MCP, c mcpConfig) (worker, error) {
 	if !calls.Any() {
 		return w, nil
 	}
-	return addMCP(w, calls, k, names, node, logger)
+	return addMCP(w, calls, c)
 }
 
-// addMCP lets an executor make the mcp calls of definitions.
-func addMCP(w *executor.Executor, calls config.MCP, k kafka.Config, names topics.Names, node string, logger *slog.Logger) (*mcpExecutor, error) {
+// mcpConfig is what an executor's servers share with it.
+type mcpConfig struct {
+	kafka   kafka.Config
+	names   topics.Names
+	seat    *seat.Seat // which says what this executor can reach
+	logger  *slog.Logger
+	metrics fleet.Metrics
+}
+
+// addMCP lets an executor make the mcp calls of definitions, and its node say which.
+func addMCP(w *executor.Executor, calls config.MCP, c mcpConfig) (*mcpExecutor, error) {
 	commands, err := mcpCommands(calls.Commands, calls.Env)
 	if err != nil {
 		return nil, err
@@ -60,11 +70,15 @@ func addMCP(w *executor.Executor, calls config.MCP, k kafka.Config, names topics
 		return nil, problem.New(problem.BadSetting, "MCP servers cannot be allowed", err.Error(), "--mcp-allow 'mcp.example.com,http://127.0.0.1:3001'")
 	}
 	f, err := fleet.New(fleet.Config{
-		NodeID: node, Directory: directory.Config{Kafka: k, Names: names, Logger: logger}, Transport: gate, Allowed: gate.Check,
-		Commands: commands, Wire: wire.Options{Name: "leat", Version: ops.Build().Version, Elicitation: true, Tasks: true}, Logger: logger,
+		NodeID: c.seat.NodeID(), Directory: directory.Config{Kafka: c.kafka, Names: c.names, Logger: c.logger}, Transport: gate, Allowed: gate.Check,
+		Commands: commands, Wire: wire.Options{Name: "leat", Version: ops.Build().Version, Elicitation: true, Tasks: true}, Logger: c.logger,
+		Metrics: c.metrics,
 	})
 	if err != nil {
 		return nil, err
+	}
+	if err := c.seat.Can(f.Capabilities()...); err != nil {
+		return nil, problem.New(problem.BadSetting, "the node cannot say which MCP servers it can call", err.Error(), "--mcp-command 'files=npx @modelcontextprotocol/server-filesystem /srv/files'")
 	}
 	if err := w.HandleBuiltinRunner(invoke.TaskName, invoke.New(f)); err != nil {
 		return nil, problem.Wrap(problem.Internal, "mcp calls cannot be served", err)

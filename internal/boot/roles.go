@@ -120,7 +120,7 @@ func startExecutor(p *process) (worker, error) {
 		if err := addHandlers(w, p.programs, programs, calls, mcp); err != nil {
 			return nil, err
 		}
-		runs, err := withMCP(w, mcp, p.kafka, p.settings.Names(), seat.NodeID(), p.logger)
+		runs, err := withMCP(w, mcp, mcpConfig{kafka: p.kafka, names: p.settings.Names(), seat: seat, logger: p.logger, metrics: p.metrics.MCP()})
 		if err != nil {
 			return nil, err
 		}
