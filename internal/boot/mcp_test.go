@@ -116,8 +116,7 @@ func TestAnExecutorWithoutTheCommandLeavesTheCall(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	var handedBack int
-	for i := range 12 {
+	for i, handedBack := 0, 0; handedBack < 3; i++ { // until the other one has come to read the queue too
 		key := fmt.Sprintf("call-%d", i)
 		if _, err := c.Start(ctx, client.StartRequest{Type: "who", Key: key}); err != nil {
 			t.Fatal(err)
@@ -146,9 +145,6 @@ func TestAnExecutorWithoutTheCommandLeavesTheCall(t *testing.T) {
 			default:
 			}
 		}
-	}
-	if handedBack == 0 {
-		t.Error("no call came to the executor without the command: the test shows nothing")
 	}
 }
 
