@@ -49,6 +49,8 @@ var layers = map[string]layer{
 	"internal/egress":     {outside: "code.dny.dev/ssrf"},       // where requests may go
 	"internal/httpcall":   {inside: words + " internal/egress"}, // the calls of definitions
 	"internal/mcp":        {inside: words + " internal/egress internal/process", outside: "github.com/modelcontextprotocol/go-sdk"},
+	"internal/mcp/serve":  {outside: "github.com/modelcontextprotocol/go-sdk"},   // the protocol's server side
+	"internal/mcp/offer":  {inside: rules + " pkg/client internal/mcp/serve"},    // workflows as tools
 	"internal/mcp/schema": {outside: "github.com/santhosh-tekuri/jsonschema/v6"}, // schemas that strangers wrote
 
 	// MCP servers: which there are, how they are, and which gets a call.
@@ -108,7 +110,7 @@ var layers = map[string]layer{
 	"internal/boot/config":  {inside: "pkg/topics internal/boot/explain internal/httpcall internal/kafka internal/problem", outside: "github.com/knadh/koanf github.com/spf13/pflag"},
 	"internal/boot/explain": {inside: "pkg/events internal/devkafka internal/kafka internal/problem internal/store"},
 	"internal/boot/listen":  {inside: "internal/boot/explain internal/problem"},
-	"internal/boot/ops":     {inside: "pkg/events internal/executor internal/gateway internal/kafka internal/nodes internal/problem internal/projector internal/router internal/shard", outside: "github.com/prometheus/client_golang"},
+	"internal/boot/ops":     {inside: "pkg/events internal/executor internal/gateway internal/kafka internal/mcp/fleet internal/nodes internal/problem internal/projector internal/router internal/shard", outside: "github.com/prometheus/client_golang"},
 
 	"internal/archtest": {},
 
@@ -139,8 +141,8 @@ var layers = map[string]layer{
 		outside: "github.com/spf13/cobra",
 	},
 	"internal/cli/mcp": {
-		inside: "pkg/client pkg/events internal/boot/ops internal/mcp/catalog internal/mcp/directory internal/mcp/register internal/problem" +
-			" internal/cli/input internal/cli/output internal/cli/session",
+		inside: "pkg/client pkg/events internal/boot internal/mcp/catalog internal/mcp/directory internal/mcp/offer internal/mcp/register internal/mcp/serve" +
+			" internal/problem internal/registry internal/cli/input internal/cli/output internal/cli/session",
 		outside: "github.com/spf13/cobra",
 	},
 	"internal/cli/schedule": {

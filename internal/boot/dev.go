@@ -220,7 +220,7 @@ func (d *Dev) newSeat(o DevOptions, config kafka.Config, metrics *ops.Metrics) (
 		return nil, err
 	}
 	return newSeat(seat.Config{
-		Kafka: config, NodeID: "dev", Capabilities: o.Capabilities, Capacity: capacity, Version: ops.Build().Version, Endpoint: d.URL,
+		Kafka: config, NodeID: "dev", Capabilities: mcpCapabilities(o.Capabilities, o.MCP), Capacity: capacity, Version: ops.Build().Version, Endpoint: d.URL,
 		Logger: o.Logger.With("part", "executor"), Metrics: metrics.Nodes(),
 	})
 }
@@ -237,7 +237,7 @@ func (d *Dev) newExecutor(o DevOptions, k kafka.Config, metrics *ops.Metrics, se
 	if err := addBuiltins(e, o.HTTPCalls, true); err != nil {
 		return nil, err
 	}
-	m, err := addMCP(e, o.MCP, mcpConfig{kafka: k, seat: seat, logger: o.Logger.With("part", "executor"), metrics: metrics.MCP()})
+	m, err := addMCP(e, o.MCP, k, topics.Names{}, seat.NodeID(), metrics.MCP(), o.Logger.With("part", "executor"))
 	if err != nil {
 		return nil, err
 	}

@@ -1,21 +1,26 @@
 package boot
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/leat-io/leat/internal/boot/config"
 	"github.com/leat-io/leat/internal/boot/ops"
 	"github.com/leat-io/leat/internal/executor"
-	"github.com/leat-io/leat/internal/executor/seat"
 	"github.com/leat-io/leat/internal/kafka"
 	"github.com/leat-io/leat/internal/mcp/directory"
 	"github.com/leat-io/leat/internal/mcp/fleet"
 	"github.com/leat-io/leat/internal/mcp/invoke"
+	"github.com/leat-io/leat/internal/mcp/routing"
 	"github.com/leat-io/leat/internal/mcp/wire"
 	"github.com/leat-io/leat/internal/problem"
+	"github.com/leat-io/leat/pkg/events"
 	"github.com/leat-io/leat/pkg/topics"
 )
 
@@ -43,42 +48,33 @@ func (m *mcpExecutor) Run(ctx context.Context) error {
 
 // withMCP is w with the mcp calls of definitions, when this process may make any.
 // An executor that may make none leaves queue mcp to those that may.
-func withMCP(w *executor.Executor, calls config.MCP, c mcpConfig) (worker, error) {
+func withMCP(w *executor.Executor, calls config.MCP, k kafka.Config, names topics.Names, node string, metrics fleet.Metrics, logger *slog.Logger) (worker, error) {
 	if !calls.Any() {
 		return w, nil
 	}
-	return addMCP(w, calls, c)
+	return addMCP(w, calls, k, names, node, metrics, logger)
 }
 
-// mcpConfig is what an executor's servers share with it.
-type mcpConfig struct {
-	kafka   kafka.Config
-	names   topics.Names
-	seat    *seat.Seat // which says what this executor can reach
-	logger  *slog.Logger
-	metrics fleet.Metrics
-}
-
-// addMCP lets an executor make the mcp calls of definitions, and its node say which.
-func addMCP(w *executor.Executor, calls config.MCP, c mcpConfig) (*mcpExecutor, error) {
+// addMCP lets an executor make the mcp calls of definitions.
+func addMCP(w *executor.Executor, calls config.MCP, k kafka.Config, names topics.Names, node string, metrics fleet.Metrics, logger *slog.Logger) (*mcpExecutor, error) {
 	commands, err := mcpCommands(calls.Commands, calls.Env)
 	if err != nil {
 		return nil, err
+	}
+	policy := cmp.Or(routing.Policy(calls.Routing), routing.RoundRobin)
+	if !slices.Contains(routing.Policies(), policy) {
+		return nil, problem.New(problem.BadSetting, fmt.Sprintf("setting mcp-routing has the value %q", calls.Routing), "there is no such policy", "use round_robin, least_loaded or weighted")
 	}
 	gate, err := wire.NewGate(calls.Allow, calls.AllowPrivate, nil)
 	if err != nil {
 		return nil, problem.New(problem.BadSetting, "MCP servers cannot be allowed", err.Error(), "--mcp-allow 'mcp.example.com,http://127.0.0.1:3001'")
 	}
 	f, err := fleet.New(fleet.Config{
-		NodeID: c.seat.NodeID(), Directory: directory.Config{Kafka: c.kafka, Names: c.names, Logger: c.logger}, Transport: gate, Allowed: gate.Check,
-		Commands: commands, Wire: wire.Options{Name: "leat", Version: ops.Build().Version, Elicitation: true, Tasks: true}, Logger: c.logger,
-		Metrics: c.metrics,
+		NodeID: node, Directory: directory.Config{Kafka: k, Names: names, Logger: logger}, Transport: gate, Allowed: gate.Check,
+		Commands: commands, Wire: wire.Options{Name: "leat", Version: ops.Build().Version, Elicitation: true, Tasks: true}, Policy: policy, Metrics: metrics, Logger: logger,
 	})
 	if err != nil {
 		return nil, err
-	}
-	if err := c.seat.Can(f.Capabilities()...); err != nil {
-		return nil, problem.New(problem.BadSetting, "the node cannot say which MCP servers it can call", err.Error(), "--mcp-command 'files=npx @modelcontextprotocol/server-filesystem /srv/files'")
 	}
 	if err := w.HandleBuiltinRunner(invoke.TaskName, invoke.New(f)); err != nil {
 		return nil, problem.Wrap(problem.Internal, "mcp calls cannot be served", err)
@@ -86,31 +82,57 @@ func addMCP(w *executor.Executor, calls config.MCP, c mcpConfig) (*mcpExecutor, 
 	return &mcpExecutor{Executor: w, fleet: f}, nil
 }
 
-// mcpCommands reads NAME='program arg…' and NAME=VAR=value.
+// mcpCapabilities adds what a node can do because of its MCP servers to its capabilities:
+// mcp:http, and mcp:stdio:NAME for each command.
+func mcpCapabilities(capabilities []string, m config.MCP) []string {
+	all := slices.Clone(capabilities)
+	if len(m.Allow) > 0 {
+		all = append(all, "mcp:http")
+	}
+	for _, spec := range m.Commands {
+		name, _, _ := strings.Cut(spec, "=")
+		all = append(all, "mcp:stdio:"+name)
+	}
+	return all
+}
+
+// mcpCommands reads NAME=/path arg… and NAME=VAR=value. Values are never repeated
+// in an error.
 func mcpCommands(specs, env []string) (map[string]fleet.Command, error) {
-	out := make(map[string]fleet.Command, len(specs))
+	const example = "--mcp-command 'files=/usr/local/bin/mcp-server-filesystem /data' --mcp-env files=HOME=/tmp"
+	all := make(map[string]fleet.Command, len(specs))
 	for _, spec := range specs {
 		name, line, ok := strings.Cut(spec, "=")
 		argv, err := splitArgs(line)
-		if name = strings.TrimSpace(name); !ok || err != nil || name == "" || len(argv) == 0 {
-			return nil, problem.New(problem.Usage, fmt.Sprintf("--mcp-command %q cannot be read", spec), reasonOr(err, "want NAME=program arg…"),
-				"--mcp-command 'files=npx @modelcontextprotocol/server-filesystem /srv/files'")
+		switch {
+		case !ok || err != nil || len(argv) == 0:
+			return nil, problem.New(problem.Usage, fmt.Sprintf("--mcp-command %q cannot be read", spec), reasonOr(err, "want NAME=/path arg…"), example)
+		case events.CheckSubsystemID("name", name) != nil:
+			return nil, problem.New(problem.Usage, fmt.Sprintf("--mcp-command %q has no name", spec), "want NAME=/path arg…", example)
+		case !filepath.IsAbs(argv[0]):
+			return nil, problem.New(problem.Usage, fmt.Sprintf("--mcp-command %q has no absolute path", spec), argv[0]+" may be another program tomorrow, or elsewhere", example)
 		}
-		if _, twice := out[name]; twice {
-			return nil, problem.New(problem.Usage, fmt.Sprintf("--mcp-command %s is given twice", name), "each command has a name of its own", "")
+		if _, twice := all[name]; twice {
+			return nil, problem.New(problem.Usage, fmt.Sprintf("--mcp-command %s is given twice", name), "", example)
 		}
-		out[name] = fleet.Command{Argv: argv}
+		all[name] = fleet.Command{Argv: argv}
 	}
 	for _, spec := range env {
-		name, variable, ok := strings.Cut(spec, "=")
-		command, known := out[strings.TrimSpace(name)]
-		variableName, _, pair := strings.Cut(variable, "=")
-		if !ok || !known || !pair || variableName == "" {
-			// The value may be a secret and is not shown.
-			return nil, problem.New(problem.Usage, fmt.Sprintf("--mcp-env for %q cannot be used", name), "want NAME=VARIABLE=value, with the NAME of an --mcp-command", "--mcp-env 'files=LOG_LEVEL=warn'")
+		name, rest, ok := strings.Cut(spec, "=")
+		variable, value, given := strings.Cut(rest, "=")
+		command, known := all[name]
+		switch {
+		case !ok || variable == "":
+			return nil, problem.New(problem.Usage, fmt.Sprintf("--mcp-env of %q cannot be read", name), "want NAME=VAR=value, or NAME=VAR for the value that VAR has here", example)
+		case !known:
+			return nil, problem.New(problem.Usage, fmt.Sprintf("--mcp-env is for a command %q that is not there", name), "", example)
+		case !given:
+			if value, given = os.LookupEnv(variable); !given {
+				return nil, problem.New(problem.Usage, fmt.Sprintf("--mcp-env %s=%s has no value", name, variable), "the variable is not set here", "set it, or write the value behind it")
+			}
 		}
-		command.Env = append(command.Env, variable)
-		out[strings.TrimSpace(name)] = command
+		command.Env = append(command.Env, variable+"="+value)
+		all[name] = command
 	}
-	return out, nil
+	return all, nil
 }

@@ -91,6 +91,7 @@ func Executor() Role {
 		Example: "  executor --brokers kafka:9092 --exec 'mail.send=/usr/local/bin/send-mail --html' --exec 'pdf.*=./render'\n" +
 			"  KAFKA_BROKERS=kafka:9092 LEAT_CONCURRENCY=64 executor --exec 'quakes.classify=./classify.py'\n" +
 			"  executor --brokers kafka:9092 --http-allow 'api.example.com,*.partner.example'    # the http calls of definitions\n" +
+			"  executor --brokers kafka:9092 --mcp-allow tools.example.com --mcp-command 'time=/usr/bin/mcp-server-time'    # MCP servers\n" +
 			"  executor --brokers kafka:9092 --http 127.0.0.1:8474    # workers in any language poll for tasks\n\n" +
 			"A program reads the task's input as JSON on standard input and writes the result as JSON on standard output.\n" +
 			"Exit code 0 is success, 65 a final failure, any other a failure that may be retried. A line of JSON on file\n" +
@@ -120,7 +121,7 @@ func startExecutor(p *process) (worker, error) {
 		if err := addHandlers(w, p.programs, programs, calls, mcp); err != nil {
 			return nil, err
 		}
-		runs, err := withMCP(w, mcp, mcpConfig{kafka: p.kafka, names: p.settings.Names(), seat: seat, logger: p.logger, metrics: p.metrics.MCP()})
+		runs, err := withMCP(w, mcp, p.kafka, p.settings.Names(), seat.NodeID(), p.metrics.MCP(), p.logger)
 		if err != nil {
 			return nil, err
 		}

@@ -18,7 +18,7 @@ func (p *process) seat() (*seat.Seat, error) {
 		return nil, err
 	}
 	return newSeat(seat.Config{
-		Kafka: p.kafka, Names: p.settings.Names(), NodeID: p.settings.Text("node-id"), Capabilities: p.settings.List("capability"), Capacity: capacity,
+		Kafka: p.kafka, Names: p.settings.Names(), NodeID: p.settings.Text("node-id"), Capabilities: mcpCapabilities(p.settings.List("capability"), p.settings.MCP()), Capacity: capacity,
 		Version: ops.Build().Version, Endpoint: p.servers[0].URL(), Logger: p.logger, Metrics: p.metrics.Nodes(),
 	})
 }

@@ -121,6 +121,9 @@ func partsOf(d *fsm.Definition) *parts {
 	if d.Retention > 0 {
 		setting("retention", d.Retention.String())
 	}
+	if t := d.Tool; t != nil {
+		setting("tool", fmt.Sprintf("%s, task: %s, wait: %s", t.Description, t.Task, t.Wait))
+	}
 	for _, name := range slices.Sorted(maps.Keys(d.Limits)) {
 		setting("limit "+name, strconv.FormatInt(d.Limits[name], 10))
 	}

@@ -100,7 +100,7 @@ func (r *reader) depth(n *node, depth int) {
 func (r *reader) definition(n *node) *fsm.Definition {
 	def := &fsm.Definition{Pos: n.pos}
 	if !r.fields(n, "a definition", "leat", "type", "version", "description", "input", "data", "payloads", "secrets",
-		"compensation", "limits", "isolation", "retention", "search", "initial", "on", "always", "after", "entry", "exit", "states") {
+		"compensation", "limits", "isolation", "retention", "search", "tool", "initial", "on", "always", "after", "entry", "exit", "states") {
 		return def
 	}
 	r.require(n, "leat", "type", "version", "states")
@@ -127,6 +127,7 @@ func (r *reader) definition(n *node) *fsm.Definition {
 		events.ReadCommitted, events.ReadUncommitted, events.RepeatableRead, events.Serializable)
 	def.Retention = r.duration(n.get("retention"), "retention")
 	r.search(n.get("search"), def)
+	r.tool(n.get("tool"), def)
 	def.Root = r.rootState(n, def.Type)
 	return def
 }

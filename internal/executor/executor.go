@@ -227,6 +227,9 @@ func (e *Executor) handler(task *events.Task) Handler {
 	return e.handlers[task.Queue+".*"]
 }
 
+// NodeID says who runs the tasks.
+func (e *Executor) NodeID() string { return e.config.NodeID }
+
 // Queues lists the queues that have a handler.
 func (e *Executor) Queues() []string {
 	set := make(map[string]bool)

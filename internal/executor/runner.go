@@ -79,7 +79,7 @@ func (e *Executor) admitter(task *events.Task) func(context.Context, *events.Tas
 // as one, and may be wrapped.
 
 // putDown says that the attempt goes on later.
-type putDown struct {
+type putDown struct { //nolint:errname // it is no error, and travels as one
 	state     json.RawMessage
 	after     time.Duration
 	questions []events.Question
@@ -110,7 +110,7 @@ func Ask(state json.RawMessage, questions ...events.Question) error {
 }
 
 // handBack says that the attempt did not begin.
-type handBack struct {
+type handBack struct { //nolint:errname // as putDown
 	code, message string
 	after         time.Duration
 }

@@ -16,7 +16,8 @@ const (
 func taskKinds() []EventKind {
 	return []EventKind{
 		{
-			EventTaskScheduled, "An attempt of a task was issued, or put down until it is issued again.", TaskScheduledData{},
+			EventTaskScheduled, "An attempt of a task was issued, or put down until it is issued again.",
+			TaskScheduledData{},
 			"The input of the task; of an attempt that is put down, what it goes on with.",
 		},
 		{EventTaskStarted, "An attempt was claimed.", TaskStartedData{}, ""},

@@ -137,7 +137,7 @@ func (s *MCPSubsystem) keyProblems() (all []error) {
 func checkVariable(field, name string) error {
 	for i := range len(name) {
 		c := name[i]
-		if !(c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c == '_' || i > 0 && c >= '0' && c <= '9') {
+		if letter := c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c == '_'; !letter && (i == 0 || c < '0' || c > '9') {
 			return fieldErrorf(field, "%q is not the name of a variable", clip(name))
 		}
 	}
@@ -153,7 +153,7 @@ func checkPath(field, path string) error {
 	switch {
 	case len(path) > MaxMCPURL:
 		return fieldErrorf(field, "is %d bytes, at most %d", len(path), MaxMCPURL)
-	case !strings.HasPrefix(path, "/") && !(len(path) > 2 && path[1] == ':'):
+	case !strings.HasPrefix(path, "/") && (len(path) < 3 || path[1] != ':'):
 		return fieldErrorf(field, "is not an absolute path")
 	case slices.Contains(strings.FieldsFunc(path, func(r rune) bool { return r == '/' || r == '\\' }), ".."):
 		return fieldErrorf(field, "has ..")
@@ -168,7 +168,7 @@ func checkPath(field, path string) error {
 func checkHeader(field, name string) error {
 	for i := range len(name) {
 		c := name[i]
-		if !(c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '-' || c == '_') {
+		if known := c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '-' || c == '_'; !known {
 			return fieldErrorf(field, "%q is not the name of a header", clip(name))
 		}
 	}

@@ -31,9 +31,30 @@ type Definition struct {
 	Isolation    events.IsolationLevel
 	Retention    time.Duration
 	Search       []string
+	Tool         *Tool // nil: not offered to agents
 
 	Root *State // its ID is the definition's Type
 }
+
+// Tool says that a workflow is offered to agents, as a tool of an MCP server with
+// the name of its type.
+type Tool struct {
+	Pos         Pos
+	Description string        // for the model that chooses among tools
+	Task        ToolTask      // whether a call may go on as a task
+	Wait        time.Duration // how long a call is answered within the call, before it goes on as a task
+}
+
+// ToolTask says whether a call of a tool goes on as a task, whose result is asked
+// for later.
+type ToolTask string
+
+// The three ways.
+const (
+	ToolTaskMay   ToolTask = "may"   // when it takes longer than the tool's wait, and the client knows tasks
+	ToolTaskMust  ToolTask = "must"  // always; a client that knows no tasks is refused
+	ToolTaskNever ToolTask = "never" // every call is answered within the call
+)
 
 // Pos is a place in the definition's file: 1-based line and column, in
 // characters. The zero Pos is a place that is not known.

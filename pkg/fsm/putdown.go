@@ -187,7 +187,7 @@ func (s *step) answer(at int) Effect {
 		s.changed(t, from)
 		return nil
 	}
-	if refused := s.refuseAnswer(t); refused != nil {
+	if refused := s.refuseAnswer(); refused != nil {
 		return *refused
 	}
 	if t.State = r.State; r.NodeID != "" {
@@ -210,7 +210,7 @@ func (s *step) answer(at int) Effect {
 }
 
 // refuseAnswer says why an answer does not count; nil takes it.
-func (s *step) refuseAnswer(t *events.TaskStatus) *Ignored {
+func (s *step) refuseAnswer() *Ignored {
 	r := s.in.Task
 	if r.State != events.TaskCompleted && r.State != events.TaskFailed {
 		return &Ignored{Code: InvalidResult, Message: "a question is answered or refused, and does not go on later"}

@@ -19,6 +19,7 @@ var inSchema = map[string][]string{
 	"a definition":  {""},
 	"compensation":  {"/compensation"},
 	"limits":        {"/limits"},
+	"tool":          {"/tool"},
 	"a variable":    {"/data/*"},
 	"a payload":     {"/payloads/*"},
 	"initial":       {"initial"},

@@ -41,7 +41,7 @@ func AddFlags(flags *pflag.FlagSet, role string) {
 
 // AddCommandFlags gives a command of leat the flags that it alone has.
 func AddCommandFlags(flags *pflag.FlagSet, command string) {
-	addFlags(flags, func(s setting) bool { return s.has("leat") && s.only == command })
+	addFlags(flags, func(s setting) bool { return s.has("leat") && s.of(command) })
 }
 
 func addFlags(flags *pflag.FlagSet, wanted func(setting) bool) {

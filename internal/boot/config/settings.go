@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"strings"
 	"time"
 )
@@ -16,7 +17,12 @@ type setting struct {
 	secret bool
 	roles  string // which programs have it; "" all
 	usage  string
-	only   string // the one command of leat that has the flag; "" all
+	only   string // the commands of leat that have the flag, comma-separated; "" all
+}
+
+// of reports whether a command of leat has the setting's flag for itself.
+func (s setting) of(command string) bool {
+	return s.only != "" && slices.Contains(strings.Split(s.only, ","), command)
 }
 
 func (s setting) flagName() string {
@@ -48,20 +54,23 @@ func settings() []setting {
 		{key: "gateway.http", flag: "http", value: "", roles: "executor", usage: "address where workers poll for tasks over HTTP; port 0 takes a free one (default: none; off loopback it needs a token)"},
 		{key: "gateway.token", flag: "http-token", value: "", secret: true, roles: "executor leat", only: "dev", usage: "bearer token that workers have to send; a file is safer, because others can read a process's flags"},
 		{key: "gateway.token-file", flag: "http-token-file", value: "", roles: "executor leat", only: "dev", usage: "file that holds the bearer token that workers have to send"},
-		{key: "http-host", value: []string{}, roles: "router projector executor leat", only: "dev", usage: "host names, comma-separated, that HTTP addresses answer to besides localhost and loopback addresses (default: on loopback none, elsewhere any)"},
+		{key: "http-host", value: []string{}, roles: "router projector executor leat", only: "dev,mcp serve", usage: "host names, comma-separated, that HTTP addresses answer to besides localhost and loopback addresses (default: on loopback none, elsewhere any)"},
 		{key: "exec", value: []string{}, roles: "executor", usage: "run a program for a task: 'queue.task=program arg…'; may be repeated"},
 		{key: "http-allow", value: []string{}, roles: "executor leat", only: "dev", usage: "hosts that http calls may reach, comma-separated: api.example.com, *.example.com, host:8443, http://host (default: none)"},
 		{key: "http-allow-private", value: false, roles: "executor leat", only: "dev", usage: "allow these hosts to resolve to private and loopback addresses"},
-		{key: "mcp-allow", value: []string{}, roles: "executor leat", only: "dev", usage: "hosts of MCP servers, comma-separated, as for --http-allow (default: none)"},
+		{key: "mcp-allow", value: []string{}, roles: "executor leat", only: "dev", usage: "hosts of MCP servers that may be called, comma-separated: tools.example.com, *.example.com, host:8443, http://host (default: none)"},
 		{key: "mcp-allow-private", value: false, roles: "executor leat", only: "dev", usage: "allow these hosts to resolve to private and loopback addresses"},
-		{key: "mcp-command", value: []string{}, roles: "executor leat", only: "dev", usage: "a program that is an MCP server: 'NAME=program arg…'; may be repeated"},
-		{key: "mcp-env", value: []string{}, roles: "executor leat", only: "dev", usage: "a variable of its environment, which is empty otherwise: 'NAME=VARIABLE=value'; may be repeated"},
+		{key: "mcp-command", value: []string{}, roles: "executor leat", only: "dev", usage: "a command that speaks MCP, for subsystems with stdio: NAME; no shell: 'NAME=/path arg…'; may be repeated"},
+		{key: "mcp-env", value: []string{}, secret: true, roles: "executor leat", only: "dev", usage: "a variable of such a command, which has no others: NAME=VAR=value, or NAME=VAR for the value that VAR has here; may be repeated"},
+		{key: "mcp-routing", value: "round_robin", roles: "executor leat", only: "dev", usage: "how calls are spread over the subsystems that offer a tool: round_robin, least_loaded or weighted"},
 		{key: "node-id", value: "", roles: "executor", usage: "name of this worker among the nodes (default: host name and process id)"},
 		{key: "capability", value: []string{}, roles: "executor leat", only: "dev", usage: "what tasks may require of this node, such as gpu; may be repeated"},
 		{key: "capacity", value: []string{}, roles: "executor leat", only: "dev", usage: "how much of what tasks take there is: gpu=1,memory_mb=8192"},
 		{key: "concurrency", value: 0, roles: "executor", usage: "tasks at the same time; 0 takes 64"},
 		{key: "drain-timeout", value: 20 * time.Second, roles: "executor", usage: "how long running tasks may go on after SIGTERM"},
 		{key: "ops-addr", value: "", roles: "router projector executor", usage: "address of /metrics, /livez, /readyz and /version; port 0 takes a free one (default: router 127.0.0.1:8471, projector :8472, executor :8473)"},
+		{key: "mcp.http", flag: "http", value: "127.0.0.1:8475", roles: "leat", only: "mcp serve", usage: "address where MCP clients call; port 0 takes a free one (off loopback it needs --token-file)"},
+		{key: "mcp.token-file", flag: "token-file", value: "", roles: "leat", only: "mcp serve", usage: "file that says whose bearer tokens are accepted: lines of a name and the SHA-256 of a token, in hexadecimal"},
 		{key: "log.level", value: "info", usage: "debug, info, warn or error"},
 		{key: "log.format", value: "auto", usage: "json, text, or auto: text on a terminal"},
 		{key: "api", value: "http://127.0.0.1:8470", roles: "leat", usage: "address of a projector"},

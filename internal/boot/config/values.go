@@ -31,7 +31,7 @@ func (s *Settings) Dump() []Line {
 	var lines []Line
 	for _, k := range s.known {
 		v := s.values[k.key]
-		if k.secret && v != "" {
+		if texts, list := v.([]string); k.secret && v != "" && (!list || len(texts) > 0) {
 			v = masked
 		}
 		if d, ok := v.(time.Duration); ok {
@@ -175,18 +175,21 @@ func (s *Settings) HTTPCalls() httpcall.Config {
 	return httpcall.Config{Allow: s.List("http-allow"), AllowPrivate: s.Bool("http-allow-private")}
 }
 
-// MCP is which MCP servers a process may call.
+// MCP is which MCP servers may be called.
 type MCP struct {
-	Allow        []string // hosts
+	Allow        []string
 	AllowPrivate bool
-	Commands     []string // NAME=program arg…
-	Env          []string // NAME=VARIABLE=value
+	Commands     []string // NAME=/path arg…
+	Env          []string // NAME=VAR=value, or NAME=VAR
+	Routing      string
 }
 
-// Any reports whether there is any.
+// Any reports whether there is any server that may be called.
 func (m MCP) Any() bool { return len(m.Allow) > 0 || len(m.Commands) > 0 }
 
-// MCP is where the mcp calls of definitions may go.
+// MCP is which MCP servers may be called.
 func (s *Settings) MCP() MCP {
-	return MCP{s.List("mcp-allow"), s.Bool("mcp-allow-private"), s.List("mcp-command"), s.List("mcp-env")}
+	return MCP{
+		Allow: s.List("mcp-allow"), AllowPrivate: s.Bool("mcp-allow-private"), Commands: s.List("mcp-command"), Env: s.List("mcp-env"), Routing: s.Text("mcp-routing"),
+	}
 }

@@ -40,14 +40,13 @@ func TestMCPMetrics(t *testing.T) {
 	text := scrape(t, meters)
 	for _, line := range []string{
 		`leat_mcp_calls_in_flight{subsystem="files",tool="edit"} 1`,
-		`leat_mcp_calls_total{outcome="ok",subsystem="files",tool="edit"} 1`,
-		`leat_mcp_calls_total{outcome="timeout",subsystem="files",tool="edit"} 1`,
-		`leat_mcp_call_seconds_count{subsystem="files",tool="edit"} 2`,
-		`leat_mcp_unknown_outcomes_total{subsystem="files",tool="edit"} 1`,
+		`leat_mcp_call_seconds_count{outcome="ok",subsystem="files",tool="edit"} 1`,
+		`leat_mcp_call_seconds_count{outcome="timeout",subsystem="files",tool="edit"} 1`,
+		`leat_mcp_outcome_unknown_total{subsystem="files",tool="edit"} 1`,
 		`leat_mcp_failovers_total{subsystem="files",tool="edit"} 1`,
 		`leat_mcp_probe_seconds_count{subsystem="files"} 1`,
 		`leat_mcp_probe_failures_total{subsystem="files"} 1`,
-		`leat_mcp_server_health{health="degraded",subsystem="files"} 1`,
+		`leat_mcp_health{health="degraded",subsystem="files"} 1`,
 	} {
 		if !strings.Contains(text, line+"\n") {
 			t.Errorf("no %s", line)
@@ -71,10 +70,10 @@ func TestMCPMetricsAreBounded(t *testing.T) {
 	}
 	m.Unknown("server-0", "edit")
 	text := scrape(t, meters)
-	if n := strings.Count(text, "leat_mcp_unknown_outcomes_total{"); n > 2*maxTools+2 || n < maxTools {
+	if n := strings.Count(text, "leat_mcp_outcome_unknown_total{"); n > 2*maxTools+2 || n < maxTools {
 		t.Errorf("%d series", n)
 	}
-	if line := `leat_mcp_unknown_outcomes_total{subsystem="server-0",tool="edit"} 2`; !strings.Contains(text, line) {
+	if line := `leat_mcp_outcome_unknown_total{subsystem="server-0",tool="edit"} 2`; !strings.Contains(text, line) {
 		t.Errorf("no %s", line)
 	}
 	if !strings.Contains(text, `{subsystem="other",tool="other"}`) {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/leat-io/leat/internal/executor"
 	"github.com/leat-io/leat/internal/gateway"
+	"github.com/leat-io/leat/internal/mcp/fleet"
 	"github.com/leat-io/leat/internal/nodes"
 	"github.com/leat-io/leat/internal/projector"
 	"github.com/leat-io/leat/internal/shard"
@@ -131,6 +132,42 @@ func (s *Metrics) Gateway() gateway.Metrics {
 			Expired: func(why string) { expired.WithLabelValues(why).Inc() },
 			Refused: func(code string) { refused.WithLabelValues(code).Inc() },
 		}
+	})
+}
+
+// MCP is what is counted of the calls of MCP servers.
+func (s *Metrics) MCP() fleet.Metrics {
+	return once(s, "mcp", func(m Meters) fleet.Metrics {
+		calls := m.seconds("leat_mcp_call_seconds", "How long calls of tools took", "subsystem", "tool", "outcome")
+		running := m.gauge("leat_mcp_calls_in_flight", "Calls of tools that are under way", "subsystem", "tool")
+		unknown := m.counter("leat_mcp_outcome_unknown_total", "Calls of which nobody knows whether they took effect", "subsystem", "tool")
+		over := m.counter("leat_mcp_failovers_total", "Calls that went on to another subsystem", "subsystem", "tool")
+		probes := m.seconds("leat_mcp_probe_seconds", "How long MCP servers took to answer a probe", "subsystem")
+		failed := m.counter("leat_mcp_probe_failures_total", "Probes that were not answered", "subsystem")
+		health := m.gauge("leat_mcp_health", "1 for the health that an MCP server has here", "subsystem", "health")
+		return boundedMCP(fleet.Metrics{
+			CallEnded: func(subsystem, tool, outcome string, d time.Duration) {
+				calls.WithLabelValues(subsystem, tool, outcome).Observe(d.Seconds())
+			},
+			InFlight:   func(subsystem, tool string, by int) { running.WithLabelValues(subsystem, tool).Add(float64(by)) },
+			Unknown:    func(subsystem, tool string) { unknown.WithLabelValues(subsystem, tool).Inc() },
+			FailedOver: func(subsystem, tool string) { over.WithLabelValues(subsystem, tool).Inc() },
+			Probed: func(subsystem string, ok bool, d time.Duration) {
+				if ok {
+					probes.WithLabelValues(subsystem).Observe(d.Seconds())
+				} else {
+					failed.WithLabelValues(subsystem).Inc()
+				}
+			},
+			Health: func(subsystem, is string) {
+				for _, h := range events.HealthStatuses() {
+					health.DeleteLabelValues(subsystem, string(h))
+				}
+				if is != "" {
+					health.WithLabelValues(subsystem, is).Set(1)
+				}
+			},
+		})
 	})
 }
 

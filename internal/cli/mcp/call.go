@@ -110,7 +110,7 @@ func deployed(ctx context.Context, c *client.Client) error {
 // called shows the result of a call, or says why there is none.
 func (a *app) called(s *client.Instance, name string) error {
 	if s.State == events.WorkflowCompleted {
-		return a.Print.Value(json.RawMessage(s.Output), func(w io.Writer) { result(w, s.Output) })
+		return a.Print.Value(s.Output, func(w io.Writer) { result(w, s.Output) })
 	}
 	failure := failureOf(s)
 	fix := fmt.Sprintf("leat history %s %s shows what led to it", callType, name)

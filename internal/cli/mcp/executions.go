@@ -4,8 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"time"
 
@@ -188,7 +188,7 @@ func executionRows(list []execution) output.Rows {
 	for _, e := range list {
 		took, why := "", ""
 		if !e.CompletedAt.IsZero() {
-			took = fmt.Sprint(e.DurationMS)
+			took = strconv.FormatInt(e.DurationMS, 10)
 		}
 		if e.Error != nil {
 			why = e.Error.Code + " " + e.Error.Message

@@ -69,7 +69,7 @@ func (v *subsystem) summary() string {
 	counts := make(map[events.HealthStatus]int)
 	for _, h := range v.Health {
 		if !h.Expired {
-			counts[h.MCPHealth.Health]++
+			counts[h.Health]++
 		}
 	}
 	var parts []string

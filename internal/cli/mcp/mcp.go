@@ -1,4 +1,5 @@
-// Package mcp has the commands for MCP servers and their tools.
+// Package mcp has the commands for MCP servers and their tools, and `leat mcp serve`,
+// which is such a server.
 package mcp
 
 import (
@@ -24,18 +25,19 @@ type app struct{ *session.Session }
 func Command(s *session.Session) *cobra.Command {
 	a := &app{s}
 	cmd := &cobra.Command{
-		Use: "mcp", Short: "Register MCP servers, approve their tools, call them",
-		Long: "Register MCP servers, approve their tools, call them.\n\n" +
+		Use: "mcp", Short: "Register MCP servers, approve and call their tools, and serve workflows as tools",
+		Long: "Register MCP servers, approve their tools, call them; and be such a server, whose tools are workflows.\n\n" +
 			"A server that is registered is a subsystem. Executors connect to those that they may reach, and list their tools. A tool\n" +
 			"is called when somebody has approved it, as it was then: one that changes is not called until it is approved again.",
 		Example: "  leat mcp register files.yaml\n" +
 			"  leat mcp tools --status new\n" +
 			"  leat mcp approve files\n" +
 			"  leat mcp call files/read_file --args '{\"path\": \"/data/a.txt\"}'\n" +
-			"  leat mcp health",
+			"  leat mcp health\n" +
+			"  leat mcp serve",
 	}
 	cmd.AddCommand(a.registerCommand(), a.unregisterCommand(), a.listCommand(), a.toolsCommand(), a.approveCommand(),
-		a.callCommand(), a.executionsCommand(), a.healthCommand())
+		a.callCommand(), a.executionsCommand(), a.healthCommand(), a.serveCommand())
 	return cmd
 }
 

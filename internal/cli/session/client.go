@@ -10,7 +10,7 @@ import (
 // client connects when it is first used. Reading asks the projector, unless
 // brokers are named and no projector is: then it reads the topics themselves,
 // so that every command works against any Kafka.
-func (s *Session) client() (*client.Client, error) {
+func (s *Session) client(api string) (*client.Client, error) {
 	logger, err := s.Logger("error") // the command itself says what is wrong
 	if err != nil {
 		return nil, err
@@ -19,7 +19,6 @@ func (s *Session) client() (*client.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	api := s.API()
 	return client.New(client.Config{
 		Brokers: k.Brokers, Prefix: s.Settings.Text("prefix"), API: api, ClientID: k.ClientID, TLS: k.TLS,
 		SASL: client.SASL(k.SASL), Timeout: s.Settings.Duration("timeout"), Logger: logger,
@@ -41,17 +40,22 @@ type Need int
 const (
 	Reader Need = iota // a projector, or Kafka in its place
 	Kafka
+	Routers // Kafka, and no projector: what is read reflects everything that was written before
 )
 
 // With runs f with a client and a context that --timeout bounds. patient is for
 // what may take any time: only a --timeout that was asked for bounds it.
 func (s *Session) With(ctx context.Context, n Need, patient bool, f func(context.Context, *client.Client) error) error {
-	if n == Kafka || s.API() == "" {
+	api := s.API()
+	if n == Routers {
+		api = ""
+	}
+	if n == Kafka || api == "" {
 		if err := boot.Reach(ctx, s.Settings.List("kafka.brokers")); err != nil {
 			return err
 		}
 	}
-	c, err := s.client()
+	c, err := s.client(api)
 	if err != nil {
 		return err
 	}

@@ -58,7 +58,7 @@ func (s *Session) Complete(cmd *cobra.Command, f func(context.Context, *client.C
 	if s.Configure(cmd) != nil {
 		return
 	}
-	c, err := s.client()
+	c, err := s.client(s.API())
 	if err != nil {
 		return
 	}

@@ -92,26 +92,6 @@ func (s *Seat) Ready() error { return s.agent.Ready() }
 // NodeID is the node's own.
 func (s *Seat) NodeID() string { return s.agent.Key().NodeID }
 
-// Can adds to what tasks may require of the process: what its executors find that
-// they can do. It changes nothing when one of them is no capability.
-func (s *Seat) Can(capabilities ...string) error {
-	for _, name := range capabilities {
-		if err := events.CheckCapability("capability", name); err != nil {
-			return fmt.Errorf("executor: %w", err)
-		}
-	}
-	var err error
-	s.agent.Change(func(n *events.NodeRecord) {
-		all := sorted(append(slices.Clone(n.Capabilities), capabilities...))
-		if len(all) > events.MaxCapabilities {
-			err = fmt.Errorf("executor: the node has %d capabilities, at most %d", len(all), events.MaxCapabilities)
-			return
-		}
-		n.Capabilities = all
-	})
-	return err
-}
-
 // load is what the executors have to do now.
 func (s *Seat) load() node.Load {
 	s.mu.Lock()

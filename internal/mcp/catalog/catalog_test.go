@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -17,7 +18,7 @@ import (
 
 var noon = time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
 
-func tool(t testing.TB, subsystem, name, description string, at time.Time) events.MCPTool {
+func tool(t *testing.T, subsystem, name, description string, at time.Time) events.MCPTool {
 	t.Helper()
 	k := events.MCPTool{
 		SubsystemID: subsystem, Name: name, Description: description, SeenAt: at, SeenBy: "n",
@@ -125,7 +126,7 @@ func TestServing(t *testing.T) {
 func TestFoldIsTheNewest(t *testing.T) {
 	tools := []events.MCPTool{}
 	for i := range 4 {
-		tools = append(tools, tool(t, "s", "t"+string(rune('a'+i%2)), fmt.Sprint(i), noon))
+		tools = append(tools, tool(t, "s", "t"+string(rune('a'+i%2)), strconv.Itoa(i), noon))
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		c, newest := New(), map[string]*events.MCPSubsystem{}

@@ -3,6 +3,7 @@ package catalog
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"github.com/leat-io/leat/pkg/events"
@@ -94,8 +95,8 @@ func middle(a, b []string) (out []Line) {
 		return append(marked("-", a), marked("+", b)...)
 	}
 	longest := make([]int32, (len(a)+1)*width)
-	for i := len(a) - 1; i >= 0; i-- {
-		for j := len(b) - 1; j >= 0; j-- {
+	for i := range slices.Backward(a) {
+		for j := range slices.Backward(b) {
 			if a[i] == b[j] {
 				longest[i*width+j] = longest[(i+1)*width+j+1] + 1
 			} else {

@@ -85,7 +85,7 @@ type Fleet struct {
 	changed   chan struct{} // holds one: what is registered may have changed
 	dirty     chan struct{} // holds one: a server has something to say
 
-	patience context.Context // ends when running calls have to
+	patience context.Context //nolint:containedctx // ends when running calls have to
 	hurry    context.CancelFunc
 
 	mu      sync.Mutex

@@ -131,8 +131,9 @@ func (w *world) register(s events.MCPSubsystem) {
 }
 
 // approve approves what is listed now.
-func (w *world) approve(id, tool string) {
+func (w *world) approve(id string) {
 	w.t.Helper()
+	const tool = "read"
 	eventually(w.t, "nobody lists "+id+"/"+tool, func() bool {
 		row, ok := w.row(id, tool)
 		return ok && len(row.Listed) > 0 && row.Listed[0].Tool != nil
@@ -168,10 +169,10 @@ func (w *world) row(id, tool string) (catalog.Row, bool) {
 	return rows[i], true
 }
 
-func (w *world) health(id, node string) (events.MCPHealth, bool) {
+func (w *world) health(id string) (events.MCPHealth, bool) {
 	w.t.Helper()
 	for _, h := range w.read().Health(id) {
-		if h.NodeID == node {
+		if h.NodeID == "node-1" {
 			return h, true
 		}
 	}
@@ -255,14 +256,14 @@ func TestOnlyWhatWasApproved(t *testing.T) {
 	_, err = f.Route(t.Context(), Want{Tool: "read", Subsystem: "none", Require: true})
 	wantRefusal(t, err, CodeUnknownTool)
 
-	w.approve("files", "read")
+	w.approve("files")
 	var offers []Offer
 	eventually(t, "the approval has no effect", func() bool { offers, err = f.Route(t.Context(), Want{Tool: "read"}); return err == nil })
 	if _, err := call(t, &offers[0]); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "a call that succeeded does not show", func() bool { h, _ := w.health("files", "node-1"); return h.Health == events.HealthHealthy })
-	h, _ := w.health("files", "node-1")
+	eventually(t, "a call that succeeded does not show", func() bool { h, _ := w.health("files"); return h.Health == events.HealthHealthy })
+	h, _ := w.health("files")
 	if h.Connection != events.MCPConnected || h.Breaker != events.BreakerClosed || h.Protocol != "2026-07-28" || len(h.Tools) != 1 {
 		t.Errorf("%+v", h)
 	}
@@ -274,11 +275,11 @@ func TestOnlyWhatWasApproved(t *testing.T) {
 	if _, err := offers[0].Begin(); err == nil {
 		t.Error("an offer from before the change is still taken")
 	}
-	w.approve("files", "read")
+	w.approve("files")
 	eventually(t, "the second approval has no effect", func() bool { _, err = f.Route(t.Context(), Want{Tool: "read"}); return err == nil })
 
 	stop()
-	if h, there := w.health("files", "node-1"); there {
+	if h, there := w.health("files"); there {
 		t.Errorf("the health record is left behind: %+v", h)
 	}
 }
@@ -292,13 +293,13 @@ func TestADeadServerHidesItsOwnToolsOnly(t *testing.T) {
 		w.register(events.MCPSubsystem{SubsystemID: id, HTTP: s.URL})
 	}
 	f, _ := w.run(func(*Config) {})
-	w.approve("good", "read")
+	w.approve("good")
 	eventually(t, "the good one is not found", func() bool {
 		offers, err := f.Route(t.Context(), Want{Tool: "read"})
 		return err == nil && len(offers) == 1 && offers[0].Subsystem.SubsystemID == "good"
 	})
 	eventually(t, "nobody says that one is away", func() bool {
-		h, _ := w.health("away", "node-1")
+		h, _ := w.health("away")
 		return h.Health == events.HealthUnreachable && h.Reason == events.MCPReasonUnreachable && h.Connection == events.MCPConnError
 	})
 }
@@ -308,7 +309,7 @@ func TestAServerComesBack(t *testing.T) {
 	w, server := newWorld(t), newMCPServer(t, "read")
 	w.register(events.MCPSubsystem{SubsystemID: "files", HTTP: server.URL})
 	f, _ := w.run(func(*Config) {})
-	w.approve("files", "read")
+	w.approve("files")
 	var offers []Offer
 	eventually(t, "it is not routed", func() bool { o, err := f.Route(t.Context(), Want{Tool: "read"}); offers = o; return err == nil })
 	server.fail.Store(true)
@@ -319,13 +320,13 @@ func TestAServerComesBack(t *testing.T) {
 	}
 	_, err := f.Route(t.Context(), Want{Tool: "read"})
 	wantRefusal(t, err, wire.CodeUnavailable)
-	eventually(t, "the breaker does not show", func() bool { h, _ := w.health("files", "node-1"); return h.Breaker != events.BreakerClosed })
+	eventually(t, "the breaker does not show", func() bool { h, _ := w.health("files"); return h.Breaker != events.BreakerClosed })
 	server.fail.Store(false)
 	eventually(t, "there is no trial", func() bool { o, err := f.Route(t.Context(), Want{Tool: "read"}); offers = o; return err == nil })
 	if _, err := call(t, &offers[0]); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "it is not healthy again", func() bool { h, _ := w.health("files", "node-1"); return h.Health == events.HealthHealthy })
+	eventually(t, "it is not healthy again", func() bool { h, _ := w.health("files"); return h.Health == events.HealthHealthy })
 }
 
 // A key that is refused is no failure of the server; a new one counts at once.
@@ -337,17 +338,17 @@ func TestKeys(t *testing.T) {
 	w.register(events.MCPSubsystem{SubsystemID: "files", HTTP: server.URL, Key: &events.MCPKey{File: "/run/secrets/files"}})
 	f, _ := w.run(func(c *Config) { c.ReadKey = func(*events.MCPKey) (string, error) { return key.Load().(string), nil } })
 	eventually(t, "nobody says that the key is refused", func() bool {
-		h, _ := w.health("files", "node-1")
+		h, _ := w.health("files")
 		return h.Health == events.HealthUnavailable && h.Reason == events.MCPReasonUnauthenticated && h.Breaker == events.BreakerClosed
 	})
-	h, _ := w.health("files", "node-1")
+	h, _ := w.health("files")
 	if text := fmt.Sprintf("%+v", h); strings.Contains(text, "secret") && !strings.Contains(text, "/run/secrets") || h.KeyHash != hashOf("old-secret") {
 		t.Errorf("%+v", h)
 	}
 	key.Store("new-secret")
-	w.approve("files", "read")
+	w.approve("files")
 	eventually(t, "the new key has no effect", func() bool { _, err := f.Route(t.Context(), Want{Tool: "read"}); return err == nil })
-	eventually(t, "its hash does not show", func() bool { h, _ := w.health("files", "node-1"); return h.KeyHash == hashOf("new-secret") })
+	eventually(t, "its hash does not show", func() bool { h, _ := w.health("files"); return h.KeyHash == hashOf("new-secret") })
 }
 
 func TestAKeyThatIsNotThere(t *testing.T) {
@@ -355,7 +356,7 @@ func TestAKeyThatIsNotThere(t *testing.T) {
 	w.register(events.MCPSubsystem{SubsystemID: "files", HTTP: server.URL, Key: &events.MCPKey{Env: "NO_SUCH_VARIABLE"}})
 	w.run(func(*Config) {})
 	eventually(t, "nobody says that the key is missing", func() bool {
-		h, _ := w.health("files", "node-1")
+		h, _ := w.health("files")
 		return h.Health == events.HealthError && h.Reason == events.MCPReasonKeyMissing && strings.Contains(h.Message, "NO_SUCH_VARIABLE")
 	})
 }
@@ -365,7 +366,7 @@ func TestElsewhere(t *testing.T) {
 	w, server := newWorld(t), newMCPServer(t, "read")
 	w.register(events.MCPSubsystem{SubsystemID: "files", HTTP: server.URL})
 	_, stop := w.run(func(*Config) {})
-	w.approve("files", "read")
+	w.approve("files")
 	without, _ := w.run(func(c *Config) { c.NodeID, c.Transport = "node-2", nil })
 	if all := without.Capabilities(); len(all) != 0 {
 		t.Errorf("%v", all)
@@ -388,7 +389,7 @@ func TestUnregistered(t *testing.T) {
 	w, server := newWorld(t), newMCPServer(t, "read")
 	w.register(events.MCPSubsystem{SubsystemID: "files", HTTP: server.URL})
 	f, _ := w.run(func(*Config) {})
-	w.approve("files", "read")
+	w.approve("files")
 	eventually(t, "it is not routed", func() bool { _, err := f.Route(t.Context(), Want{Tool: "read"}); return err == nil })
 	if there, err := directory.Remove(t.Context(), w.directory, "files"); err != nil || !there {
 		t.Fatal(there, err)
@@ -412,7 +413,7 @@ func TestLimits(t *testing.T) {
 	w, server := newWorld(t), newMCPServer(t, "read")
 	w.register(events.MCPSubsystem{SubsystemID: "files", HTTP: server.URL, Limits: events.MCPLimits{InFlight: 2, PerSecond: 1000}})
 	f, _ := w.run(func(*Config) {})
-	w.approve("files", "read")
+	w.approve("files")
 	var offers []Offer
 	eventually(t, "it is not routed", func() bool { o, err := f.Route(t.Context(), Want{Tool: "read"}); offers = o; return err == nil })
 	one, err := offers[0].Begin()
@@ -442,7 +443,7 @@ func TestARefusedTool(t *testing.T) {
 	})
 	w.register(events.MCPSubsystem{SubsystemID: "files", HTTP: server.URL})
 	f, _ := w.run(func(*Config) {})
-	w.approve("files", "read")
+	w.approve("files")
 	eventually(t, "the other tool is hidden", func() bool { _, err := f.Route(t.Context(), Want{Tool: "read"}); return err == nil })
 	row, _ := w.row("files", "bomb")
 	if row.Status != catalog.StatusRefused || row.Message == "" {

@@ -74,7 +74,7 @@ func (f *Fleet) report(now time.Time) (r directory.Report) {
 		return r
 	}
 	for _, id := range slices.Sorted(maps.Keys(servers)) {
-		h, tools, new := servers[id].report(f.config.NodeID, now)
+		h, tools, fresh := servers[id].report(f.config.NodeID, now)
 		f.directory.View(func(c *catalog.Catalog) {
 			for _, t := range tools {
 				if _, known := c.Tool(id, t.Pin); !known {
@@ -82,7 +82,7 @@ func (f *Fleet) report(now time.Time) (r directory.Report) {
 				}
 			}
 		})
-		if new {
+		if fresh {
 			r.Health = append(r.Health, h)
 		}
 	}

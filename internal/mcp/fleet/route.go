@@ -58,7 +58,7 @@ func (o *Offer) MayFailOver(to *Offer) bool {
 }
 
 // Refusal is why a call goes nowhere. Nothing was sent.
-type Refusal struct {
+type Refusal struct { //nolint:errname // it is an answer, and no fault
 	Code    string // MCP_UNKNOWN_TOOL, MCP_NOT_APPROVED, MCP_UNAUTHORIZED, MCP_BUSY or MCP_UNAVAILABLE
 	Message string
 	// RetryAfter is when it may go there; 0 for unknown.

@@ -297,25 +297,31 @@ func (m *Monitor) broke(b events.CircuitBreakerState, now time.Time) {
 }
 
 func (m *Monitor) lifecycle(now time.Time) events.MCPLifecycleState {
+	is, well := m.state.Lifecycle, m.state.Health.Routable() && m.state.Health != events.HealthDegraded && m.state.Breaker == events.BreakerClosed
 	switch {
-	case m.ended && m.state.Lifecycle == events.MCPShuttingDown:
+	case m.ended && is == events.MCPShuttingDown:
 		return events.MCPTerminated
 	case m.stopping:
 		return events.MCPShuttingDown
 	case m.state.Health == events.HealthUnknown || m.state.Health == events.HealthInitializing:
-		return m.state.Lifecycle
-	case !m.state.Health.Routable() || m.state.Health == events.HealthDegraded || m.state.Breaker != events.BreakerClosed:
+		return is
+	case !well:
 		return events.MCPDegraded
 	case !m.discovered:
-		return m.state.Lifecycle
+		return is
+	}
+	return m.use(now)
+}
+
+// use says how much a server that is well is used.
+func (m *Monitor) use(now time.Time) events.MCPLifecycleState {
+	switch recent := !m.used.IsZero() && now.Sub(m.used) < m.config.IdleAfter; {
 	case m.state.Lifecycle == events.MCPInitializing:
 		return events.MCPIdle
 	case m.inFlight >= m.config.InFlight:
 		return events.MCPBusy
-	case m.inFlight > 0 || !m.used.IsZero() && now.Sub(m.used) < m.config.IdleAfter:
+	case m.inFlight > 0 || recent || m.state.Lifecycle == events.MCPBusy: // from busy it is active first
 		return events.MCPActive
-	case m.state.Lifecycle == events.MCPBusy:
-		return events.MCPActive // it is idle a moment later
 	}
 	return events.MCPIdle
 }

@@ -236,7 +236,7 @@ func (r *reader) subsystem(n *yaml.Node) (s events.MCPSubsystem) {
 		Version: r.text(f["version"], "version"), Description: r.text(f["description"], "description"), Tags: r.texts(f["tags"], "tags"),
 		HTTP: r.text(f["http"], "http"), Stdio: r.text(f["stdio"], "stdio"), Effects: r.text(f["effects"], "effects"),
 		Trust:  cmp.Or(events.MCPTrust(r.text(f["trust"], "trust")), events.MCPTrustNone),
-		Weight: int32(min(max(r.number(f["weight"], "weight", 1), -1), 1<<20)), //nolint:gosec // bounded here
+		Weight: int32(min(max(r.number(f["weight"], "weight", 1), -1), 1<<20)),
 	}
 	s.Name = cmp.Or(s.Name, s.SubsystemID)
 	if f["key"] != nil {
@@ -254,7 +254,7 @@ func (r *reader) subsystem(n *yaml.Node) (s events.MCPSubsystem) {
 
 func (r *reader) limits(l map[string]*yaml.Node) events.MCPLimits {
 	small := func(name string) int32 {
-		return int32(min(max(r.number(l[name], "limits."+name, 0), -1), 1<<30)) //nolint:gosec // bounded here
+		return int32(min(max(r.number(l[name], "limits."+name, 0), -1), 1<<30))
 	}
 	return events.MCPLimits{
 		Idle: r.duration(l["idle"], "limits.idle"), Call: r.duration(l["call"], "limits.call"),

@@ -154,7 +154,7 @@ func TestSchemaForEditors(t *testing.T) {
 	if err := json.Unmarshal(text, &root); err != nil {
 		t.Fatal(err)
 	}
-	same := func(what string, want []string, got []string) {
+	same := func(what string, want, got []string) {
 		slices.Sort(got)
 		if d := cmp.Diff(slices.Sorted(slices.Values(want)), got); d != "" {
 			t.Errorf("%s: -read +schema:\n%s", what, d)
