@@ -29,6 +29,7 @@ func TestAnswersWithinTheCall(t *testing.T) {
 	if uri, ok := a.Meta["io.leat/history"].(string); !ok || !strings.Contains(c.read(uri), `"events":[`) {
 		t.Errorf("the history of %v cannot be read", a.Meta)
 	}
+	until(t, func() bool { return strings.Contains(c.read("leat://nodes"), `"ORCHESTRATOR"`) })
 	// Wrong arguments are the model's to mend, and start nothing.
 	if a := c.call("greet", map[string]any{"name": 7}); !a.IsError || !strings.Contains(a.text(), "INVALID_ARGUMENTS") || !strings.Contains(a.text(), "name") {
 		t.Errorf("got %+v", a)

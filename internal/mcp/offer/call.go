@@ -43,6 +43,8 @@ func (w *Workflows) Call(ctx context.Context, name string, c *serve.Call) (serve
 		return nil, err
 	case refused != nil:
 		return refused, nil
+	case tool.Task == fsm.ToolTaskMust:
+		return o.asTask(ctx, false)
 	}
 	return o.wait(ctx)
 }

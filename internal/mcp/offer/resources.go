@@ -12,10 +12,11 @@ import (
 	"github.com/leat-io/leat/pkg/events"
 )
 
-// Where histories are.
+// Where resources are.
 const (
 	instances  = "leat://instances/"
 	historyEnd = "/history"
+	nodes      = "leat://nodes"
 	// historyPage is how many events one read gives at most.
 	historyPage = 500
 )
@@ -24,9 +25,14 @@ func historyURI(s *client.Instance) string {
 	return instances + taskID(s.WorkflowType, s.InstanceID) + historyEnd
 }
 
-// Resources is what can be read: the histories of what the caller started.
+// Resources is what can be read: the workers, and the histories of what the caller
+// started.
 func (w *Workflows) Resources() []serve.Resource {
 	return []serve.Resource{
+		{
+			URI: nodes, Name: "nodes", Read: w.nodes,
+			Description: "The workers that run workflows and their tasks: what each can do, how much of it is free, when it was heard of.",
+		},
 		{
 			URI: instances + "{type}/{id}" + historyEnd, Template: true, Name: "history", Read: w.history,
 			Description: "What happened in a workflow that you started by a tool: its first " + strconv.Itoa(historyPage) + " events.",
@@ -36,6 +42,15 @@ func (w *Workflows) Resources() []serve.Resource {
 			Description: "The same, from a sequence number on: `next` of what was read before.",
 		},
 	}
+}
+
+// nodes lists the workers of the cluster, as they say of themselves.
+func (w *Workflows) nodes(ctx context.Context, _ serve.Caller, _ string) ([]byte, error) {
+	all, err := w.config.Client.Nodes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(map[string]any{"nodes": all})
 }
 
 // page is a part of a history.

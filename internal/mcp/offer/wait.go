@@ -17,13 +17,13 @@ const (
 	lastLook  = 5 * time.Second
 )
 
+// mayBeTask reports whether the call may be answered as a task.
+func (o *ongoing) mayBeTask() bool { return o.caller.Tasks && o.tool.Task != fsm.ToolTaskNever }
+
 // wait answers the call: with the end of the instance, with what it asks, or as a
 // task.
 func (o *ongoing) wait(ctx context.Context) (serve.Outcome, error) {
-	tasks := o.caller.Tasks && o.tool.Task != fsm.ToolTaskNever
-	if tasks && o.tool.Task == fsm.ToolTaskMust {
-		return o.asTask(ctx, false)
-	}
+	tasks := o.mayBeTask()
 	var late <-chan time.Time
 	if tasks {
 		timer := time.NewTimer(o.tool.Wait)

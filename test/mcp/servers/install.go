@@ -13,9 +13,10 @@ import (
 	"path/filepath"
 )
 
-// What is installed: a folder each, whose files are copied beside what they ask for.
+// What is installed: a folder each, whose files are copied beside what they ask for. The
+// scripts run with it.
 //
-//go:embed node suite python
+//go:embed node suite python scripts
 var files embed.FS
 
 // kit is a set of servers that are installed together.

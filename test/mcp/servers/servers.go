@@ -43,7 +43,7 @@ func EverythingHTTP(tb testing.TB) string {
 	tb.Helper()
 	dir := need(tb, node)
 	port := freePort(tb)
-	serve(tb, port, []string{"PORT=" + strconv.Itoa(port)}, nodePath(tb), "--require", filepath.Join(dir, "loopback.cjs"), serverJS(dir, "everything"), "streamableHttp")
+	serve(tb, port, []string{"PORT=" + strconv.Itoa(port)}, nodePath(tb), "--require", script(tb, "loopback.cjs"), serverJS(dir, "everything"), "streamableHttp")
 	return fmt.Sprintf("http://127.0.0.1:%d/mcp", port)
 }
 
@@ -76,11 +76,11 @@ func Git(tb testing.TB, dir string) Program {
 }
 
 // Tasks has tools that run as tasks (`io.modelcontextprotocol/tasks`): count, fail, and
-// confirm, which asks.
+// confirm, which asks; counted says how often count was called.
 func Tasks(tb testing.TB) Program {
 	tb.Helper()
 	dir := need(tb, python)
-	return Program{Command: []string{filepath.Join(dir, "venv", "bin", "python"), filepath.Join(dir, "tasks.py")}, Env: []string{"HOME=" + tb.TempDir()}}
+	return Program{Command: []string{filepath.Join(dir, "venv", "bin", "python"), script(tb, "tasks.py")}, Env: []string{"HOME=" + tb.TempDir()}}
 }
 
 // TasksHTTP is the URL of the same over Streamable HTTP, without sessions.
@@ -97,7 +97,7 @@ func TasksHTTP(tb testing.TB) string {
 func TasksClient(tb testing.TB) []string {
 	tb.Helper()
 	dir := need(tb, python)
-	return []string{filepath.Join(dir, "venv", "bin", "python"), filepath.Join(dir, "client.py")}
+	return []string{filepath.Join(dir, "venv", "bin", "python"), script(tb, "client.py")}
 }
 
 // EverythingGo is the conformance server of the Go SDK, of 2026-07-28.
@@ -145,6 +145,20 @@ func pythonServer(tb testing.TB, name string, args ...string) Program {
 	tb.Helper()
 	bin := filepath.Join(need(tb, python), "venv", "bin", name)
 	return Program{Command: append([]string{bin}, args...)}
+}
+
+// script is one of ours, where a program can read it while the test runs.
+func script(tb testing.TB, name string) string {
+	tb.Helper()
+	text, err := files.ReadFile("scripts/" + name)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	path := filepath.Join(tb.TempDir(), name)
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		tb.Fatal(err)
+	}
+	return path
 }
 
 func need(tb testing.TB, k kit) string {

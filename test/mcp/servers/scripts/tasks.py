@@ -12,13 +12,22 @@ from datetime import timedelta
 mcp = FastMCP("tasks")
 mcp.add_extension(TasksExtension())
 soon = timedelta(milliseconds=100)
+counts = 0
 
 
 @mcp.tool(task=TaskConfig(mode="optional", poll_interval=soon))
 async def count(to: int, seconds: float) -> int:
     """Counts, and takes its time."""
+    global counts
+    counts += 1
     await asyncio.sleep(seconds)
     return to
+
+
+@mcp.tool
+async def counted() -> int:
+    """How often something was counted."""
+    return counts
 
 
 @mcp.tool(task=TaskConfig(mode="optional", poll_interval=soon))
