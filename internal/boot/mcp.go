@@ -1,6 +1,7 @@
 package boot
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -60,7 +61,7 @@ func addMCP(w *executor.Executor, calls config.MCP, k kafka.Config, names topics
 	if err != nil {
 		return nil, err
 	}
-	policy := routing.Policy(calls.Routing)
+	policy := cmp.Or(routing.Policy(calls.Routing), routing.RoundRobin)
 	if !slices.Contains(routing.Policies(), policy) {
 		return nil, problem.New(problem.BadSetting, fmt.Sprintf("setting mcp-routing has the value %q", calls.Routing), "there is no such policy", "use round_robin, least_loaded or weighted")
 	}

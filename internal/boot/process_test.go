@@ -41,6 +41,10 @@ func TestMain(m *testing.M) {
 	if name := os.Getenv(asRole); name != "" {
 		Main(roles()[name])
 	}
+	if who := os.Getenv(asMCPServer); who != "" {
+		serveMCP(who)
+		return
+	}
 	goleak.VerifyTestMain(m)
 }
 

@@ -49,6 +49,7 @@ type Input struct {
 type Decision struct {
 	Events  []events.Event   // the history goes on with them
 	Tasks   []events.Task    // for executors
+	Again   []events.UUID    // those of Tasks whose attempt was issued before: put down, or handed back
 	Signals []fsm.SendSignal // for instances that the definition names
 	Sends   []events.Command // for parents and children, and for the instance itself
 	Next    *events.Snapshot // nil when the instance stays as it is

@@ -258,6 +258,9 @@ func (r *recorder) startTask(s fsm.StartTask) {
 		return // the projector lists it; the person who does it sends the result
 	default:
 	}
+	if s.Again {
+		r.made.Again = append(r.made.Again, s.TaskID)
+	}
 	r.made.Tasks = append(r.made.Tasks, events.Task{
 		TaskID: s.TaskID, TaskName: s.Name, Queue: topics.QueueOf(s.Name), TaskType: s.TaskType, NodeType: s.NodeType,
 		WorkflowType: r.next.WorkflowType, InstanceID: r.next.InstanceID, InstanceKey: r.next.Key,

@@ -46,16 +46,18 @@ func producing() []kgo.Opt {
 	}
 }
 
-// anyPartition marks a record that is placed by its key.
+// anyPartition marks a record that is placed by its key; what is below, so many
+// partitions behind that.
 const anyPartition = -1
 
 func partitioner() kgo.Partitioner {
 	return kgo.BasicConsistentPartitioner(func(string) func(*kgo.Record, int) int {
 		return func(r *kgo.Record, n int) int {
-			if r.Partition != anyPartition {
+			if r.Partition >= 0 {
 				return int(r.Partition)
 			}
-			return int(topics.Partition(r.Key, int32(n))) //nolint:gosec // partition counts are small
+			home := int(topics.Partition(r.Key, int32(n))) //nolint:gosec // partition counts are small
+			return (home + anyPartition - int(r.Partition)) % n
 		}
 	})
 }
@@ -63,6 +65,12 @@ func partitioner() kgo.Partitioner {
 // NewRecord is a record that its key places.
 func NewRecord(topic string, key, value []byte) *Record {
 	return &Record{Topic: topic, Partition: anyPartition, Key: key, Value: value}
+}
+
+// NewRecordBeside is a record for the partition that is by steps behind the one in
+// which its key places it, round and round.
+func NewRecordBeside(topic string, steps uint32, key, value []byte) *Record {
+	return &Record{Topic: topic, Partition: anyPartition - int32(steps>>1), Key: key, Value: value} //nolint:gosec // 31 bits
 }
 
 // NewRecordAt is a record for one partition.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"log/slog"
 	"slices"
 	"strconv"
@@ -71,7 +72,11 @@ func (t *transaction) encode(at instance, key []byte, d decide.Decision, room in
 	for i := range d.Tasks {
 		task := &d.Tasks[i]
 		value, err := avro.EncodeTask(task)
-		if err := t.put(kafka.NewRecord(names.Tasks(task.Queue), []byte(task.TaskID.String()), value), err); err != nil {
+		r := kafka.NewRecord(names.Tasks(task.Queue), []byte(task.TaskID.String()), value)
+		if slices.Contains(d.Again, task.TaskID) {
+			r = kafka.NewRecordBeside(r.Topic, crc32.ChecksumIEEE([]byte(task.Token)), r.Key, value) // another executor's, perhaps
+		}
+		if err := t.put(r, err); err != nil {
 			return fmt.Errorf("task %s: %w", task.TaskName, err)
 		}
 	}

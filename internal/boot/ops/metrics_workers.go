@@ -145,7 +145,7 @@ func (s *Metrics) MCP() fleet.Metrics {
 		probes := m.seconds("leat_mcp_probe_seconds", "How long MCP servers took to answer a probe", "subsystem")
 		failed := m.counter("leat_mcp_probe_failures_total", "Probes that were not answered", "subsystem")
 		health := m.gauge("leat_mcp_health", "1 for the health that an MCP server has here", "subsystem", "health")
-		return fleet.Metrics{
+		return boundedMCP(fleet.Metrics{
 			CallEnded: func(subsystem, tool, outcome string, d time.Duration) {
 				calls.WithLabelValues(subsystem, tool, outcome).Observe(d.Seconds())
 			},
@@ -167,7 +167,7 @@ func (s *Metrics) MCP() fleet.Metrics {
 					health.WithLabelValues(subsystem, is).Set(1)
 				}
 			},
-		}
+		})
 	})
 }
 

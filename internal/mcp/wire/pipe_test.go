@@ -502,7 +502,7 @@ while :; do sleep 1; done`
 	evidence := make([]Evidence, 3)
 	for i := range evidence {
 		work.Go(func() {
-			_, err := conn.Call(t.Context(), &Call{Tool: named(t, "fine"), Arguments: big, Limits: Limits{Idle: testIdle}})
+			_, err := conn.Call(t.Context(), &Call{Tool: named(t, "fine"), Arguments: big, Limits: Limits{Idle: 10 * testIdle}}) // time enough to begin to write
 			evidence[i] = failureOf(t, err).Evidence
 		})
 	}
