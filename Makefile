@@ -66,6 +66,9 @@ bench: ## Run the benchmarks on a real Kafka, JSON lines on stdout (ARGS='-only 
 bench-fsm: ## Measure the interpreter beside other Go machines and XState, JSON lines (ARGS='-rounds 9')
 	@bench/fsm/run.sh $(ARGS)
 
+bench-mcp: ## Measure calls of MCP tools beside the bare client of the Go SDK, JSON lines (ARGS='-seconds 3 -rounds 4')
+	@go run ./bench/mcp/cmd $(ARGS)
+
 CASES ?= ../shared/cases
 cases: build ## Play the cases of ../shared/cases, where they are there, against bin/leat
 	@if [ -f $(CASES)/run.sh ]; then LEAT=$(CURDIR)/bin/leat bash $(CASES)/run.sh; else echo "there are no cases in $(CASES)"; fi
@@ -103,4 +106,4 @@ hooks: ## Lint before every commit in this clone
 clean: ## Remove what was built and the data of local runs
 	rm -rf bin data .leat coverage*
 
-.PHONY: help build run examples test unit race integration mcp-servers chaos test-containers sim bench bench-fsm cases fuzz lint fmt check vuln kafka hooks clean
+.PHONY: help build run examples test unit race integration mcp-servers chaos test-containers sim bench bench-fsm bench-mcp cases fuzz lint fmt check vuln kafka hooks clean

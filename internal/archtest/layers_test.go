@@ -167,6 +167,7 @@ var layers = map[string]layer{
 	"test/mcp":     {inside: "pkg internal test", outside: "github.com/modelcontextprotocol/go-sdk"},
 	"test/drawn":   {inside: "pkg internal/definition", outside: "pgregory.net/rapid"},
 	"bench/...":    {inside: "pkg internal schemas test examples bench", outside: "github.com/twmb/franz-go golang.org/x/sync/errgroup"},
+	"bench/mcp":    {inside: "pkg internal test bench", outside: "github.com/modelcontextprotocol/go-sdk"},
 }
 
 // impure is what a pure package must not import of the standard library: it

@@ -44,8 +44,8 @@ type engine struct {
 }
 
 // each runs a scenario on `leat dev`, and on a real Kafka with a router and an executor.
-// flags say what may be called.
-func each(t *testing.T, flags func(*testing.T) []string, scenario func(*engine)) {
+// setup gives the flags that say what may be called, and the scenario.
+func each(t *testing.T, setup func(*testing.T) (flags []string, scenario func(*engine))) {
 	t.Helper()
 	t.Parallel()
 	for name, start := range map[string]func(*engine, []string){"dev": (*engine).dev, "real": (*engine).real} {
@@ -54,11 +54,11 @@ func each(t *testing.T, flags func(*testing.T) []string, scenario func(*engine))
 			if name == "real" && testing.Short() {
 				t.Skip("-short: the real broker takes seconds to start")
 			}
-			given := flags(t) // servers may have to be installed
+			flags, scenario := setup(t) // servers may have to be installed
 			ctx, cancel := context.WithTimeout(context.Background(), patience)
 			t.Cleanup(cancel)
 			e := &engine{t: t, ctx: ctx}
-			start(e, given)
+			start(e, flags)
 			scenario(e)
 		})
 	}
