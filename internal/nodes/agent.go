@@ -273,7 +273,7 @@ func (n *Nodes) left(ctx context.Context, k node.Key) <-chan struct{} {
 	return ended
 }
 
-// leave deletes the node's record.
+// leave deletes the node's record, or gives that up after a bounded time.
 func (a *Agent) leave(ctx context.Context) {
 	a.mu.Lock()
 	joined := a.joined
@@ -287,7 +287,15 @@ func (a *Agent) leave(ctx context.Context) {
 	k := a.Key()
 	producer, err := a.nodes.openProducer()
 	if err == nil {
-		err = producer.Send(ctx, a.nodes.tombstone(k))
+		// What is on its way to a broker that does not answer outlasts ctx, and ends
+		// with the producer: a worker does not wait for it.
+		written := make(chan error, 1)
+		producer.Go(ctx, a.nodes.tombstone(k), func(err error) { written <- err })
+		select {
+		case err = <-written:
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
 	}
 	if err != nil {
 		a.nodes.config.Logger.LogAttrs(ctx, slog.LevelWarn, "node could not say that it is gone; the others notice that it is silent",
