@@ -11,10 +11,12 @@ import (
 	"github.com/leat-io/leat/pkg/executor"
 )
 
+// Refund is what the task is asked for.
 type Refund struct {
 	Amount int `json:"amount"`
 }
 
+// Receipt is what comes of it.
 type Receipt struct {
 	Transfer   string `json:"transfer"`
 	ApprovedBy string `json:"approved_by,omitempty"`

@@ -11,7 +11,7 @@ import (
 )
 
 // shows repeats a command until it shows a text.
-func (p *process) shows(t *testing.T, text string, args ...string) string {
+func (p *process) shows(t *testing.T, text string, args ...string) {
 	t.Helper()
 	poll := time.NewTicker(20 * time.Millisecond)
 	defer poll.Stop()
@@ -19,7 +19,7 @@ func (p *process) shows(t *testing.T, text string, args ...string) string {
 	for {
 		out := p.must(t, args...)
 		if strings.Contains(out, text) {
-			return out
+			return
 		}
 		select {
 		case <-poll.C:

@@ -70,7 +70,7 @@ func NewRecord(topic string, key, value []byte) *Record {
 // NewRecordBeside is a record for the partition that is by steps behind the one in
 // which its key places it, round and round.
 func NewRecordBeside(topic string, steps uint32, key, value []byte) *Record {
-	return &Record{Topic: topic, Partition: anyPartition - int32(steps>>1), Key: key, Value: value} //nolint:gosec // 31 bits
+	return &Record{Topic: topic, Partition: anyPartition - int32(steps>>1), Key: key, Value: value}
 }
 
 // NewRecordAt is a record for one partition.

@@ -6,6 +6,14 @@ import (
 	"github.com/leat-io/leat/pkg/events"
 )
 
+// follow folds an event of the task, and says what is wrong with it.
+func (l *life) follow(e *events.Event, attempt int64) (wrong string) {
+	if resumed(e) {
+		return l.again(e, attempt)
+	}
+	return l.next(e.EventType, attempt)
+}
+
 // again folds that the newest attempt is put down, or issued again, and says what is
 // wrong with it.
 func (l *life) again(e *events.Event, attempt int64) (wrong string) {

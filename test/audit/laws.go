@@ -178,13 +178,7 @@ func (b *Books) checkTasks(id events.UUID, list []Event) {
 			lives[task] = &life{}
 		}
 		attempt := e.Data["attempt"].Int()
-		var wrong string
-		if resumed(&e.Event) {
-			wrong = lives[task].again(&e.Event, attempt)
-		} else {
-			wrong = lives[task].next(e.EventType, attempt)
-		}
-		if wrong != "" {
+		if wrong := lives[task].follow(&e.Event, attempt); wrong != "" {
 			b.failf("%s/%d: %s of task %s attempt %d %s", id, e.SequenceNumber, e.EventType, task, attempt, wrong)
 		}
 		if queued(&e.Event) {

@@ -41,7 +41,7 @@ func TestTenThousandWaitingAttempts(t *testing.T) {
 	for range 64 {
 		group.Go(func() {
 			for n := next.Add(1); n <= waiting; n = next.Add(1) {
-				if _, err := w.direct.Start(w.ctx, client.StartRequest{Type: "patient", Key: fmt.Sprint(n)}); err != nil {
+				if _, err := w.direct.Start(w.ctx, client.StartRequest{Type: "patient", Key: strconv.FormatInt(n, 10)}); err != nil {
 					w.Errorf("start %d: %v", n, err)
 					return
 				}

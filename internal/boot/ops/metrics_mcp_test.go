@@ -3,6 +3,7 @@ package ops
 import (
 	"fmt"
 	"io"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -13,7 +14,7 @@ import (
 func scrape(t *testing.T, m Meters) string {
 	t.Helper()
 	w := httptest.NewRecorder()
-	Handler(new(Health), m.Registry, Build()).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	Handler(new(Health), m.Registry, Build()).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	text, err := io.ReadAll(w.Body)
 	if err != nil {
 		t.Fatal(err)

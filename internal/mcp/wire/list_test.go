@@ -39,11 +39,11 @@ func definition(name, rest string) string {
 
 // Of a list each tool that cannot be called is refused, and no other.
 func TestListRefusesAlone(t *testing.T) {
-	doubling := `{"$ref":"#/$defs/a0","$defs":{`
+	var twice strings.Builder
 	for i := range 22 {
-		doubling += fmt.Sprintf(`"a%d":{"anyOf":[{"$ref":"#/$defs/a%d"},{"$ref":"#/$defs/a%d"}]},`, i, i+1, i+1)
+		fmt.Fprintf(&twice, `"a%d":{"anyOf":[{"$ref":"#/$defs/a%d"},{"$ref":"#/$defs/a%d"}]},`, i, i+1, i+1)
 	}
-	doubling += `"a22":{}}}`
+	doubling := `{"$ref":"#/$defs/a0","$defs":{` + twice.String() + `"a22":{}}}`
 	bad := map[string]string{
 		"twice": definition("twice", "") + "," + definition("twice", `,"title":"again"`),
 		"cycle": `{"name":"cycle","inputSchema":{"$ref":"#"}}`, "bomb": `{"name":"bomb","inputSchema":` + doubling + `}`,
