@@ -57,8 +57,12 @@ func TestTenThousandWaitingAttempts(t *testing.T) {
 	}
 	most := peakMemory(t, waiter)
 	t.Logf("the executor's process used %d MB at most", most/1_000_000)
-	if most > mostMemory {
-		t.Errorf("it used %d bytes, at most %d", most, mostMemory)
+	allowed := int64(mostMemory)
+	if raced {
+		allowed *= 4
+	}
+	if most > allowed {
+		t.Errorf("it used %d bytes, at most %d", most, allowed)
 	}
 }
 
