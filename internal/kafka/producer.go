@@ -78,18 +78,39 @@ func NewRecordAt(topic string, partition int32, key, value []byte) *Record {
 	return &Record{Topic: topic, Partition: partition, Key: key, Value: value}
 }
 
-// Send writes the records and waits until all are durable. An error means that
-// some may not be; which ones is in the records' offsets no more than the error.
+// Send writes the records and waits until all are durable, or ctx ends. An error
+// means that some may not be; which ones is in the records' offsets no more than the
+// error.
 func (p *Producer) Send(ctx context.Context, records ...*Record) error {
-	err := p.client.ProduceSync(ctx, records...).FirstErr()
+	err := p.send(ctx, records)
 	if errors.Is(err, kerr.UnknownTopicID) {
 		p.forget(records[0].Topic)
-		err = p.client.ProduceSync(ctx, records...).FirstErr()
+		err = p.send(ctx, records)
 	}
 	if err != nil {
 		return fmt.Errorf("write to %s: %w", records[0].Topic, err)
 	}
 	return nil
+}
+
+// send gives the first error. What is on its way to a broker that does not answer
+// outlasts ctx, and ends with the producer: whoever waits need not.
+func (p *Producer) send(ctx context.Context, records []*Record) (first error) {
+	ended := make(chan error, len(records))
+	for _, r := range records {
+		p.client.Produce(ctx, r, func(_ *kgo.Record, err error) { ended <- err })
+	}
+	for range records {
+		select {
+		case err := <-ended:
+			if first == nil {
+				first = err
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return first
 }
 
 // Go writes one record and calls done, from the producer's own goroutine, when

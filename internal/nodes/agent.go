@@ -287,15 +287,7 @@ func (a *Agent) leave(ctx context.Context) {
 	k := a.Key()
 	producer, err := a.nodes.openProducer()
 	if err == nil {
-		// What is on its way to a broker that does not answer outlasts ctx, and ends
-		// with the producer: a worker does not wait for it.
-		written := make(chan error, 1)
-		producer.Go(ctx, a.nodes.tombstone(k), func(err error) { written <- err })
-		select {
-		case err = <-written:
-		case <-ctx.Done():
-			err = ctx.Err()
-		}
+		err = producer.Send(ctx, a.nodes.tombstone(k))
 	}
 	if err != nil {
 		a.nodes.config.Logger.LogAttrs(ctx, slog.LevelWarn, "node could not say that it is gone; the others notice that it is silent",

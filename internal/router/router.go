@@ -44,7 +44,6 @@ type Config struct {
 	SessionTimeout    time.Duration
 	ReplicationFactor int16            // of topics that have to be made; 0 is the broker's default
 	Version           string           // of the program, for the record on the topic nodes
-	NoNode            bool             // keeps no record on the topic nodes
 	Endpoint          string           // URL of its /metrics, for the same
 	Clock             func() time.Time // default time.Now
 	Logger            *slog.Logger     // default: none
@@ -142,9 +141,7 @@ func (r *Router) Run(ctx context.Context) error {
 	group.Go(func() error { return db.Watch(running) })
 	group.Go(func() error { return r.registry.Run(running) })
 	group.Go(func() error { return r.schedules.Run(running) })
-	if !r.config.NoNode {
-		group.Go(func() error { return r.beNode(running) })
-	}
+	group.Go(func() error { return r.beNode(running) })
 	group.Go(func() error { return r.serveTypes(running) })
 	group.Go(func() error { return r.shard.Run(running) })
 	group.Go(func() error { return r.mend(running, lane) })

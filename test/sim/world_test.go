@@ -210,7 +210,7 @@ func (w *world) startRouter(s *slot) {
 	files, skew := s.files, s.skew
 	w.launch(s, func(ctx context.Context, c kafka.Config) error {
 		r, err := router.New(router.Config{
-			Kafka: c, Slot: s.name, NoNode: true, Files: files, Logger: w.logger.With("worker", s.name),
+			Kafka: c, Slot: s.name, Files: files, Logger: w.logger.With("worker", s.name),
 			Clock: func() time.Time { return time.Now().Add(skew) },
 			Metrics: router.Metrics{
 				Committed: func(int, int, int, time.Duration) { w.seen.add("transactions committed") },
