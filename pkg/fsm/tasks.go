@@ -176,8 +176,9 @@ func (s *step) claim(at int, inv *invocation) Effect {
 	from, r := t.State, s.in.Task
 	switch {
 	case from != events.TaskRunning:
-	case r.Generation > t.Generation && inv.def.Kind.Queued():
-		// It was read again, so that who had claimed it will not report.
+	case r.Generation > t.Generation && inv.def.Delivery == events.AtMostOnce && inv.def.Kind.Queued():
+		// It was read again, so that who had claimed it had not begun. What runs at
+		// least once begins before its claim: there the first one stands.
 		s.cancelDeadlines(t.TaskID, events.TimerStartToClose)
 		s.cancelDeadlines(t.TaskID, events.TimerHeartbeat)
 		s.emit(CancelTask{TaskID: t.TaskID, Attempt: t.Attempt, TokenHash: t.TokenHash, NodeID: t.NodeID, Code: StaleAttempt})
