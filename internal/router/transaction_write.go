@@ -287,7 +287,7 @@ func (t *transaction) place(at instance, e *entry, d *decide.Decision) {
 		return
 	}
 	next.FirstOffset = e.cur.FirstOffset
-	if len(d.Events) == 0 {
+	if len(d.Events) == 0 || end == 0 { // 0: the lane has not learned it yet, and what was noted is below it
 		next.NewestOffset = e.cur.NewestOffset
 	}
 }
