@@ -60,6 +60,16 @@ func NewAdmin(c Config) (*Admin, error) {
 	return &Admin{client: client, admin: kadm.NewClient(client)}, nil
 }
 
+// Provision is [Admin.Provision] for those who need an Admin for nothing else.
+func Provision(ctx context.Context, c Config, rf int16, specs ...topics.Spec) error {
+	a, err := NewAdmin(c)
+	if err != nil {
+		return err
+	}
+	defer a.Close()
+	return a.Provision(ctx, rf, specs...)
+}
+
 // Provision creates the topics that are missing, with replication factor rf
 // (-1 for the broker's default), and verifies those that are there. It changes
 // no topic. All mismatches are reported together, as *TopicError.

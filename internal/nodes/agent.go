@@ -147,7 +147,7 @@ func (a *Agent) Run(ctx context.Context) error {
 			a.renew()
 		default:
 			a.nodes.config.Logger.LogAttrs(ctx, slog.LevelWarn, "cannot register the node, trying again", slog.Any("error", err))
-			kafka.Pause(ctx, retryEvery)
+			kafka.Pause(ctx, kafka.AwayFor)
 		}
 	}
 	a.leave(ctx)

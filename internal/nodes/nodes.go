@@ -45,7 +45,6 @@ const headerIncarnation = "leat-incarnation"
 
 // Timings that nobody needs to set.
 const (
-	retryEvery = time.Second            // between tries to reach a broker that is away
 	gather     = 200 * time.Millisecond // beats that come within it are read together
 	sweepEvery = time.Second            // between looks for nodes that are expired
 )
@@ -97,28 +96,13 @@ func New(c Config) *Nodes {
 // waits for a broker that is away.
 func (n *Nodes) Run(ctx context.Context) error {
 	defer n.closeProducer()
-	for ctx.Err() == nil {
-		err := n.follow(ctx)
-		if ctx.Err() != nil {
-			return nil
-		}
-		if _, ok := errors.AsType[*kafka.TopicError](err); ok {
-			return err
-		}
+	return kafka.KeepOn(ctx, n.follow, func(err error) {
 		n.config.Logger.LogAttrs(ctx, slog.LevelWarn, "cannot read which nodes there are, trying again", slog.Any("error", err))
-		kafka.Pause(ctx, retryEvery)
-	}
-	return nil
+	})
 }
 
 func (n *Nodes) follow(ctx context.Context) error {
-	admin, err := kafka.NewAdmin(n.config.Kafka)
-	if err != nil {
-		return err
-	}
-	err = admin.Provision(ctx, kafka.Replicas(n.config.ReplicationFactor), n.config.Names.OfNodes()...)
-	admin.Close()
-	if err != nil {
+	if err := kafka.Provision(ctx, n.config.Kafka, kafka.Replicas(n.config.ReplicationFactor), n.config.Names.OfNodes()...); err != nil {
 		return err
 	}
 	if err := n.Sync(ctx); err != nil {

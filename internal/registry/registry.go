@@ -10,7 +10,6 @@ import (
 	"maps"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/leat-io/leat/internal/avro"
 	"github.com/leat-io/leat/internal/definition"
@@ -63,9 +62,6 @@ func New(c Config) *Registry {
 	return &Registry{config: c, types: make(map[string]*workflowType), moved: make(chan struct{})}
 }
 
-// retryEvery is how long Run waits before it asks an absent broker again.
-const retryEvery = time.Second
-
 // Run follows the topic until ctx ends. It makes the topic when it is missing,
 // and waits for a broker that is away.
 func (r *Registry) Run(ctx context.Context) error {
@@ -76,19 +72,10 @@ func (r *Registry) Run(ctx context.Context) error {
 	watching.Go(func() {
 		r.held.Watch(ctx, r.config.Kafka, func() []string { return []string{r.config.Names.Definitions(), r.config.Names.Schedules()} })
 	})
-	for ctx.Err() == nil {
-		err := r.follow(ctx)
-		if ctx.Err() != nil {
-			return nil // whatever the reading ended with, it was stopped
-		}
-		if _, ok := errors.AsType[*kafka.TopicError](err); ok {
-			return err
-		}
+	return kafka.KeepOn(ctx, r.follow, func(err error) {
 		r.setFailed(err)
 		r.config.Logger.LogAttrs(ctx, slog.LevelWarn, "cannot read definitions, trying again", slog.Any("error", err))
-		kafka.Pause(ctx, retryEvery)
-	}
-	return nil
+	})
 }
 
 func (r *Registry) follow(ctx context.Context) error {
@@ -163,12 +150,7 @@ func (r *Registry) readToEnd(ctx context.Context) (end int64, err error) {
 
 // prepare makes or checks the topic.
 func (r *Registry) prepare(ctx context.Context) error {
-	admin, err := kafka.NewAdmin(r.config.Kafka)
-	if err != nil {
-		return err
-	}
-	defer admin.Close()
-	return admin.Provision(ctx, kafka.Replicas(r.config.ReplicationFactor), r.config.Names.Shared()...)
+	return kafka.Provision(ctx, r.config.Kafka, kafka.Replicas(r.config.ReplicationFactor), r.config.Names.Shared()...)
 }
 
 func (r *Registry) partition() kafka.TopicPartition {

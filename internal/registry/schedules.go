@@ -2,7 +2,6 @@ package registry
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -44,28 +43,13 @@ func NewSchedules(c Config, changed func()) *Schedules {
 // Run follows the topic until ctx ends. It makes the topic when it is missing,
 // and waits for a broker that is away.
 func (s *Schedules) Run(ctx context.Context) error {
-	for ctx.Err() == nil {
-		err := s.follow(ctx)
-		if ctx.Err() != nil {
-			return nil //nolint:nilerr // whatever the reading ended with, it was stopped
-		}
-		if _, ok := errors.AsType[*kafka.TopicError](err); ok {
-			return err
-		}
+	return kafka.KeepOn(ctx, s.follow, func(err error) {
 		s.config.Logger.LogAttrs(ctx, slog.LevelWarn, "cannot read schedules, trying again", slog.Any("error", err))
-		kafka.Pause(ctx, retryEvery)
-	}
-	return nil
+	})
 }
 
 func (s *Schedules) follow(ctx context.Context) error {
-	admin, err := kafka.NewAdmin(s.config.Kafka)
-	if err != nil {
-		return err
-	}
-	err = admin.Provision(ctx, kafka.Replicas(s.config.ReplicationFactor), s.config.Names.Shared()...)
-	admin.Close()
-	if err != nil {
+	if err := kafka.Provision(ctx, s.config.Kafka, kafka.Replicas(s.config.ReplicationFactor), s.config.Names.Shared()...); err != nil {
 		return err
 	}
 	if err := s.Sync(ctx); err != nil {

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
-	"time"
 
 	"github.com/leat-io/leat/internal/avro"
 	"github.com/leat-io/leat/internal/kafka"
@@ -51,24 +50,12 @@ func New(c Config, changed func()) *Directory {
 	return &Directory{config: c, changed: changed, catalog: catalog.New(), caught: make(chan struct{})}
 }
 
-// retryEvery is how long Run waits before it asks an absent broker again.
-const retryEvery = time.Second
-
 // Run follows the topics until ctx ends. It makes them when they are missing, and
 // waits for a broker that is away. The error is that of topics that cannot be used.
 func (d *Directory) Run(ctx context.Context) error {
-	for ctx.Err() == nil {
-		err := d.follow(ctx)
-		if ctx.Err() != nil {
-			return nil //nolint:nilerr // whatever the reading ended with, it was told to end
-		}
-		if _, ok := errors.AsType[*kafka.TopicError](err); ok {
-			return err
-		}
+	return kafka.KeepOn(ctx, d.follow, func(err error) {
 		d.config.Logger.LogAttrs(ctx, slog.LevelWarn, "cannot read mcp topics, trying again", slog.Any("error", err))
-		kafka.Pause(ctx, retryEvery)
-	}
-	return nil
+	})
 }
 
 func (d *Directory) follow(ctx context.Context) error {
@@ -145,12 +132,7 @@ func Read(ctx context.Context, c Config) (*catalog.Catalog, error) {
 }
 
 func (c *Config) provision(ctx context.Context) error {
-	admin, err := kafka.NewAdmin(c.Kafka)
-	if err != nil {
-		return err
-	}
-	defer admin.Close()
-	return admin.Provision(ctx, kafka.Replicas(c.ReplicationFactor), c.Names.Shared()...)
+	return kafka.Provision(ctx, c.Kafka, kafka.Replicas(c.ReplicationFactor), c.Names.Shared()...)
 }
 
 // read folds the topics up to their ends, and says where they go on.
