@@ -52,29 +52,9 @@ func (g *graph) mermaid(s *fsm.State, depth int) {
 			fmt.Fprintf(g.out, "%s%s --> [*]\n", indent, g.ids[child.ID])
 		}
 	}
-	for _, id := range initialIDs(s) {
+	for _, id := range initials(s) {
 		fmt.Fprintf(g.out, "%s[*] --> %s\n", indent, g.ids[id])
 	}
-}
-
-// initialIDs are the children that a compound state enters by default.
-func initialIDs(s *fsm.State) []string {
-	if s.Type != fsm.Compound {
-		return nil
-	}
-	var ids []string
-	if s.Initial != nil {
-		for _, name := range s.Initial.Targets {
-			ids = append(ids, name.ID)
-		}
-		return ids
-	}
-	for _, child := range s.States {
-		if child.Type != fsm.History {
-			return []string{child.ID}
-		}
-	}
-	return nil
 }
 
 // Dot draws a definition in the language of Graphviz.

@@ -50,13 +50,7 @@ func (a *app) listCommand() *cobra.Command {
 
 const whereHelp = "condition on searchable data: NAME, one of = < <= > >= ^= (begins with), value; may be repeated"
 
-func workflowStates() []string {
-	var names []string
-	for _, s := range events.WorkflowStates() {
-		names = append(names, string(s))
-	}
-	return names
-}
+func workflowStates() []string { return output.Texts(events.WorkflowStates()) }
 
 func unknownState(asked string) error {
 	p := problem.New(problem.Usage, fmt.Sprintf("--workflow-state %q is not a workflow state", asked), fmt.Sprintf("the states are %v", events.WorkflowStates()), "--state takes the states of the definition")

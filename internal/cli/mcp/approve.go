@@ -73,7 +73,7 @@ func (a *app) approve(ctx context.Context, at directory.Config, args []string, c
 	if err != nil {
 		return err
 	}
-	rows, err := selected(all, args, func(id string) []catalog.Row { return all.Rows(id, time.Now()) })
+	rows, err := selected(all, args, time.Now())
 	if err != nil {
 		return err
 	}
@@ -226,7 +226,7 @@ func (a *app) revoke(ctx context.Context, at directory.Config, args []string) er
 	if err != nil {
 		return err
 	}
-	rows, err := selected(all, args, func(id string) []catalog.Row { return all.Rows(id, time.Now()) })
+	rows, err := selected(all, args, time.Now())
 	if err != nil {
 		return err
 	}

@@ -115,16 +115,9 @@ func (a *app) listCommand() *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().StringVar(&kind, "type", "", "only those of this type: "+strings.Join(texts(events.MCPSubsystemTypes()), ", "))
+	cmd.Flags().StringVar(&kind, "type", "", "only those of this type: "+strings.Join(output.Texts(events.MCPSubsystemTypes()), ", "))
 	cmd.Flags().StringVar(&tag, "tag", "", "only those with this tag")
 	return cmd
-}
-
-func texts[E ~string](all []E) (out []string) {
-	for _, e := range all {
-		out = append(out, string(e))
-	}
-	return out
 }
 
 // toolView is a tool as it is shown.
@@ -184,7 +177,7 @@ func (a *app) toolsCommand() *cobra.Command {
 		Example: "  leat mcp tools\n  leat mcp tools files --status new\n  leat mcp tools files/read_file -o yaml      # with its schemas",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.reading(cmd.Context(), func(_ context.Context, all *catalog.Catalog) error {
-				rows, err := selected(all, args, func(id string) []catalog.Row { return all.Rows(id, time.Now()) })
+				rows, err := selected(all, args, time.Now())
 				if err != nil {
 					return err
 				}
@@ -202,7 +195,7 @@ func (a *app) toolsCommand() *cobra.Command {
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	flags.StringVar(&status, "status", "", "only those that are approved, new, changed, gone or refused")
-	flags.StringVar(&kind, "type", "", "only those of this type: "+strings.Join(texts(events.MCPToolTypes()), ", "))
+	flags.StringVar(&kind, "type", "", "only those of this type: "+strings.Join(output.Texts(events.MCPToolTypes()), ", "))
 	flags.StringVar(&capability, "capability", "", "only those with this capability")
 	return cmd
 }

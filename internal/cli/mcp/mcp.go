@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -133,12 +134,12 @@ func (a *app) complete(cmd *cobra.Command, f func(*catalog.Catalog)) {
 	})
 }
 
-// selected are the tools that the arguments name: SUBSYSTEM, or SUBSYSTEM/TOOL.
-// Without arguments it is everything.
-func selected(all *catalog.Catalog, args []string, rows func(string) []catalog.Row) (out []catalog.Row, err error) {
+// selected are the tools that the arguments name, as they are now: SUBSYSTEM, or
+// SUBSYSTEM/TOOL. Without arguments it is everything.
+func selected(all *catalog.Catalog, args []string, now time.Time) (out []catalog.Row, err error) {
 	if len(args) == 0 {
 		for _, s := range all.Subsystems() {
-			out = append(out, rows(s.SubsystemID)...)
+			out = append(out, all.Rows(s.SubsystemID, now)...)
 		}
 		return out, nil
 	}
@@ -147,7 +148,7 @@ func selected(all *catalog.Catalog, args []string, rows func(string) []catalog.R
 		if _, ok := all.Subsystem(id); !ok {
 			return nil, missing(all, id)
 		}
-		of := rows(id)
+		of := all.Rows(id, now)
 		if !one {
 			out = append(out, of...)
 			continue

@@ -73,13 +73,7 @@ func (a *app) listCommand() *cobra.Command {
 	return cmd
 }
 
-func types() []string {
-	var list []string
-	for _, t := range events.NodeTypes() {
-		list = append(list, string(t))
-	}
-	return list
-}
+func types() []string { return output.Texts(events.NodeTypes()) }
 
 func rows(list []node.Node) output.Rows {
 	r := output.Rows{Header: []string{"node", "types", "health", "beat", "queues", "capabilities", "load", "version"}}
@@ -93,13 +87,7 @@ func rows(list []node.Node) output.Rows {
 	return r
 }
 
-func typesOf(n *node.Node) string {
-	var list []string
-	for _, t := range n.Types {
-		list = append(list, string(t))
-	}
-	return strings.Join(list, "+")
-}
+func typesOf(n *node.Node) string { return strings.Join(output.Texts(n.Types), "+") }
 
 func ago(d time.Duration) string { return d.Round(time.Second).String() + " ago" }
 

@@ -47,3 +47,12 @@ func Clip(s string, most int) string {
 	}
 	return s
 }
+
+// Texts are the values of a closed set, as they are written.
+func Texts[E ~string](set []E) []string {
+	texts := make([]string, len(set))
+	for i, v := range set {
+		texts[i] = string(v)
+	}
+	return texts
+}

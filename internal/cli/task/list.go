@@ -72,13 +72,7 @@ func (a *app) listCommand() *cobra.Command {
 	return cmd
 }
 
-func taskStates() []string {
-	var names []string
-	for _, s := range events.TaskStates() {
-		names = append(names, string(s))
-	}
-	return names
-}
+func taskStates() []string { return output.Texts(events.TaskStates()) }
 
 func contains(list []string, s string) bool {
 	return slices.Contains(list, s)
